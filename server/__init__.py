@@ -1,0 +1,20 @@
+"""Bascule's WSGI server: HTTP/1.1 in pure Python, standard library only.
+
+Layers, imports strictly downward (docs/server.md):
+
+0. ``errors``, ``config``, ``grammar``, ``event_log``
+1. ``request``, ``body``, ``response`` (no sockets, no clock, no threads)
+2. ``environ``, ``gateway``, ``access_log`` (PEP 3333, never the wire)
+3. ``listen``, ``loop``, ``crew`` (sockets and threads, never HTTP)
+4. ``connection`` (one client)
+5. ``worker``, ``__main__`` (the process)
+"""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+try:
+    __version__ = metadata.version("bascule")
+except metadata.PackageNotFoundError:  # run from a checkout
+    __version__ = "0.1.0"

@@ -1,0 +1,83 @@
+"""Accepting connections: as many a turn as starve nobody, and none while descriptors run out."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import socket
+from typing import Final
+
+from server import environ
+from server.connection import Connection, Service
+from server.event_log import event
+from server.listen import Listener
+from server.loop import EXCLUSIVE, READABLE
+
+# Connections a turn; the rest waits in the backlog while those that are open are served.
+ACCEPTS_A_TURN: Final = 64
+
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class Acceptor:
+    """Accepts what clients connect to one listener."""
+
+    def __init__(self, listener: Listener, service: Service) -> None:
+        self._listener = listener
+        self._service = service
+        self._multithread = service.config.threads > 1
+        self._paused = True
+
+    def resume(self) -> None:
+        """Accept connections, again or for the first time; to be called by the leader."""
+        if self._paused:
+            self._paused = False
+            descriptor = self._listener.socket.fileno()
+            self._service.loop.register(descriptor, self._on_event, READABLE | EXCLUSIVE)
+
+    def close(self) -> None:
+        """Accept what waits in the backlog, and nothing after it."""
+        self._listener.withdraw()
+        while not self._paused and self._accept():
+            pass
+        self._service.loop.unregister(self._listener.socket.fileno())
+        self._listener.socket.close()
+
+    def _on_event(self, _mask: int) -> None:
+        for _ in range(ACCEPTS_A_TURN):
+            if not self._accept():
+                return
+
+    def _accept(self) -> bool:
+        """Accept one connection; return whether there may be more."""
+        try:
+            sock, peer = self._listener.socket.accept()
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError as error:
+            if error.errno in _EXHAUSTED:
+                self._pause(error)
+                return False
+            return True  # that client has gone before it was accepted
+        sock.setblocking(False)
+        address = None
+        if not self._listener.is_unix:
+            address = (peer[0], str(peer[1]))
+            with contextlib.suppress(OSError):  # a response must not wait for the next one
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        shared = environ.template(self._listener.server, address, multithread=self._multithread)
+        Connection(sock, shared, self._service)
+        return True
+
+    def _pause(self, error: OSError) -> None:
+        """Leave clients in the backlog until the next tick, rather than ask in a busy loop."""
+        self._paused = True
+        self._service.loop.unregister(self._listener.socket.fileno())
+        event(
+            logging.ERROR,
+            "accept_paused",
+            f"cannot accept connections: {error.strerror}; "
+            f"{len(self._service.connections)} are open. Raise the limit of open files "
+            f"(ulimit -n), or lower --keep-alive",
+        )

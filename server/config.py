@@ -1,0 +1,229 @@
+"""Every setting of the server, in one frozen object that is validated once.
+
+A setting comes from its flag, else from its environment variable (``BASCULE_`` and the flag's
+name in upper case), else from its default. Flags have gunicorn's names and meanings where
+gunicorn has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, Final
+
+GIBIBYTE: Final = 1024 * 1024 * 1024
+
+LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+
+
+class ConfigError(Exception):
+    """A setting is wrong; the message names the setting and the remedy."""
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _whole(minimum: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if value.isascii() and value.isdigit() and int(value) >= minimum:
+            return int(value)
+        raise ValueError(f"must be a whole number from {minimum} up")
+
+    return parse
+
+
+def _seconds(value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if 0 <= seconds < float("inf"):
+        return seconds
+    raise ValueError("must be a number of seconds from 0 up")
+
+
+def _positive_seconds(value: str) -> float:
+    seconds = _seconds(value)
+    if seconds == 0:
+        raise ValueError("must be a number of seconds above 0")
+    return seconds
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value in choices:
+            return value
+        raise ValueError(f"must be one of {', '.join(choices)}")
+
+    return parse
+
+
+def _addresses(value: str) -> tuple[str, ...]:
+    addresses = tuple(part.strip() for part in value.split(","))
+    for address in addresses:
+        kind, _, rest = address.partition(":")
+        host, colon, port = address.rpartition(":")
+        is_descriptor = address.startswith("fd://") and address[5:].isdigit()
+        is_path = kind == "unix" and bool(rest)
+        is_endpoint = bool(colon and host) and port.isascii() and port.isdigit()
+        if not (is_descriptor or is_path or (is_endpoint and int(port) <= 65535)):
+            raise ValueError("must be HOST:PORT, unix:PATH or fd://N")
+    return addresses
+
+
+def _setting(
+    default: Any, parse: Callable[[str], Any], group: str, metavar: str, meaning: str
+) -> Any:
+    metadata = {"parse": parse, "group": group, "metavar": metavar, "meaning": meaning}
+    return field(default=default, metadata=metadata)
+
+
+_SOCKETS: Final = "where it listens"
+_CALLS: Final = "how it calls the application"
+_DEADLINES: Final = "deadlines (seconds, fractions allowed)"
+_LIMITS: Final = "limits on a request"
+_LOGS: Final = "logs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The server's settings; the meaning of each is its help text."""
+
+    application: str = ""
+    bind: tuple[str, ...] = _setting(
+        ("127.0.0.1:8000",),
+        _addresses,
+        _SOCKETS,
+        "ADDRESS",
+        "HOST:PORT, unix:PATH or fd://N (an inherited listening socket); may be repeated",
+    )
+    backlog: int = _setting(
+        2048, _whole(1), _SOCKETS, "N", "connections that may wait to be accepted"
+    )
+    threads: int = _setting(
+        8, _whole(1), _CALLS, "N", "calls of the application that may run at the same time"
+    )
+    max_requests: int = _setting(
+        0, _whole(0), _CALLS, "N", "requests after which the process ends gracefully; 0: never"
+    )
+    max_requests_jitter: int = _setting(
+        0, _whole(0), _CALLS, "N", "adds a random number up to this to --max-requests"
+    )
+    timeout: float = _setting(
+        30.0,
+        _seconds,
+        _DEADLINES,
+        "SECONDS",
+        "for one call of the application: past it the call is logged with its stack "
+        "and the process ends, so that its supervisor replaces it; 0: none",
+    )
+    graceful_timeout: float = _setting(
+        30.0, _seconds, _DEADLINES, "SECONDS", "for requests in flight, once asked to stop"
+    )
+    keep_alive: float = _setting(
+        75.0,
+        _positive_seconds,
+        _DEADLINES,
+        "SECONDS",
+        "for the next request on an idle connection; keep it above the proxy's own",
+    )
+    head_timeout: float = _setting(
+        10.0, _positive_seconds, _DEADLINES, "SECONDS", "for a request's head, from its first byte"
+    )
+    body_timeout: float = _setting(
+        30.0, _positive_seconds, _DEADLINES, "SECONDS", "between two reads of a request's body"
+    )
+    write_timeout: float = _setting(
+        30.0, _positive_seconds, _DEADLINES, "SECONDS", "for the client to take some of a response"
+    )
+    limit_request_line: int = _setting(
+        4094, _whole(1), _LIMITS, "BYTES", "of the request line; longer: 414"
+    )
+    limit_request_fields: int = _setting(
+        100, _whole(1), _LIMITS, "N", "fields of a request's head or trailer; more: 431"
+    )
+    limit_request_field_size: int = _setting(
+        8190, _whole(1), _LIMITS, "BYTES", "of one field line; longer: 431"
+    )
+    limit_request_body: int = _setting(
+        GIBIBYTE, _whole(0), _LIMITS, "BYTES", "of a request's body; longer: 413; 0: no limit"
+    )
+    access_logfile: str = _setting(
+        "-", _text, _LOGS, "PATH", "a file (reopened on SIGUSR1), - for standard output, or off"
+    )
+    access_logformat: str = _setting(
+        "combined",
+        _one_of("json", "combined"),
+        _LOGS,
+        "FORMAT",
+        "json or combined; with json the server's events are JSON too",
+    )
+    log_level: str = _setting(
+        "info", _one_of(*LOG_LEVELS), _LOGS, "LEVEL", f"of events: {', '.join(LOG_LEVELS)}"
+    )
+    worker: str = _setting("", _text, _LOGS, "NAME", "written into each line of the log")
+
+
+def settings() -> list[Field[Any]]:
+    """Return the dataclass fields that have a flag, in the order of the help text."""
+    return [each for each in fields(Config) if each.metadata]
+
+
+def flag(name: str) -> str:
+    """Return a setting's flag: ``--max-requests``; gunicorn's one odd spelling is kept."""
+    if name == "limit_request_field_size":
+        return "--limit-request-field_size"
+    return "--" + name.replace("_", "-")
+
+
+def variable(name: str) -> str:
+    """Return a setting's environment variable: ``BASCULE_MAX_REQUESTS``."""
+    return "BASCULE_" + name.upper()
+
+
+def build(
+    application: str, flags: Mapping[str, Sequence[str]], environment: Mapping[str, str]
+) -> Config:
+    """Return the configuration.
+
+    Args:
+        application: ``MODULE:CALLABLE``.
+        flags: what the command line gave, by the setting's name; the last of several counts,
+            but every ``bind``.
+        environment: the process's environment.
+
+    Raises:
+        ConfigError: a value is wrong.
+    """
+    values: dict[str, Any] = {}
+    for setting in settings():
+        name = setting.name
+        if flags.get(name):
+            given = ",".join(flags[name]) if name == "bind" else flags[name][-1]
+            source = flag(name)
+        elif environment.get(variable(name)):
+            given, source = environment[variable(name)], variable(name)
+        else:
+            continue
+        try:
+            values[name] = setting.metadata["parse"](given)
+        except ValueError as error:
+            raise ConfigError(f"{source} {error}, not {given!r}") from None
+    module, colon, callable_name = application.partition(":")
+    if not (module and colon and callable_name):
+        raise ConfigError(
+            f"the application must be MODULE:CALLABLE, such as app.hello:application, "
+            f"not {application!r}"
+        )
+    return Config(application=application, **values)
+
+
+def default_text(setting: Field[Any]) -> str:
+    """Return a setting's default as it would be written on the command line."""
+    default = setting.default
+    if default is MISSING or default == "":
+        return "none"
+    if isinstance(default, tuple):
+        return ",".join(default)
+    return f"{default:g}" if isinstance(default, float) else str(default)

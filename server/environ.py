@@ -1,0 +1,77 @@
+"""The environ dictionary of PEP 3333: from a request's head to what the application reads."""
+
+from __future__ import annotations
+
+from typing import IO, Any, Final
+
+from server import __version__
+from server.event_log import ErrorStream
+from server.file_wrapper import FileWrapper
+from server.request import Request
+
+SOFTWARE: Final = f"bascule/{__version__}"
+
+
+def template(
+    server: tuple[str, str], peer: tuple[str, str] | None, *, multithread: bool
+) -> dict[str, Any]:
+    """Return the variables that all requests of one connection share.
+
+    Args:
+        server: host and port where the connection was accepted.
+        peer: the client's address and port; None for a unix socket, which has neither:
+            ``REMOTE_ADDR`` is then empty.
+        multithread: the application may be called by several threads at once.
+    """
+    environ: dict[str, Any] = {
+        "SERVER_NAME": server[0],
+        "SERVER_PORT": server[1],
+        "SERVER_SOFTWARE": SOFTWARE,
+        "SCRIPT_NAME": "",
+        "REMOTE_ADDR": peer[0] if peer else "",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.errors": _ERRORS,
+        "wsgi.multithread": multithread,
+        # Whether there are more workers is for the supervisor to know: PEP 3333 asks whether an
+        # equivalent application *may* be invoked by another process.
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "wsgi.file_wrapper": FileWrapper,
+        "wsgi.input_terminated": True,
+    }
+    if peer:
+        environ["REMOTE_PORT"] = peer[1]
+    return environ
+
+
+_ERRORS: Final = ErrorStream()
+
+
+def build(shared: dict[str, Any], request: Request, body: IO[bytes], length: int) -> dict[str, Any]:
+    """Return the environ of one request.
+
+    Args:
+        shared: the connection's ``template``.
+        request: the request's head.
+        body: becomes ``wsgi.input``; ends where the body ends.
+        length: of the body, in bytes.
+    """
+    environ = {**shared, **request.variables}
+    environ["REQUEST_METHOD"] = request.method
+    environ["SERVER_PROTOCOL"] = f"HTTP/1.{request.minor}"
+    environ["PATH_INFO"] = request.path
+    environ["QUERY_STRING"] = request.query
+    environ["RAW_URI"] = request.target
+    environ["wsgi.input"] = body
+    # CGI has these two without a prefix (RFC 3875 §4.1.2, §4.1.3).
+    content_type = environ.pop("HTTP_CONTENT_TYPE", None)
+    if content_type is not None:
+        environ["CONTENT_TYPE"] = content_type
+    environ.pop("HTTP_CONTENT_LENGTH", None)
+    if request.content_length is not None or request.chunked:
+        # A chunked body has been read to its end and the coding is gone: applications that read
+        # CONTENT_LENGTH bytes work without knowing of chunks, and none decodes it twice.
+        environ["CONTENT_LENGTH"] = str(length)
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
+    return environ

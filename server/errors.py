@@ -1,0 +1,30 @@
+"""What can go wrong, each with what the layer above needs in order to answer it."""
+
+from __future__ import annotations
+
+
+class ProtocolError(Exception):
+    """The client's bytes are refused.
+
+    Args:
+        status: the status code to answer (RFC 9110 §15), after which the connection closes.
+        message: one line for the response body and the log; says what was refused, without
+            repeating the client's bytes.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+class ClientDisconnected(Exception):  # noqa: N818  # an event, not a mistake
+    """The client went away, or took no byte within the write deadline."""
+
+
+class ApplicationError(Exception):
+    """The application broke PEP 3333; the message names the rule."""
+
+
+class StartError(Exception):
+    """The process cannot start (a port in use, an application that fails to import)."""

@@ -1,0 +1,304 @@
+"""One call of the application as PEP 3333 has it: start_response, iteration, write, close.
+
+The gateway decides what is sent and in what order; a ``Transport`` sends it. Nothing here knows
+a socket.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+import time
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from server.errors import ApplicationError, ClientDisconnected
+from server.event_log import event
+from server.file_wrapper import FileRange, FileWrapper
+from server.response import (
+    LAST_CHUNK,
+    Framing,
+    Head,
+    check_head,
+    choose_framing,
+    chunk,
+    serialize_head,
+)
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+    from server.request import Request
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+
+
+class Ending(enum.Enum):
+    """What becomes of the connection after a response."""
+
+    PERSIST = enum.auto()
+    CLOSE = enum.auto()
+    # The response is cut short: closing is the only way to tell the client (RFC 9112 §8).
+    ABORT = enum.auto()
+
+
+class Transport(Protocol):
+    """Where the bytes go. Both may raise ClientDisconnected."""
+
+    def send(self, data: bytes) -> None:
+        """Send bytes that more will follow; wait while the client does not keep up."""
+
+    def finish(self, data: bytes, file: FileRange | None) -> None:
+        """Take the last bytes of a response, and then those of the file; never wait."""
+
+
+class Exchange:
+    """One request and its response.
+
+    Args:
+        request: the request's head.
+        environ: what the application is called with.
+        transport: takes the response's bytes.
+        persist: the connection may carry another request after this one.
+
+    Attributes:
+        status: the status code that was sent; 0 while none was.
+        request_id: the response's ``X-Request-ID``, or an empty string.
+        ending: what becomes of the connection; settled once ``run`` has returned.
+    """
+
+    __slots__ = (
+        "_announced",
+        "_complete",
+        "_environ",
+        "_framing",
+        "_head",
+        "_remaining",
+        "_request",
+        "_transport",
+        "ending",
+        "request_id",
+        "status",
+    )
+
+    def __init__(
+        self,
+        request: Request,
+        environ: dict[str, Any],
+        transport: Transport,
+        *,
+        persist: bool,
+    ) -> None:
+        self._request = request
+        self._environ = environ
+        self._transport = transport
+        self._head: Head | None = None
+        self._framing: Framing | None = None  # settled when the head is sent
+        self._remaining: int | None = None  # bytes that the announced length still wants
+        self._announced: int | None = None
+        self._complete = False
+        self.status = 0
+        self.request_id = ""
+        self.ending = Ending.PERSIST if persist else Ending.CLOSE
+
+    def run(self, application: WSGIApplication) -> None:
+        """Call the application and send its response; whatever it raises is logged, not raised."""
+        try:
+            iterable = application(self._environ, self._start_response)
+            try:
+                self._respond(iterable)
+            finally:
+                close = getattr(iterable, "close", None)
+                if close is not None:
+                    close()
+        except ClientDisconnected:
+            self.ending = Ending.ABORT
+        except BaseException as error:  # SystemExit too: it must not end the process
+            self._fail(error)
+
+    # PEP 3333: start_response(status, response_headers, exc_info=None) -> write(body_data)
+    def _start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None, /
+    ) -> Callable[[bytes], object]:
+        if exc_info is not None:
+            try:
+                if self._framing is not None and exc_info[1] is not None:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None  # breaks the cycle through the traceback (PEP 3333)
+        elif self._head is not None:
+            raise ApplicationError("start_response was called twice without exc_info")
+        self._head = check_head(status, headers)
+        return self._write
+
+    def _write(self, data: bytes) -> None:
+        """PEP 3333's ``write``: the bytes are on their way before it returns."""
+        self._send_chunk(data)
+
+    def _respond(self, iterable: Iterable[bytes]) -> None:
+        if self._framing is None:
+            if isinstance(iterable, FileWrapper) and self._send_file(iterable):
+                return
+            if type(iterable) in (list, tuple):
+                self._send_whole(iterable)
+                return
+        only = _has_one_chunk(iterable)
+        for data in iterable:
+            if only and self._framing is None:
+                self._send_whole((data,))
+                return
+            self._send_chunk(data)
+            if self._framing is Framing.NONE:
+                break
+        self._finish()
+
+    def _send_whole(self, chunks: Iterable[bytes]) -> None:
+        """Send a response whose body is here in full: head and body leave together."""
+        for data in chunks:
+            _check_chunk(data)
+        body = b"".join(chunks)
+        head = self._checked_head()
+        announced = head.content_length
+        if self._request.method != "HEAD" and head.status not in (204, 304):
+            if announced is not None and announced != len(body):
+                raise ApplicationError(
+                    f"Content-Length is {announced}, and the body has {len(body)} bytes"
+                )
+            length: int | None = len(body)
+        else:
+            # An empty body says nothing of what GET would have sent.
+            length = announced if announced is not None or not body else len(body)
+        data = self._open(head, length)
+        self._complete_with(data if self._framing is Framing.NONE else data + body, None)
+
+    def _send_file(self, wrapper: FileWrapper) -> bool:
+        """Send a file without reading it; return whether that was possible."""
+        file = wrapper.file_range()
+        if file is None:
+            return False
+        head = self._checked_head()
+        length = file.count
+        if head.content_length is not None:
+            if head.content_length > file.count and self._request.method != "HEAD":
+                raise ApplicationError(
+                    f"Content-Length is {head.content_length}, and the file has {length} bytes"
+                )
+            length = head.content_length
+        data = self._open(head, length)
+        with_body = self._framing is Framing.LENGTH and length
+        self._complete_with(
+            data, FileRange(file.descriptor, file.offset, length) if with_body else None
+        )
+        return True
+
+    def _send_chunk(self, data: bytes) -> None:
+        """Send one chunk of a stream, the head before the first that is not empty."""
+        _check_chunk(data)
+        if not data:
+            return
+        prefix = b""
+        if self._framing is None:
+            head = self._checked_head()
+            prefix = self._open(head, head.content_length)
+            self._remaining = head.content_length
+        if self._framing is Framing.NONE:
+            if prefix:
+                self._transport.send(prefix)
+            return
+        if self._framing is Framing.CHUNKED:
+            data = chunk(data)
+        elif self._remaining is not None:
+            if len(data) > self._remaining:
+                # What fits is sent, so that the response is whole; the rest has no place in it.
+                self._transport.send(prefix + data[: self._remaining])
+                self._remaining = 0
+                raise ApplicationError(
+                    f"the body is longer than its Content-Length {self._announced}"
+                )
+            self._remaining -= len(data)
+        self._transport.send(prefix + data if prefix else data)
+
+    def _finish(self) -> None:
+        """End a stream."""
+        if self._framing is None:
+            head = self._checked_head()
+            known = 0 if self._request.method != "HEAD" else None
+            length = head.content_length if head.content_length is not None else known
+            prefix = self._open(head, length)
+            self._remaining = length if self._framing is Framing.LENGTH else None
+        else:
+            prefix = b""
+        if self._remaining:
+            raise ApplicationError(
+                f"the body is {self._remaining} bytes shorter than its "
+                f"Content-Length {self._announced}"
+            )
+        self._complete_with(
+            prefix + LAST_CHUNK if self._framing is Framing.CHUNKED else prefix, None
+        )
+
+    def _complete_with(self, data: bytes, file: FileRange | None) -> None:
+        self._complete = True
+        self._transport.finish(data, file)
+
+    def _checked_head(self) -> Head:
+        if self._head is None:
+            raise ApplicationError("start_response was not called before the body began")
+        return self._head
+
+    def _open(self, head: Head, length: int | None) -> bytes:
+        """Settle framing and ending; return the head's bytes."""
+        request = self._request
+        self._framing = choose_framing(request.method, request.minor, head, length)
+        self._announced = length
+        if self._framing is Framing.CLOSE:
+            self.ending = Ending.CLOSE
+        connection = None
+        if self.ending is not Ending.PERSIST:
+            connection = "close"
+        elif request.minor == 0:
+            connection = "keep-alive"
+        self.status = head.status
+        self.request_id = head.request_id
+        return serialize_head(head, self._framing, length, connection, time.time())
+
+    def _fail(self, error: BaseException) -> None:
+        """Log what the application raised; answer 500, or cut short what has begun."""
+        details = {
+            "method": self._request.method,
+            "path": self._request.path,
+            "request_id": self.request_id or self._environ.get("HTTP_X_REQUEST_ID", ""),
+        }
+        event(
+            logging.ERROR,
+            "application_error",
+            f"{type(error).__name__} in the application: {error}",
+            error,
+            **details,
+        )
+        if self._complete:
+            return
+        if self._framing is not None:
+            self.ending = Ending.ABORT
+            return
+        body = b"500 Internal Server Error\n"
+        head = check_head("500 Internal Server Error", [("Content-Type", "text/plain")])
+        try:
+            data = self._open(head, len(body))
+            self._complete_with(data if self._framing is Framing.NONE else data + body, None)
+        except ClientDisconnected:
+            self.ending = Ending.ABORT
+
+
+def _check_chunk(data: object) -> None:
+    if not isinstance(data, bytes):
+        raise ApplicationError(f"a body's chunks must be bytes, not {type(data).__name__}")
+
+
+def _has_one_chunk(iterable: Iterable[bytes]) -> bool:
+    """Return whether ``len()`` says so, from which a server may infer a length (PEP 3333)."""
+    try:
+        return len(iterable) == 1  # type: ignore[arg-type]
+    except TypeError:
+        return False

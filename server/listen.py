@@ -1,0 +1,125 @@
+"""Listening sockets: bind, inherit, and take a unix socket's path over from a running process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import Final
+
+from server.errors import StartError
+
+# Connecting needs write permission: the owner and the group (nginx shares it) and nobody else.
+UNIX_SOCKET_MODE: Final = 0o660
+
+
+class Listener:
+    """One listening socket.
+
+    Attributes:
+        socket: listening, non-blocking.
+        url: where it serves, for people: ``http://127.0.0.1:8000`` or ``unix:/run/app.sock``.
+        server: host and port for ``SERVER_NAME`` and ``SERVER_PORT``; a unix socket has neither,
+            and stands for port 80 of localhost.
+    """
+
+    def __init__(self, sock: socket.socket, path: Path | None = None) -> None:
+        sock.setblocking(False)
+        self.socket = sock
+        self._path = path
+        self._temporary = _temporary_name(path) if path else None
+        self._inode = self._temporary.stat().st_ino if self._temporary else 0
+        if sock.family == socket.AF_UNIX:
+            self.url = f"unix:{path or sock.getsockname()}"
+            self.server = ("localhost", "80")
+        else:
+            host, port = sock.getsockname()[:2]
+            shown = f"[{host}]" if ":" in host else host
+            self.url = f"http://{shown}:{port}"
+            self.server = (host, str(port))
+
+    @property
+    def is_unix(self) -> bool:
+        return self.socket.family == socket.AF_UNIX
+
+    def publish(self) -> None:
+        """Let clients in: a unix socket takes its path, in one step, from whoever had it."""
+        if self._path and self._temporary:
+            self._temporary.rename(self._path)
+            self._temporary = None
+
+    def withdraw(self) -> None:
+        """Remove a unix socket's path, unless another process has taken it over."""
+        for path in (self._temporary, self._path):
+            with contextlib.suppress(FileNotFoundError):
+                if path and path.lstat().st_ino == self._inode:
+                    path.unlink()
+
+
+def open_listener(address: str, backlog: int) -> Listener:
+    """Return a socket that listens, not yet published.
+
+    Args:
+        address: ``HOST:PORT``, ``unix:PATH`` or ``fd://N``.
+        backlog: connections that may wait to be accepted.
+
+    Raises:
+        StartError: it cannot listen there.
+    """
+    try:
+        if address.startswith("fd://"):
+            return _inherit(int(address.removeprefix("fd://")))
+        if address.startswith("unix:"):
+            return _bind_unix(Path(address.removeprefix("unix:")).absolute(), backlog)
+        return _bind_tcp(address, backlog)
+    except OSError as error:
+        raise StartError(f"cannot listen on {address}: {error.strerror or error}") from error
+
+
+def _inherit(descriptor: int) -> Listener:
+    sock = socket.socket(fileno=descriptor)
+    if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        raise OSError("the descriptor is no listening socket")
+    return Listener(sock)
+
+
+def _bind_tcp(address: str, backlog: int) -> Listener:
+    host, _, port = address.rpartition(":")
+    found = socket.getaddrinfo(
+        host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    family, kind, protocol, _, endpoint = found[0]
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(endpoint)
+        sock.listen(backlog)
+    except OSError:
+        sock.close()
+        raise
+    return Listener(sock)
+
+
+def _temporary_name(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}")
+
+
+def _bind_unix(path: Path, backlog: int) -> Listener:
+    """Bind a temporary name beside the path; ``publish`` renames it."""
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise OSError("the path is there and is no socket")
+    temporary = _temporary_name(path)
+    temporary.unlink(missing_ok=True)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(os.fspath(temporary))
+        temporary.chmod(UNIX_SOCKET_MODE)
+        sock.listen(backlog)
+        return Listener(sock, path)
+    except OSError:
+        sock.close()
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,138 @@
+"""The event loop: a poller, what other threads ask of it, and the process's signals.
+
+Facts about epoll that the code relies on (epoll(7)): level-triggered descriptors are reported as
+long as they are ready; EPOLLERR and EPOLLHUP are reported whether asked for or not, so a
+descriptor that nobody reads must be unregistered, not merely asked for nothing; a descriptor that
+is closed leaves the set by itself.
+
+Exactly one thread, the leader, polls at any time. ``call_soon`` is the only method that other
+threads may use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+READABLE: Final = select.EPOLLIN
+WRITABLE: Final = select.EPOLLOUT
+# Of several processes that share a listening socket, one is woken for a connection.
+EXCLUSIVE: Final = select.EPOLLEXCLUSIVE
+
+# Events a turn; the rest is reported by the next, so a turn's length is bounded.
+MAX_EVENTS: Final = 256
+
+_WAKE: Final = b"\0"
+
+
+def _ignore(*_arguments: int) -> None:
+    pass
+
+
+class Loop:
+    """Calls handlers when their descriptors are ready.
+
+    Args:
+        tick: seconds between two calls of ``on_tick``; also the longest a poll waits.
+
+    Attributes:
+        now: the monotonic clock in seconds, read once a turn.
+        on_tick: called about every ``tick`` seconds.
+        on_signal: called with the number of each signal that arrived.
+    """
+
+    def __init__(self, tick: float) -> None:
+        self._epoll = select.epoll()
+        self._handlers: dict[int, Callable[[int], None]] = {}
+        self._calls: deque[Callable[[], None]] = deque()
+        self._tick = tick
+        self._asleep = False
+        self._wake_reader, self._wake_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.now = time.monotonic()
+        self._next_tick = self.now + tick
+        self.on_tick: Callable[[], None] = _ignore
+        self.on_signal: Callable[[int], None] = _ignore
+        self.register(self._wake_reader, self._on_wake)
+
+    def register(
+        self, descriptor: int, handler: Callable[[int], None], events: int = READABLE
+    ) -> None:
+        """Call ``handler`` with the events' mask whenever the descriptor is ready."""
+        self._handlers[descriptor] = handler
+        self._epoll.register(descriptor, events)
+
+    def modify(self, descriptor: int, events: int) -> None:
+        """Wait for other events."""
+        self._epoll.modify(descriptor, events)
+
+    def unregister(self, descriptor: int) -> None:
+        """Forget a descriptor that is still open."""
+        if self._handlers.pop(descriptor, None) is not None:
+            with contextlib.suppress(OSError):
+                self._epoll.unregister(descriptor)
+
+    def watch_signals(self, *numbers: signal.Signals) -> None:
+        """Have signals reported to ``on_signal``; to be called by the main thread.
+
+        The interpreter's C handler writes the signal's number to the wake-up pipe at once,
+        whatever the main thread is doing. The first SIGINT also restores the default action, so
+        that a second one ends a process that is stuck.
+        """
+        signal.set_wakeup_fd(self._wake_writer, warn_on_full_buffer=False)
+        for number in numbers:
+            signal.signal(number, self._note_signal)
+
+    @staticmethod
+    def _note_signal(number: int, _frame: object) -> None:
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    def call_soon(self, call: Callable[[], None]) -> None:
+        """Have the leader call something; any thread may ask, and in order."""
+        self._calls.append(call)
+        # Both sides first say what they did, then look at what the other one did: either this
+        # thread sees the leader asleep, or the leader sees the call.
+        if self._asleep:
+            self._asleep = False
+            with contextlib.suppress(BlockingIOError):  # a full pipe wakes as well
+                os.write(self._wake_writer, _WAKE)
+
+    def poll(self, *, wait: bool = True) -> None:
+        """Act on all events there are, and wait for some if told to; at most until the next tick."""
+        self._asleep = wait
+        timeout = 0.0
+        if wait and not self._calls:
+            timeout = max(0.0, self._next_tick - time.monotonic())
+        events = self._epoll.poll(timeout, MAX_EVENTS)
+        self._asleep = False
+        self.now = time.monotonic()
+        handlers = self._handlers
+        for descriptor, mask in events:
+            # A handler that ran before may have closed this one.
+            handler = handlers.get(descriptor)
+            if handler is not None:
+                handler(mask)
+        calls = self._calls
+        for _ in range(len(calls)):
+            calls.popleft()()
+        if self.now >= self._next_tick:
+            self._next_tick = self.now + self._tick
+            self.on_tick()
+
+    def close(self) -> None:
+        """Give the poller and the pipe back."""
+        signal.set_wakeup_fd(-1)
+        self._epoll.close()
+        os.close(self._wake_reader)
+        os.close(self._wake_writer)
+
+    def _on_wake(self, _mask: int) -> None:
+        for number in os.read(self._wake_reader, 4096):
+            if number:
+                self.on_signal(number)

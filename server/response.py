@@ -1,0 +1,209 @@
+"""From a status and fields to bytes (RFC 9112 §4 to §7): what is refused, and how a body is framed.
+
+No sockets; the clock is handed in. Whatever an application gives is checked before a byte of it
+is sent, so that nothing it says can be read as something else on the wire.
+"""
+
+from __future__ import annotations
+
+import enum
+import time
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from server import grammar
+from server.errors import ApplicationError, ProtocolError
+
+SERVER: Final = b"Server: bascule\r\n"
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+LAST_CHUNK: Final = b"0\r\n\r\n"
+
+# "hop-by-hop" in PEP 3333's words: fields about the connection, which is the server's own
+# (RFC 9110 §7.6.1, RFC 2616 §13.5.1).
+HOP_BY_HOP: Final = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+
+Fields = list[tuple[str, str]]
+
+
+class Framing(enum.Enum):
+    """How the client learns where the body ends (RFC 9112 §6.3)."""
+
+    NONE = enum.auto()  # HEAD, 204, 304: there is no body, whatever the fields say
+    LENGTH = enum.auto()
+    CHUNKED = enum.auto()
+    CLOSE = enum.auto()  # HTTP/1.0 without a length
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A status and fields that the application gave, checked.
+
+    Attributes:
+        status: the status code.
+        reason: code and reason phrase, as on the wire.
+        lines: the field lines as on the wire, without those that the server computes.
+        content_length: the length in bytes that the application announced, or None.
+        request_id: the value of ``X-Request-ID``, for the access log; empty for none.
+        has_date: the application gave its own ``Date``.
+        has_server: the application gave its own ``Server``.
+    """
+
+    status: int
+    reason: str
+    lines: bytes
+    content_length: int | None
+    request_id: str
+    has_date: bool
+    has_server: bool
+
+
+def check_head(status: object, fields: object) -> Head:
+    """Check what an application passed to ``start_response`` (PEP 3333).
+
+    Raises:
+        ApplicationError: a rule of PEP 3333 or of RFC 9110 is broken.
+    """
+    if not isinstance(status, str):
+        raise ApplicationError(f"status must be a str, not {type(status).__name__}")
+    if grammar.STATUS.fullmatch(status) is None:
+        raise ApplicationError(f"status must be like '200 OK', not {status!r}")
+    code = int(status[:3])
+    if code < 200:
+        raise ApplicationError(f"an application cannot answer with an interim status: {status!r}")
+    if not isinstance(fields, list):
+        raise ApplicationError(f"headers must be a list, not {type(fields).__name__}")
+    lines: list[str] = []
+    special: dict[str, str] = {}
+    for field in fields:
+        name, value = _check_field(field)
+        lower = name.lower()
+        if lower in _SPECIAL:
+            if lower in special:
+                raise ApplicationError(f"the field {name} is given twice")
+            special[lower] = value
+            if lower == "content-length":
+                continue
+        lines.append(f"{name}: {value}\r\n")
+    return Head(
+        status=code,
+        reason=status,
+        lines="".join(lines).encode("latin-1"),
+        content_length=_content_length(special.get("content-length")),
+        request_id=special.get("x-request-id", ""),
+        has_date="date" in special,
+        has_server="server" in special,
+    )
+
+
+# Fields that there may be only one of, and that the server looks at.
+_SPECIAL: Final = frozenset({"content-length", "date", "server", "x-request-id"})
+
+
+def _check_field(field: object) -> tuple[str, str]:
+    if not isinstance(field, tuple) or len(field) != 2:
+        raise ApplicationError(f"headers must hold (name, value) tuples, not {field!r}")
+    name, value = field
+    if not isinstance(name, str) or not isinstance(value, str):
+        raise ApplicationError(f"a header's name and value must be str, not {field!r}")
+    if grammar.RESPONSE_FIELD_NAME.fullmatch(name) is None:
+        raise ApplicationError(f"{name!r} is no field name")
+    if grammar.NOT_IN_RESPONSE_FIELD_VALUE.search(value):
+        raise ApplicationError(f"the value of {name} holds what no field may: {value!r}")
+    if name.lower() in HOP_BY_HOP:
+        raise ApplicationError(f"{name} is a hop-by-hop field, which is the server's to send")
+    return name, value
+
+
+def _content_length(value: str | None) -> int | None:
+    if value is None:
+        return None
+    if grammar.CONTENT_LENGTH.fullmatch(value.encode("latin-1")) is None:
+        raise ApplicationError(f"Content-Length must be a number of bytes, not {value!r}")
+    return int(value)
+
+
+def choose_framing(method: str, minor: int, head: Head, length: int | None) -> Framing:
+    """Return how a response's body is framed (RFC 9112 §6.3).
+
+    Args:
+        method: the request's method.
+        minor: the minor version of the request's HTTP/1.
+        head: the response's head.
+        length: the body's length in bytes where it is known.
+    """
+    if method == "HEAD" or head.status in (204, 304):
+        return Framing.NONE
+    if length is not None:
+        return Framing.LENGTH
+    return Framing.CHUNKED if minor else Framing.CLOSE
+
+
+def serialize_head(
+    head: Head, framing: Framing, length: int | None, connection: str | None, now: float
+) -> bytes:
+    """Return the head's bytes, with the empty line that ends it.
+
+    Args:
+        head: what the application gave.
+        framing: how the body is framed.
+        length: the value for ``Content-Length``; None for no such field.
+        connection: the value for ``Connection``; None for no such field.
+        now: seconds since the epoch, for ``Date``.
+    """
+    parts = [f"HTTP/1.1 {head.reason}\r\n".encode("latin-1")]
+    if not head.has_server:
+        parts.append(SERVER)
+    if not head.has_date:
+        parts.append(date_line(now))
+    if connection:
+        parts.append(f"Connection: {connection}\r\n".encode("ascii"))
+    parts.append(head.lines)
+    # "A server MUST NOT send a Content-Length header field in any response with a status code of
+    # 1xx (Informational) or 204 (No Content)." (RFC 9110 §8.6)
+    if length is not None and head.status != 204:
+        parts.append(b"Content-Length: %d\r\n" % length)
+    if framing is Framing.CHUNKED:
+        parts.append(b"Transfer-Encoding: chunked\r\n")
+    parts.append(b"\r\n")
+    return b"".join(parts)
+
+
+_date: tuple[int, bytes] = (0, b"")
+
+
+def date_line(now: float) -> bytes:
+    """Return the ``Date`` field line (RFC 9110 §6.6.1), made once a second."""
+    global _date  # noqa: PLW0603  # one immutable pair: threads replace it, never change it
+    second, line = _date
+    if second != int(now):
+        line = time.strftime("Date: %a, %d %b %Y %H:%M:%S GMT\r\n", time.gmtime(now)).encode()
+        _date = (int(now), line)
+    return line
+
+
+def chunk(data: bytes) -> bytes:
+    """Return one chunk of the chunked transfer coding (RFC 9112 §7.1); ``data`` is not empty."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def error_response(error: ProtocolError, now: float) -> bytes:
+    """Return the whole response that refuses a request; the connection closes after it."""
+    status = HTTPStatus(error.status)
+    body = f"{status.value} {status.phrase}: {error.message}\n".encode()
+    head = check_head(
+        f"{status.value} {status.phrase}", [("Content-Type", "text/plain; charset=utf-8")]
+    )
+    return serialize_head(head, Framing.LENGTH, len(body), "close", now) + body

@@ -1,0 +1,229 @@
+"""The process: it joins the parts, looks after deadlines, and drains when asked to stop."""
+
+from __future__ import annotations
+
+import enum
+import faulthandler
+import logging
+import os
+import random
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+from server.accept import Acceptor
+from server.access_log import AccessLog
+from server.config import Config
+from server.connection import Connection, Service
+from server.crew import Call, Crew
+from server.event_log import event
+from server.listen import Listener, open_listener
+from server.load import load_application
+from server.loop import Loop
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+# Deadlines are looked at once a tick (seconds): this often at the least, and often enough to be
+# late by no more than a quarter of the shortest deadline.
+LONGEST_TICK: Final = 1.0
+SHORTEST_TICK: Final = 0.02
+
+EXIT_OK: Final = 0
+EXIT_CUT_SHORT: Final = 1  # requests were in flight when the time was up, or a call hung
+
+
+class Stop(enum.Enum):
+    """How the process ends."""
+
+    GRACEFUL = enum.auto()  # idle connections stay until the proxy closes them
+    QUICK = enum.auto()  # idle connections are closed
+
+
+class Worker:
+    """One server process.
+
+    Args:
+        config: its settings.
+
+    Raises:
+        StartError: a socket, the log or the application is not to be had.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._exit_code = EXIT_OK
+        self._drain_ends = 0.0
+        self._reported: set[Call] = set()
+        self._listeners: list[Listener] = []
+        try:
+            for address in config.bind:
+                self._listeners.append(open_listener(address, config.backlog))
+            application = load_application(config.application)
+            access_log = None
+            if config.access_logfile != "off":
+                access_log = AccessLog(
+                    config.access_logfile, config.access_logformat, config.worker
+                )
+        except BaseException:
+            for listener in self._listeners:
+                listener.withdraw()
+            raise
+        self._assemble(application, access_log)
+
+    def _assemble(self, application: WSGIApplication, access_log: AccessLog | None) -> None:
+        config = self._config
+        self._loop = Loop(_tick(config))
+        self._loop.on_tick = self._on_tick
+        self._loop.on_signal = self._on_signal
+        self._crew = Crew(config.threads, self._loop.poll)
+        self._request_limit = config.max_requests
+        if config.max_requests and config.max_requests_jitter:
+            # Workers that started together should not end together.
+            self._request_limit += random.randint(0, config.max_requests_jitter)  # noqa: S311
+        self._service = Service(
+            config=config,
+            application=application,
+            loop=self._loop,
+            crew=self._crew,
+            access_log=access_log,
+            on_served=self._on_served,
+            on_empty=self._on_empty,
+        )
+        self._acceptors = [Acceptor(listener, self._service) for listener in self._listeners]
+
+    def run(self) -> int:
+        """Serve until told to stop; return the exit code."""
+        self._loop.watch_signals(signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+        for acceptor in self._acceptors:
+            acceptor.resume()
+        for listener in self._listeners:
+            listener.publish()
+            event(
+                logging.INFO,
+                "listening",
+                f"Serving {self._config.application} on {listener.url}",
+                pid=os.getpid(),
+                threads=self._config.threads,
+            )
+        self._watch_for_silence()
+        self._crew.run()
+        faulthandler.cancel_dump_traceback_later()
+        self._loop.close()
+        event(logging.INFO, "stopped", "Stopped", pid=os.getpid())
+        return self._exit_code
+
+    # --- stopping ------------------------------------------------------------------------------
+
+    def _drain(self, stop: Stop, reason: str) -> None:
+        """Accept no more, finish what is in flight, and end."""
+        service = self._service
+        if not service.draining:
+            service.draining = True
+            self._drain_ends = self._loop.now + self._config.graceful_timeout
+            event(
+                logging.INFO,
+                "draining",
+                f"Stopping ({reason}): {len(self._crew.running())} requests in flight, "
+                f"{len(service.connections)} connections open",
+                pid=os.getpid(),
+            )
+            for acceptor in self._acceptors:
+                acceptor.close()
+        if stop is Stop.QUICK:
+            for connection in list(service.connections):
+                if connection.is_idle:
+                    connection.close()
+        self._on_empty()
+
+    def _on_empty(self) -> None:
+        if self._service.draining and not self._service.connections:
+            self._crew.stop()
+
+    def _cut_short(self) -> None:
+        """The time for draining is up: end, whatever is still in flight."""
+        busy = [each for each in self._service.connections if not each.is_idle]
+        if busy:
+            self._exit_code = EXIT_CUT_SHORT
+            event(
+                logging.ERROR,
+                "cut_short",
+                f"{len(busy)} requests were not finished within --graceful-timeout "
+                f"{self._config.graceful_timeout:g} s",
+                requests=[each.request.target for each in busy if each.request],
+            )
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # A thread that hangs in the application may be the main thread: no orderly way out.
+        os._exit(self._exit_code)
+
+    # --- what the loop calls -------------------------------------------------------------------
+
+    def _on_signal(self, number: int) -> None:
+        if number == signal.SIGTERM:
+            self._drain(Stop.GRACEFUL, "SIGTERM")
+        elif number == signal.SIGINT:
+            self._drain(Stop.QUICK, "SIGINT")
+        elif number == signal.SIGUSR1 and self._service.access_log:
+            try:
+                self._service.access_log.reopen()
+            except OSError as error:
+                event(logging.ERROR, "log_not_reopened", f"cannot reopen the access log: {error}")
+
+    def _on_served(self, count: int) -> None:
+        if count == self._request_limit:
+            reason = f"--max-requests {self._request_limit}"
+            self._loop.call_soon(lambda: self._drain(Stop.GRACEFUL, reason))
+
+    def _on_tick(self) -> None:
+        now = self._loop.now
+        for connection in list(self._service.connections):
+            if connection.deadline <= now:
+                connection.on_deadline()
+        if self._service.draining:
+            if now >= self._drain_ends:
+                self._cut_short()
+        else:
+            for acceptor in self._acceptors:
+                acceptor.resume()
+        if self._config.timeout:
+            self._look_for_hung_calls()
+            self._watch_for_silence()
+
+    # --- hung calls ----------------------------------------------------------------------------
+
+    def _look_for_hung_calls(self) -> None:
+        """Report each call that is past its time, once, and have the process replaced."""
+        now = time.monotonic()
+        for call in self._crew.running():
+            if now - call.started < self._config.timeout or call in self._reported:
+                continue
+            self._reported.add(call)
+            request = call.task.request if isinstance(call.task, Connection) else None
+            event(
+                logging.ERROR,
+                "hung_request",
+                f"A call of the application has taken {now - call.started:.1f} s, "
+                f"more than --timeout {self._config.timeout:g} s",
+                method=request.method if request else "",
+                target=request.target if request else "",
+                age_s=round(now - call.started, 3),
+                stack=call.stack(),
+            )
+            self._exit_code = EXIT_CUT_SHORT
+            self._drain(Stop.GRACEFUL, "a call of the application hangs")
+
+    def _watch_for_silence(self) -> None:
+        """End the process if no tick follows: the one thread, or the interpreter lock, is stuck.
+
+        faulthandler's own thread needs neither; it writes every thread's stack to standard error.
+        """
+        if self._config.timeout:
+            faulthandler.dump_traceback_later(self._config.timeout + LONGEST_TICK, exit=True)
+
+
+def _tick(config: Config) -> float:
+    deadlines = [config.keep_alive, config.head_timeout, config.body_timeout, config.write_timeout]
+    deadlines += [each for each in (config.timeout, config.graceful_timeout) if each]
+    return max(SHORTEST_TICK, min(LONGEST_TICK, min(deadlines) / 4))
