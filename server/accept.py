@@ -9,10 +9,11 @@ import socket
 from typing import Final
 
 from server import environ
-from server.connection import Connection, Service
+from server.connection import Connection
 from server.event_log import event
 from server.listen import Listener
 from server.loop import EXCLUSIVE, READABLE
+from server.service import Service
 
 # Connections a turn; the rest waits in the backlog while those that are open are served.
 ACCEPTS_A_TURN: Final = 64

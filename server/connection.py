@@ -4,8 +4,8 @@ Exactly one thread owns a connection at any time. In every state but ``CALL`` it
 the event loop; in ``CALL`` it is the thread of the crew that runs the application, until it hands
 the connection back (``Loop.call_soon``). Only the leader touches the poller.
 
-A connection that waits in ``CALL`` stays registered, because most get no event there; the first
-event (more bytes, or the client's end) *parks* it: it leaves the poller until the call is over.
+A connection in ``CALL`` stays registered, because most get no event there; the first event (more
+bytes, or the client's end) *parks* it: it leaves the poller until the call is over.
 """
 
 from __future__ import annotations
@@ -13,41 +13,32 @@ from __future__ import annotations
 import contextlib
 import enum
 import io
-import itertools
 import logging
-import os
 import socket
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from server import environ
-from server.access_log import AccessLog, Served
+from server.access_log import Served
 from server.body import Body
-from server.config import Config
-from server.crew import Crew
 from server.errors import ClientDisconnected, ProtocolError
 from server.event_log import event
 from server.file_wrapper import FileRange
 from server.gateway import Ending, Exchange
-from server.loop import READABLE, WRITABLE, Loop
-from server.request import HeadLimits, HeadReader, Request
+from server.loop import READABLE, WRITABLE
+from server.outgoing import Outgoing
+from server.request import HeadReader, Request
 from server.response import CONTINUE, error_response
-
-if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication
+from server.service import Service
 
 # One read holds a whole request of the usual kind; a larger buffer costs more to allocate.
 RECEIVE_SIZE: Final = 16 * 1024
-# Bytes of a file a turn of the loop, so that one fast client does not hold it.
-SENDFILE_SIZE: Final = 1024 * 1024
 # How long the client has, after the last response, to read it and to stop sending (seconds).
 LINGER_TIMEOUT: Final = 2.0
-
 NEVER: Final = float("inf")
-_NOTHING: Final = memoryview(b"")
+# nginx's status for a client that left before it was answered; for the log only.
+CLIENT_LEFT: Final = 499
 
 
 class State(enum.Enum):
@@ -61,43 +52,6 @@ class State(enum.Enum):
     CLOSED = enum.auto()
 
 
-@dataclass(slots=True)
-class Service:
-    """What all connections of a process share.
-
-    Attributes:
-        draining: no request after the one in flight: answers say ``Connection: close``.
-        connections: those that are open.
-        on_served: called, by any thread, with the number of requests served so far.
-        on_empty: called by the leader when the last connection has closed.
-    """
-
-    config: Config
-    application: WSGIApplication
-    loop: Loop
-    crew: Crew
-    access_log: AccessLog | None
-    on_served: Callable[[int], None]
-    on_empty: Callable[[], None]
-    draining: bool = False
-    connections: set[Connection] = field(default_factory=set)
-    limits: HeadLimits = field(init=False)
-    _count: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
-
-    def __post_init__(self) -> None:
-        self.limits = HeadLimits(
-            line=self.config.limit_request_line,
-            fields=self.config.limit_request_fields,
-            field=self.config.limit_request_field_size,
-        )
-
-    def served(self, served: Served) -> None:
-        """Note a request that has been answered."""
-        if self.access_log:
-            self.access_log.write(served)
-        self.on_served(next(self._count))
-
-
 class Connection:
     """One accepted connection.
 
@@ -108,6 +62,7 @@ class Connection:
 
     Attributes:
         deadline: when ``on_deadline`` is due, on the loop's clock.
+        request: the request in hand.
     """
 
     __slots__ = (
@@ -116,18 +71,15 @@ class Connection:
         "_environ",
         "_events",
         "_exchange",
-        "_file",
-        "_lost",
-        "_out",
+        "_outgoing",
         "_reader",
-        "_request",
         "_service",
         "_shared",
-        "_size",
         "_sock",
         "_started",
         "_state",
         "deadline",
+        "request",
     )
 
     def __init__(self, sock: socket.socket, shared: dict[str, Any], service: Service) -> None:
@@ -136,17 +88,14 @@ class Connection:
         self._service = service
         self._state = State.HEAD
         self._reader = HeadReader(service.limits)
-        self._request: Request | None = None
+        self._outgoing = Outgoing(sock)
         self._body: Body | None = None
         self._exchange: Exchange | None = None
         self._environ: dict[str, Any] = {}
-        self._out = _NOTHING
-        self._file: FileRange | None = None
-        self._drained: threading.Event | None = None  # set while a thread waits for the client
-        self._lost = False
-        self._size = 0
+        self._drained: threading.Event | None = None  # there while a call waits for the client
         self._started = 0.0
-        self._events = 0  # what the poller waits for; 0 when it does not know the connection
+        self._events = 0  # what the poller waits for; 0 while it does not know the connection
+        self.request: Request | None = None
         self.deadline = service.loop.now + service.config.keep_alive
         service.connections.add(self)
         self._watch(READABLE)
@@ -155,13 +104,6 @@ class Connection:
     def is_idle(self) -> bool:
         """Whether it waits for a request of which nothing has come."""
         return self._state is State.HEAD and not self._reader.rest
-
-    @property
-    def request(self) -> Request | None:
-        """The request in hand."""
-        return self._request
-
-    # --- what the leader calls -----------------------------------------------------------------
 
     def on_event(self, _mask: int) -> None:
         """Act on whatever the poller saw."""
@@ -196,10 +138,7 @@ class Connection:
         self.deadline = NEVER
         self._release()
         self._sock.close()
-        service = self._service
-        service.connections.discard(self)
-        if not service.connections:
-            service.on_empty()
+        self._service.forget(self)
 
     def _watch(self, events: int) -> None:
         """Have the poller wait for these events; 0 takes the connection out of it."""
@@ -214,7 +153,7 @@ class Connection:
             loop.register(descriptor, self.on_event, events)
         self._events = events
 
-    # --- reading -------------------------------------------------------------------------------
+    # --- reading, by the leader ----------------------------------------------------------------
 
     def _receive(self) -> None:
         try:
@@ -223,11 +162,11 @@ class Connection:
             return
         except OSError:
             data = b""
-        if not data:
+        if data:
+            self._take(data)
+        else:
             # An incomplete request is no request (RFC 9112 §8), and nobody waits for an answer.
             self.close()
-            return
-        self._take(data)
 
     def _take(self, data: bytes) -> None:
         """Use bytes that the client sent."""
@@ -246,9 +185,9 @@ class Connection:
 
     def _begin(self, request: Request) -> None:
         """A head is complete: read the body, if there is one, then call the application."""
-        self._request = request
+        self.request = request
         self._started = time.monotonic()
-        self._size = 0
+        self._outgoing.sent = 0
         if not request.has_body:
             self._submit()
             return
@@ -257,7 +196,10 @@ class Connection:
         self._state = State.BODY
         data, self._reader.rest = self._reader.rest, b""
         if request.expects_continue and not data:
-            self._send_continue()
+            # Nothing else is on its way to the client, so these bytes fit; where they do not, the
+            # client is gone, and reading will show it.
+            with contextlib.suppress(OSError):
+                self._sock.send(CONTINUE)
         self._feed(self._body, data)
 
     def _feed(self, body: Body, data: bytes) -> None:
@@ -267,12 +209,6 @@ class Connection:
             self._reader.rest = rest
             self._submit()
 
-    def _send_continue(self) -> None:
-        # Nothing else is on its way to the client, so these bytes fit; where they do not, the
-        # client is gone, and reading will show it.
-        with contextlib.suppress(OSError):
-            self._sock.send(CONTINUE)
-
     def _submit(self) -> None:
         self._state = State.CALL
         self.deadline = NEVER
@@ -280,8 +216,7 @@ class Connection:
 
     def _park(self) -> None:
         self._watch(0)
-        if self._state is State.HEAD:  # the call ended in this very moment
-            self._watch(READABLE)
+        self._unpark()  # the call may have ended in this very moment
 
     def _unpark(self) -> None:
         if self._state is State.HEAD:
@@ -291,30 +226,20 @@ class Connection:
 
     def call(self) -> None:
         """Call the application for the request in hand, and answer."""
-        service, request = self._service, self._request
+        service, request, body = self._service, self.request, self._body
         if request is None:
             return
-        body = self._body
         if body is None:
             self._environ = environ.build(self._shared, request, io.BytesIO(), 0)
         else:
             body.file.seek(0)
             self._environ = environ.build(self._shared, request, body.file, body.length)
-        self._exchange = Exchange(
-            request,
-            self._environ,
-            self,
-            persist=request.keep_alive and not service.draining,
-        )
+        persist = request.keep_alive and not service.draining
+        self._exchange = Exchange(request, self._environ, self, persist=persist)
         self._exchange.run(service.application)
         if service.crew.leads():
             self._settle()
-        elif (
-            self._exchange.ending is not Ending.PERSIST
-            or self._out
-            or self._file
-            or self._reader.rest
-        ):
+        elif self._exchange.ending is not Ending.PERSIST or self._outgoing or self._reader.rest:
             service.loop.call_soon(self._settle)
         else:
             # Nothing but the next request is awaited: no need to disturb the leader.
@@ -332,22 +257,21 @@ class Connection:
         Raises:
             ClientDisconnected: the client went away, or took nothing within the write deadline.
         """
-        sent = self._try_to_send(data)
-        if sent == len(data):
+        self._outgoing.put(data)
+        if not self._outgoing:
             return
-        self._out = memoryview(data)[sent:]
         service = self._service
-        self._drained = threading.Event()
+        self._drained = drained = threading.Event()
         if service.crew.leads():
             # This thread is the loop, so it goes on being the loop until the client has caught up.
             self._start_sending()
-            while not self._drained.is_set():
+            while not drained.is_set():
                 service.loop.poll()
         else:
             service.loop.call_soon(self._start_sending)
-            self._drained.wait()
+            drained.wait()
         self._drained = None
-        if self._lost:
+        if self._outgoing.lost:
             raise ClientDisconnected
 
     def finish(self, data: bytes, file: FileRange | None) -> None:
@@ -356,55 +280,13 @@ class Connection:
         Raises:
             ClientDisconnected: the client went away.
         """
-        if file is not None:
-            # The application may close its file at once: this descriptor is the connection's own.
-            self._file = FileRange(os.dup(file.descriptor), file.offset, file.count)
-        sent = self._try_to_send(data, socket.MSG_MORE if file else 0) if data else 0
-        self._out = memoryview(data)[sent:]
-        if self._file and not self._out:
-            self._send_file()
+        self._outgoing.put(data, file)
 
-    def _try_to_send(self, data: bytes | memoryview, flags: int = 0) -> int:
-        """Send what the client takes now; return how many bytes that was."""
-        try:
-            sent = self._sock.send(data, flags)
-        except (BlockingIOError, InterruptedError):
-            return 0
-        except OSError as error:
-            self._lost = True
-            raise ClientDisconnected from error
-        self._size += sent
-        return sent
-
-    def _send_file(self) -> None:
-        """Send what the client takes now of the file."""
-        file = self._file
-        if file is None:
-            return
-        try:
-            sent = os.sendfile(
-                self._sock.fileno(), file.descriptor, file.offset, min(file.count, SENDFILE_SIZE)
-            )
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError as error:
-            self._lost = True
-            raise ClientDisconnected from error
-        if sent == 0:  # the file has become shorter than it was
-            self._lost = True
-            raise ClientDisconnected
-        self._size += sent
-        self._file = FileRange(file.descriptor, file.offset + sent, file.count - sent)
-        if not self._file.count:
-            self._close_file()
-
-    # --- after the call, by the leader ---------------------------------------------------------
+    # --- sending, by the leader ----------------------------------------------------------------
 
     def _settle(self) -> None:
         """The application has returned: send what is left, then end the exchange."""
-        if self._exchange and self._exchange.ending is Ending.ABORT:
-            self._end()
-        elif self._out or self._file:
+        if self._outgoing and not self._outgoing.lost:
             self._start_sending()
         else:
             self._end()
@@ -417,56 +299,46 @@ class Connection:
     def _flush(self) -> None:
         """The client takes bytes again."""
         try:
-            if self._out:
-                self._out = self._out[self._try_to_send(self._out) :]
-            if self._file and not self._out:
-                self._send_file()
+            self._outgoing.flush()
         except ClientDisconnected:
             self._lose()
             return
         self.deadline = self._service.loop.now + self._service.config.write_timeout
-        if self._out or self._file:
+        if self._outgoing:
             return
         if self._drained is None:
             self._end()
         else:
-            self._return_to_caller(READABLE)
+            self._return_to_caller(self._drained, READABLE)
 
     def _lose(self) -> None:
         """The client is gone, or takes nothing."""
-        self._lost = True
-        self._out = _NOTHING
-        if self._drained is not None:
-            self._return_to_caller(0)
-            return
-        if self._exchange:
-            self._exchange.ending = Ending.ABORT
-        self._end()
+        self._outgoing.lost = True
+        self._outgoing.drop()
+        if self._drained is None:
+            self._end()
+        else:
+            self._return_to_caller(self._drained, 0)
 
-    def _return_to_caller(self, events: int) -> None:
+    def _return_to_caller(self, drained: threading.Event, events: int) -> None:
         """Give the connection back to the thread that waits in ``send``."""
         self._watch(events)
         self._state = State.CALL
         self.deadline = NEVER
-        if self._drained:
-            self._drained.set()
+        drained.set()
 
     def _end(self) -> None:
-        """A response is out, or never will be: log it, and go on as its ending says."""
-        exchange, request = self._exchange, self._request
-        if exchange is None or request is None:  # a refusal, logged when it was made
-            if self._lost:
-                self.close()
-            else:
-                self._linger()
-            return
+        """A response is out, or never will be: go on as its ending says."""
+        request, exchange = self.request, self._exchange
+        # There is no exchange after a refusal, which was logged when it was made.
+        ending = exchange.ending if exchange else Ending.CLOSE
         self._log()
         self._release()
-        if exchange.ending is Ending.PERSIST:
-            self._next()
-        elif exchange.ending is Ending.ABORT or self._lost:
+        if self._outgoing.lost or ending is Ending.ABORT:
             self.close()
-        elif request.keep_alive or self._reader.rest:
+        elif ending is Ending.PERSIST:
+            self._next()
+        elif request is None or request.keep_alive or self._reader.rest:
             # The client may be sending its next request, which would be answered by a reset.
             self._linger()
         else:
@@ -484,35 +356,31 @@ class Connection:
     def _refuse(self, error: ProtocolError) -> None:
         """Answer an error, and close once the client has had a chance to read it."""
         response = error_response(error, time.time())
-        request = self._request
-        self._release()
-        self._reader.rest = b""
+        level = logging.DEBUG if error.status < 500 else logging.ERROR
+        event(level, "refused", f"Refused a request: {error.status} {error.message}")
         self._service.served(
             Served(
-                request=request,
+                request=self.request,
                 environ=self._shared,
                 status=error.status,
                 size=len(response),
-                duration=time.monotonic() - self._started if request else 0.0,
+                duration=time.monotonic() - self._started if self.request else 0.0,
                 request_id="",
             )
         )
-        level = logging.DEBUG if error.status < 500 else logging.ERROR
-        event(level, "refused", f"refused a request: {error.status} {error.message}")
+        self._release()
+        self._reader.rest = b""
         try:
-            self._out = memoryview(response)[self._try_to_send(response) :]
+            self._outgoing.put(response)
         except ClientDisconnected:
             self.close()
-            return
-        if self._out:
-            self._start_sending()
         else:
-            self._linger()
+            self._settle()
 
     def _linger(self) -> None:
         """Say no more, and let the client finish, so that no reset destroys what it has not read.
 
-        RFC 9112 §9.6: "the server performs a lingering close".
+        A lingering close (RFC 9112 §9.6).
         """
         try:
             self._sock.shutdown(socket.SHUT_WR)
@@ -525,22 +393,22 @@ class Connection:
 
     def _discard(self) -> None:
         try:
-            if self._sock.recv(RECEIVE_SIZE):
-                return
+            received = self._sock.recv(RECEIVE_SIZE)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
-            pass
-        self.close()
+            received = b""
+        if not received:
+            self.close()
 
     def _log(self) -> None:
-        if self._exchange:
+        if self._exchange is not None:
             self._service.served(
                 Served(
-                    request=self._request,
+                    request=self.request,
                     environ=self._environ,
-                    status=self._exchange.status if self._size else 499,
-                    size=self._size,
+                    status=self._exchange.status if self._outgoing.sent else CLIENT_LEFT,
+                    size=self._outgoing.sent,
                     duration=time.monotonic() - self._started,
                     request_id=self._exchange.request_id,
                 )
@@ -551,12 +419,7 @@ class Connection:
         if self._body is not None:
             self._body.close()
             self._body = None
-        self._close_file()
-        self._request = None
+        self._outgoing.drop()
+        self.request = None
         self._exchange = None
         self._environ = {}
-
-    def _close_file(self) -> None:
-        if self._file:
-            os.close(self._file.descriptor)
-            self._file = None

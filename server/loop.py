@@ -104,7 +104,7 @@ class Loop:
                 os.write(self._wake_writer, _WAKE)
 
     def poll(self, *, wait: bool = True) -> None:
-        """Act on all events there are, and wait for some if told to; at most until the next tick."""
+        """Act on all events there are; wait for some, if told to, at most until the next tick."""
         self._asleep = wait
         timeout = 0.0
         if wait and not self._calls:

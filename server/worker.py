@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Final
 from server.accept import Acceptor
 from server.access_log import AccessLog
 from server.config import Config
-from server.connection import Connection, Service
+from server.connection import Connection
 from server.crew import Call, Crew
 from server.event_log import event
 from server.listen import Listener, open_listener
 from server.load import load_application
 from server.loop import Loop
+from server.service import Service
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication

@@ -1,0 +1,100 @@
+"""Bytes, and perhaps a file after them, on their way to one client; nothing here waits."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Final
+
+from server.errors import ClientDisconnected
+from server.file_wrapper import FileRange
+
+# Bytes of a file a turn of the loop, so that one fast client does not hold it.
+SENDFILE_SIZE: Final = 1024 * 1024
+
+_NOTHING: Final = memoryview(b"")
+
+
+class Outgoing:
+    """What one client has yet to take.
+
+    Args:
+        sock: connected, non-blocking.
+
+    Attributes:
+        sent: bytes that the client's side of the connection has taken so far.
+        lost: the client went away, or the file became shorter than it was.
+    """
+
+    __slots__ = ("_data", "_file", "_sock", "lost", "sent")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._data = _NOTHING
+        self._file: FileRange | None = None
+        self.sent = 0
+        self.lost = False
+
+    def __bool__(self) -> bool:
+        """Whether anything is left to be taken."""
+        return bool(self._data) or self._file is not None
+
+    def put(self, data: bytes, file: FileRange | None = None) -> None:
+        """Send what the client takes now, and keep the rest; to be called when nothing is left.
+
+        Args:
+            data: bytes.
+            file: what follows them; its descriptor may be closed as soon as this returns.
+
+        Raises:
+            ClientDisconnected: the client is lost.
+        """
+        self._data = memoryview(data)
+        if file is not None:
+            self._file = FileRange(os.dup(file.descriptor), file.offset, file.count)
+        self.flush()
+
+    def flush(self) -> None:
+        """Send more of what is left.
+
+        Raises:
+            ClientDisconnected: the client is lost.
+        """
+        try:
+            if self._data:
+                # The head of a file's response waits for the first bytes of the file.
+                flags = socket.MSG_MORE if self._file else 0
+                taken = self._sock.send(self._data, flags)
+                self.sent += taken
+                self._data = self._data[taken:]
+            if self._file and not self._data:
+                self._send_file(self._file)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self.lost = True
+            raise ClientDisconnected from error
+
+    def _send_file(self, file: FileRange) -> None:
+        taken = os.sendfile(
+            self._sock.fileno(), file.descriptor, file.offset, min(file.count, SENDFILE_SIZE)
+        )
+        if taken == 0:
+            self.lost = True
+            raise ClientDisconnected("the file has become shorter than it was")
+        self.sent += taken
+        left = FileRange(file.descriptor, file.offset + taken, file.count - taken)
+        if left.count:
+            self._file = left
+        else:
+            self._drop_file()
+
+    def drop(self) -> None:
+        """Forget what is left."""
+        self._data = _NOTHING
+        self._drop_file()
+
+    def _drop_file(self) -> None:
+        if self._file is not None:
+            os.close(self._file.descriptor)
+            self._file = None

@@ -1,0 +1,88 @@
+"""What all connections of a process share."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from server.access_log import AccessLog, Served
+from server.config import Config
+from server.crew import Crew
+from server.loop import Loop
+from server.request import HeadLimits, Request
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+
+class Client(Protocol):
+    """A connection, as far as the process as a whole is concerned with it."""
+
+    @property
+    def deadline(self) -> float:
+        """When ``on_deadline`` is due, on the loop's clock."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for a request of which nothing has come."""
+
+    @property
+    def request(self) -> Request | None:
+        """The request in hand."""
+
+    def on_deadline(self) -> None:
+        """Act on a deadline that has passed."""
+
+    def close(self) -> None:
+        """Close, whatever it is doing."""
+
+
+@dataclass(slots=True, eq=False)
+class Service:
+    """The parts that connections work with, and what they are told and tell.
+
+    Attributes:
+        config: the settings.
+        application: what answers requests.
+        loop: polls the connections.
+        crew: calls the application.
+        access_log: None for no log.
+        on_served: called, by any thread, with the number of requests served so far.
+        on_empty: called by the leader when the last connection has closed.
+        draining: no request after the one in flight: answers say ``Connection: close``.
+        connections: those that are open.
+        limits: what a request's head is held to.
+    """
+
+    config: Config
+    application: WSGIApplication
+    loop: Loop
+    crew: Crew
+    access_log: AccessLog | None
+    on_served: Callable[[int], None]
+    on_empty: Callable[[], None]
+    draining: bool = False
+    connections: set[Client] = field(default_factory=set)
+    limits: HeadLimits = field(init=False)
+    _count: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        self.limits = HeadLimits(
+            line=self.config.limit_request_line,
+            fields=self.config.limit_request_fields,
+            field=self.config.limit_request_field_size,
+        )
+
+    def served(self, served: Served) -> None:
+        """Note a request that has been answered."""
+        if self.access_log:
+            self.access_log.write(served)
+        self.on_served(next(self._count))
+
+    def forget(self, connection: Client) -> None:
+        """Note that a connection has closed."""
+        self.connections.discard(connection)
+        if not self.connections:
+            self.on_empty()
