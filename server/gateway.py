@@ -167,8 +167,9 @@ class Exchange:
                 )
             length: int | None = len(body)
         else:
-            # An empty body says nothing of what GET would have sent.
-            length = announced if announced is not None or not body else len(body)
+            # The body that HEAD leaves out tells its length, unless the application left it out.
+            tells = body and announced is None and head.status not in (204, 304)
+            length = len(body) if tells else announced
         data = self._open(head, length)
         self._complete_with(data if self._framing is Framing.NONE else data + body, None)
 
@@ -195,13 +196,14 @@ class Exchange:
     def _send_chunk(self, data: bytes) -> None:
         """Send one chunk of a stream, the head before the first that is not empty."""
         _check_chunk(data)
-        if not data:
-            return
         prefix = b""
         if self._framing is None:
             head = self._checked_head()
-            prefix = self._open(head, head.content_length)
-            self._remaining = head.content_length
+            if data:
+                prefix = self._open(head, head.content_length)
+                self._remaining = head.content_length
+        if not data:
+            return
         if self._framing is Framing.NONE:
             if prefix:
                 self._transport.send(prefix)
@@ -211,8 +213,10 @@ class Exchange:
         elif self._remaining is not None:
             if len(data) > self._remaining:
                 # What fits is sent, so that the response is whole; the rest has no place in it.
-                self._transport.send(prefix + data[: self._remaining])
+                if self._remaining or prefix:
+                    self._transport.send(prefix + data[: self._remaining])
                 self._remaining = 0
+                self._complete = True
                 raise ApplicationError(
                     f"the body is longer than its Content-Length {self._announced}"
                 )

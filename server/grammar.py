@@ -1,7 +1,7 @@
 """The rules of RFC 9110, RFC 9112 and RFC 3986 that the server reads, as expressions over bytes.
 
-Every expression is meant for ``fullmatch`` unless its name says otherwise. None can backtrack:
-each repetition is over a class that excludes what follows it.
+Every expression is meant for ``fullmatch`` unless its name says otherwise. None can backtrack
+over more than a run of white space.
 """
 
 from __future__ import annotations
@@ -51,10 +51,12 @@ _QUOTED_STRING: Final = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\
 
 # chunk-size = 1*HEXDIG                                                    (RFC 9112 §7.1)
 # chunk-ext  = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )   (RFC 9112 §7.1.1)
-# BWS is "bad": a recipient may accept it, and parsers that disagree over it have let requests be
-# smuggled, so none is accepted here.
+# BWS = OWS, which "A recipient MUST parse [...] and remove"               (RFC 9110 §5.6.3)
+_BWS: Final = rb"[ \t]*"
 CHUNK_LINE: Final = re.compile(
-    rb"([0-9A-Fa-f]{1,15})(?:;" + _TOKEN + rb"(?:=(?:" + _TOKEN + rb"|" + _QUOTED_STRING + rb"))?)*"
+    rb"([0-9A-Fa-f]{1,15})"
+    rb"(?:%(bws)b;%(bws)b%(token)b(?:%(bws)b=%(bws)b(?:%(token)b|%(quoted)b))?)*"
+    % {b"bws": _BWS, b"token": _TOKEN, b"quoted": _QUOTED_STRING}
 )
 
 # A line feed that no carriage return precedes; RFC 9112 §2.2 lets a recipient accept it as a line

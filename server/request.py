@@ -129,6 +129,8 @@ def parse_head(head: bytes, limits: HeadLimits) -> Request:
         raise ProtocolError(431, "the request has too many fields")
     fields = [parse_field_line(line, limits.field) for line in field_lines]
     path, query, authority = split_target(method, target)
+    if len(_values(fields, b"content-type")) > 1:
+        raise ProtocolError(400, "more than one Content-Type field")
     request = Request(
         method=method,
         target=target.decode("latin-1"),
@@ -166,7 +168,7 @@ def parse_field_line(line: bytes, limit: int) -> tuple[bytes, bytes]:
     Raises:
         ProtocolError: 400 or 431.
     """
-    if len(line) > limit:
+    if len(line) + 2 > limit:  # gunicorn's limit of this name counts the line's end as well
         raise ProtocolError(431, "a field of the request is too large")
     name, colon, value = line.partition(b":")
     if not colon or grammar.FIELD_NAME.fullmatch(name) is None:
@@ -263,7 +265,8 @@ def _read_framing(request: Request, fields: list[tuple[bytes, bytes]]) -> None:
             raise ProtocolError(400, "both Content-Length and Transfer-Encoding")
         if codings.count(b"chunked") > 1:
             raise ProtocolError(400, "the chunked coding is applied twice")
-        if codings[-1:] != [b"chunked"] and b"chunked" in codings:
+        if codings[-1:] != [b"chunked"]:
+            # "the server MUST respond with the 400 (Bad Request) status code" (RFC 9112 §6.3)
             raise ProtocolError(400, "chunked is not the final transfer coding")
         if codings != [b"chunked"]:
             raise ProtocolError(501, "chunked is the only transfer coding implemented")

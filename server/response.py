@@ -30,6 +30,7 @@ HOP_BY_HOP: Final = frozenset(
         "proxy-connection",
         "te",
         "trailer",
+        "trailers",
         "transfer-encoding",
         "upgrade",
     }
