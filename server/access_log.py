@@ -114,7 +114,7 @@ class JsonLines:
             "bytes": served.size,
             "duration_ms": round(served.duration * 1000, 3),
         }
-        return json.dumps(line)
+        return json.dumps(line, default=str)
 
 
 # What would end a quoted string or a line, or play with the terminal that shows it.

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import enum
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from server import grammar
 from server.errors import ProtocolError
-from server.request import HeadLimits, Request, parse_field_line
+from server.request import HeadLimits, Request, check_length, field_room, parse_field_line
 
 # Past this a body goes to a temporary file, so that uploads hold no memory.
 SPOOL_SIZE: Final = 1024 * 1024
@@ -94,7 +94,7 @@ class ChunkedFraming:
                 self._part = _Part.DATA_END
             end = buffer.find(b"\r\n", position)
             if end < 0:
-                self._check_partial_line(buffer, position)
+                self._check_partial_line(buffer[position:].removesuffix(b"\r"))
                 self._buffer = buffer[position:]
                 return None
             line = buffer[position:end]
@@ -111,10 +111,11 @@ class ChunkedFraming:
                 raise ProtocolError(400, "a chunk is longer than its size")
             self._part = _Part.SIZE
         elif line:
+            self._check_trailer(line)
             self._trailers += 1
             if self._trailers > self._limits.fields:
                 raise ProtocolError(431, "the request's trailer has too many fields")
-            parse_field_line(line, self._limits.field)
+            parse_field_line(line, field_room(self._limits))
         else:
             return True
         return False
@@ -129,22 +130,17 @@ class ChunkedFraming:
             raise ProtocolError(413, "the request's body is too large")
         self._part = _Part.DATA if self._chunk_remaining else _Part.TRAILER
 
-    def _check_partial_line(self, buffer: bytes, position: int) -> None:
+    def _check_trailer(self, line: bytes) -> None:
+        room = field_room(self._limits)
+        check_length(line, room, 431, "a trailer field of the request is too large")
+
+    def _check_partial_line(self, line: bytes) -> None:
         """Refuse early what can no longer become a line."""
         if self._part is _Part.TRAILER:
-            limit, refusal = (
-                self._limits.field,
-                ProtocolError(431, "a trailer field of the request is too large"),
-            )
+            self._check_trailer(line)
         else:
             limit = MAX_CHUNK_LINE if self._part is _Part.SIZE else 0
-            refusal = ProtocolError(400, "a chunk is not framed as its size says")
-        # One byte more than the limit may be the carriage return of the line's end.
-        length = len(buffer) - position
-        if length > limit + 1 or (length == limit + 1 and not buffer.endswith(b"\r")):
-            raise refusal
-        if grammar.BARE_LF.search(buffer, position):
-            raise ProtocolError(400, "a line feed without a carriage return before it")
+            check_length(line, limit, 400, "a chunk is not framed as its size says")
 
 
 class Body:
@@ -194,3 +190,22 @@ class Body:
         """Give the file back; one that cannot be flushed any more is given back as well."""
         with contextlib.suppress(OSError):
             self.file.close()
+
+
+class NoBody:
+    """``wsgi.input`` of every request without a body; it has no state, so one serves all."""
+
+    def read(self, _size: int | None = -1, /) -> bytes:
+        return b""
+
+    def readline(self, _size: int | None = -1, /) -> bytes:
+        return b""
+
+    def readlines(self, _hint: int | None = -1, /) -> list[bytes]:
+        return []
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(())
+
+
+NO_BODY: Final = NoBody()

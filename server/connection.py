@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import io
+import functools
 import logging
 import socket
 import threading
@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from server import environ
 from server.access_log import Served
-from server.body import Body
+from server.body import NO_BODY, Body
 from server.errors import ClientDisconnected, ProtocolError
 from server.event_log import event
 from server.file_wrapper import FileRange
@@ -78,6 +78,7 @@ class Connection:
         "_sock",
         "_started",
         "_state",
+        "_untaken",
         "deadline",
         "request",
     )
@@ -94,6 +95,7 @@ class Connection:
         self._environ: dict[str, Any] = {}
         self._drained: threading.Event | None = None  # there while a call waits for the client
         self._started = 0.0
+        self._untaken = 0  # bytes that the client had not taken at the last look
         self._events = 0  # what the poller waits for; 0 while it does not know the connection
         self.request: Request | None = None
         self.deadline = service.loop.now + service.config.keep_alive
@@ -108,14 +110,21 @@ class Connection:
     def on_event(self, _mask: int) -> None:
         """Act on whatever the poller saw."""
         state = self._state
-        if state is State.HEAD or state is State.BODY:
-            self._receive()
-        elif state is State.SEND:
-            self._flush()
-        elif state is State.LINGER:
-            self._discard()
-        else:
-            self._park()
+        try:
+            if state is State.HEAD or state is State.BODY:
+                self._receive()
+            elif state is State.SEND:
+                self._flush()
+            elif state is State.LINGER:
+                self._discard()
+            else:
+                self._park()
+        except Exception as error:  # a mistake of ours costs one connection, not all
+            self._break(error)
+
+    def _break(self, error: Exception) -> None:
+        event(logging.CRITICAL, "internal_error", "The server itself failed", error)
+        self.close()
 
     def on_deadline(self) -> None:
         """Act on a deadline that has passed."""
@@ -125,7 +134,7 @@ class Connection:
         elif state is State.HEAD and self._reader.rest:
             self._refuse(ProtocolError(408, "the request's head did not come in time"))
         elif state is State.SEND:
-            self._lose()
+            self._check_progress()
         elif state is not State.CALL:
             self.close()
 
@@ -226,20 +235,25 @@ class Connection:
 
     def call(self) -> None:
         """Call the application for the request in hand, and answer."""
+        try:
+            self._call()
+        except Exception as error:
+            self._service.loop.call_soon(functools.partial(self._break, error))
+
+    def _call(self) -> None:
         service, request, body = self._service, self.request, self._body
         if request is None:
             return
         if body is None:
-            self._environ = environ.build(self._shared, request, io.BytesIO(), 0)
+            self._environ = environ.build(self._shared, request, NO_BODY, 0)
         else:
             body.file.seek(0)
             self._environ = environ.build(self._shared, request, body.file, body.length)
-        persist = request.keep_alive and not service.draining
-        self._exchange = Exchange(request, self._environ, self, persist=persist)
-        self._exchange.run(service.application)
+        self._exchange = exchange = Exchange(request, self._environ, self)
+        exchange.run(service.application)
         if service.crew.leads():
             self._settle()
-        elif self._exchange.ending is not Ending.PERSIST or self._outgoing or self._reader.rest:
+        elif exchange.ending is not Ending.PERSIST or self._outgoing or self._reader.rest:
             service.loop.call_soon(self._settle)
         else:
             # Nothing but the next request is awaited: no need to disturb the leader.
@@ -250,6 +264,11 @@ class Connection:
             self._state = State.HEAD
             if not self._events:
                 service.loop.call_soon(self._unpark)
+
+    def persists(self) -> bool:
+        """Return whether another request may follow the one in hand."""
+        request = self.request
+        return request is not None and request.keep_alive and not self._service.draining
 
     def send(self, data: bytes) -> None:
         """Send bytes of a stream; hold the calling thread while the client does not keep up.
@@ -293,8 +312,19 @@ class Connection:
 
     def _start_sending(self) -> None:
         self._state = State.SEND
-        self.deadline = self._service.loop.now + self._service.config.write_timeout
+        self._await_progress()
         self._watch(WRITABLE)
+
+    def _await_progress(self) -> None:
+        self.deadline = self._service.loop.now + self._service.config.write_timeout
+        self._untaken = self._outgoing.untaken()
+
+    def _check_progress(self) -> None:
+        """The write deadline has passed: go on only if the client has taken something."""
+        if self._outgoing.untaken() < self._untaken:
+            self._await_progress()
+        else:
+            self._lose()
 
     def _flush(self) -> None:
         """The client takes bytes again."""
@@ -303,8 +333,8 @@ class Connection:
         except ClientDisconnected:
             self._lose()
             return
-        self.deadline = self._service.loop.now + self._service.config.write_timeout
         if self._outgoing:
+            self._await_progress()
             return
         if self._drained is None:
             self._end()

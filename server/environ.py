@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import IO, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from server import __version__
 from server.event_log import ErrorStream
 from server.file_wrapper import FileWrapper
 from server.request import Request
+
+if TYPE_CHECKING:
+    from wsgiref.types import InputStream
 
 SOFTWARE: Final = f"bascule/{__version__}"
 
@@ -48,7 +51,9 @@ def template(
 _ERRORS: Final = ErrorStream()
 
 
-def build(shared: dict[str, Any], request: Request, body: IO[bytes], length: int) -> dict[str, Any]:
+def build(
+    shared: dict[str, Any], request: Request, body: InputStream, length: int
+) -> dict[str, Any]:
     """Return the environ of one request.
 
     Args:
@@ -64,14 +69,9 @@ def build(shared: dict[str, Any], request: Request, body: IO[bytes], length: int
     environ["QUERY_STRING"] = request.query
     environ["RAW_URI"] = request.target
     environ["wsgi.input"] = body
-    # CGI has these two without a prefix (RFC 3875 §4.1.2, §4.1.3).
-    content_type = environ.pop("HTTP_CONTENT_TYPE", None)
-    if content_type is not None:
-        environ["CONTENT_TYPE"] = content_type
-    environ.pop("HTTP_CONTENT_LENGTH", None)
-    if request.content_length is not None or request.chunked:
-        # A chunked body has been read to its end and the coding is gone: applications that read
+    if request.chunked:
+        # The body has been read to its end and the coding is gone: applications that read
         # CONTENT_LENGTH bytes work without knowing of chunks, and none decodes it twice.
         environ["CONTENT_LENGTH"] = str(length)
-        environ.pop("HTTP_TRANSFER_ENCODING", None)
+        del environ["HTTP_TRANSFER_ENCODING"]
     return environ

@@ -49,7 +49,8 @@ class FileWrapper:
         ``fileno()`` may still change what it reads, as ``gzip.GzipFile`` does.
         """
         filelike = self.filelike
-        if type(filelike) not in (io.BufferedReader, io.BufferedRandom, io.FileIO):
+        buffered = type(filelike) in (io.BufferedReader, io.BufferedRandom)
+        if type(getattr(filelike, "raw", None) if buffered else filelike) is not io.FileIO:
             return None
         status = os.fstat(filelike.fileno())
         if not stat.S_ISREG(status.st_mode):

@@ -9,9 +9,10 @@ from __future__ import annotations
 import enum
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from traceback import format_exception_only
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from server.errors import ApplicationError, ClientDisconnected
 from server.event_log import event
@@ -44,7 +45,10 @@ class Ending(enum.Enum):
 
 
 class Transport(Protocol):
-    """Where the bytes go. Both may raise ClientDisconnected."""
+    """Where the bytes go; sending them may raise ClientDisconnected."""
+
+    def persists(self) -> bool:
+        """Return whether another request may follow; asked when a response's head is made."""
 
     def send(self, data: bytes) -> None:
         """Send bytes that more will follow; wait while the client does not keep up."""
@@ -60,7 +64,6 @@ class Exchange:
         request: the request's head.
         environ: what the application is called with.
         transport: takes the response's bytes.
-        persist: the connection may carry another request after this one.
 
     Attributes:
         status: the status code that was sent; 0 while none was.
@@ -68,39 +71,24 @@ class Exchange:
         ending: what becomes of the connection; settled once ``run`` has returned.
     """
 
-    __slots__ = (
-        "_announced",
-        "_complete",
-        "_environ",
-        "_framing",
-        "_head",
-        "_remaining",
-        "_request",
-        "_transport",
-        "ending",
-        "request_id",
-        "status",
-    )
+    # Defaults of what most exchanges never set.
+    _framing: Framing | None = None  # settled when the head is sent
+    _head: Head | None = None
+    _remaining: int | None = None  # bytes that the announced length still wants
+    _complete = False
+    status = 0
+    request_id = ""
+    ending = Ending.PERSIST
 
     def __init__(
         self,
         request: Request,
         environ: dict[str, Any],
         transport: Transport,
-        *,
-        persist: bool,
     ) -> None:
         self._request = request
         self._environ = environ
         self._transport = transport
-        self._head: Head | None = None
-        self._framing: Framing | None = None  # settled when the head is sent
-        self._remaining: int | None = None  # bytes that the announced length still wants
-        self._announced: int | None = None
-        self._complete = False
-        self.status = 0
-        self.request_id = ""
-        self.ending = Ending.PERSIST if persist else Ending.CLOSE
 
     def run(self, application: WSGIApplication) -> None:
         """Call the application and send its response; whatever it raises is logged, not raised."""
@@ -138,10 +126,10 @@ class Exchange:
 
     def _respond(self, iterable: Iterable[bytes]) -> None:
         if self._framing is None:
-            if isinstance(iterable, FileWrapper) and self._send_file(iterable):
-                return
-            if type(iterable) in (list, tuple):
+            if isinstance(iterable, list | tuple):
                 self._send_whole(iterable)
+                return
+            if isinstance(iterable, FileWrapper) and self._send_file(iterable):
                 return
         only = _has_one_chunk(iterable)
         for data in iterable:
@@ -153,25 +141,26 @@ class Exchange:
                 break
         self._finish()
 
-    def _send_whole(self, chunks: Iterable[bytes]) -> None:
+    def _send_whole(self, chunks: Sequence[bytes]) -> None:
         """Send a response whose body is here in full: head and body leave together."""
         for data in chunks:
-            _check_chunk(data)
-        body = b"".join(chunks)
+            if type(data) is not bytes:
+                _check_chunk(data)
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         head = self._checked_head()
-        announced = head.content_length
-        if self._request.method != "HEAD" and head.status not in (204, 304):
-            if announced is not None and announced != len(body):
-                raise ApplicationError(
-                    f"Content-Length is {announced}, and the body has {len(body)} bytes"
-                )
-            length: int | None = len(body)
-        else:
+        length = head.content_length
+        if self._request.method == "HEAD" or head.status in _BODILESS:
             # The body that HEAD leaves out tells its length, unless the application left it out.
-            tells = body and announced is None and head.status not in (204, 304)
-            length = len(body) if tells else announced
-        data = self._open(head, length)
-        self._complete_with(data if self._framing is Framing.NONE else data + body, None)
+            if body and length is None and head.status not in _BODILESS:
+                length = len(body)
+            body = b""
+        elif length is None:
+            length = len(body)
+        elif length != len(body):
+            raise ApplicationError(
+                f"Content-Length is {length}, and the body has {len(body)} bytes"
+            )
+        self._complete_with(self._open(head, length) + body, None)
 
     def _send_file(self, wrapper: FileWrapper) -> bool:
         """Send a file without reading it; return whether that was possible."""
@@ -196,12 +185,13 @@ class Exchange:
     def _send_chunk(self, data: bytes) -> None:
         """Send one chunk of a stream, the head before the first that is not empty."""
         _check_chunk(data)
+        if self._complete:
+            raise ApplicationError("write was called after the response was complete")
         prefix = b""
         if self._framing is None:
             head = self._checked_head()
             if data:
                 prefix = self._open(head, head.content_length)
-                self._remaining = head.content_length
         if not data:
             return
         if self._framing is Framing.NONE:
@@ -217,9 +207,7 @@ class Exchange:
                     self._transport.send(prefix + data[: self._remaining])
                 self._remaining = 0
                 self._complete = True
-                raise ApplicationError(
-                    f"the body is longer than its Content-Length {self._announced}"
-                )
+                raise ApplicationError("the body is longer than its Content-Length")
             self._remaining -= len(data)
         self._transport.send(prefix + data if prefix else data)
 
@@ -227,24 +215,23 @@ class Exchange:
         """End a stream."""
         if self._framing is None:
             head = self._checked_head()
-            known = 0 if self._request.method != "HEAD" else None
-            length = head.content_length if head.content_length is not None else known
-            prefix = self._open(head, length)
-            self._remaining = length if self._framing is Framing.LENGTH else None
+            bodiless = self._request.method == "HEAD" or head.status in _BODILESS
+            if head.content_length and not bodiless:
+                raise ApplicationError(f"no body, and Content-Length is {head.content_length}")
+            prefix = self._open(head, head.content_length if bodiless else 0)
         else:
             prefix = b""
         if self._remaining:
             raise ApplicationError(
-                f"the body is {self._remaining} bytes shorter than its "
-                f"Content-Length {self._announced}"
+                f"the body is {self._remaining} bytes shorter than its Content-Length"
             )
         self._complete_with(
             prefix + LAST_CHUNK if self._framing is Framing.CHUNKED else prefix, None
         )
 
     def _complete_with(self, data: bytes, file: FileRange | None) -> None:
-        self._complete = True
         self._transport.finish(data, file)
+        self._complete = True
 
     def _checked_head(self) -> Head:
         if self._head is None:
@@ -255,14 +242,15 @@ class Exchange:
         """Settle framing and ending; return the head's bytes."""
         request = self._request
         self._framing = choose_framing(request.method, request.minor, head, length)
-        self._announced = length
-        if self._framing is Framing.CLOSE:
+        if self._framing is Framing.LENGTH:
+            self._remaining = length
+        if self._framing is Framing.CLOSE or not self._transport.persists():
             self.ending = Ending.CLOSE
         connection = None
         if self.ending is not Ending.PERSIST:
-            connection = "close"
+            connection = b"close"
         elif request.minor == 0:
-            connection = "keep-alive"
+            connection = b"keep-alive"
         self.status = head.status
         self.request_id = head.request_id
         return serialize_head(head, self._framing, length, connection, time.time())
@@ -277,12 +265,12 @@ class Exchange:
         event(
             logging.ERROR,
             "application_error",
-            f"{type(error).__name__} in the application: {error}",
+            "The application failed: " + format_exception_only(error)[-1].strip(),
             error,
             **details,
         )
         if self._complete:
-            return
+            return  # the client has it all: what failed came after, in close() for one
         if self._framing is not None:
             self.ending = Ending.ABORT
             return
@@ -293,6 +281,10 @@ class Exchange:
             self._complete_with(data if self._framing is Framing.NONE else data + body, None)
         except ClientDisconnected:
             self.ending = Ending.ABORT
+
+
+# Statuses whose responses have no body (RFC 9110 §6.4.1).
+_BODILESS: Final = frozenset({204, 304})
 
 
 def _check_chunk(data: object) -> None:

@@ -59,10 +59,6 @@ CHUNK_LINE: Final = re.compile(
     % {b"bws": _BWS, b"token": _TOKEN, b"quoted": _QUOTED_STRING}
 )
 
-# A line feed that no carriage return precedes; RFC 9112 §2.2 lets a recipient accept it as a line
-# ending, and one that does can be made to see other lines than its neighbour.
-BARE_LF: Final = re.compile(rb"(?<!\r)\n")
-
 # status = three digits, a space and a reason phrase                       (PEP 3333)
 # reason-phrase = 1*( HTAB / SP / VCHAR / obs-text )                       (RFC 9112 §4)
 STATUS: Final = re.compile(r"[1-9][0-9]{2} [\t \x21-\x7e\x80-\xff]*")

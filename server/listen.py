@@ -52,10 +52,24 @@ class Listener:
 
     def withdraw(self) -> None:
         """Remove a unix socket's path, unless another process has taken it over."""
-        for path in (self._temporary, self._path):
+        if self._temporary:
+            self._temporary.unlink(missing_ok=True)
+        elif self._path and self._is_ours(self._path):
+            # Another process may take the path over in this very moment. Set aside first, what
+            # was ours for certain is removed, and what was not goes back.
+            aside = _temporary_name(self._path)
             with contextlib.suppress(FileNotFoundError):
-                if path and path.lstat().st_ino == self._inode:
-                    path.unlink()
+                self._path.rename(aside)
+                if self._is_ours(aside):
+                    aside.unlink()
+                else:
+                    aside.rename(self._path)
+
+    def _is_ours(self, path: Path) -> bool:
+        try:
+            return path.lstat().st_ino == self._inode
+        except FileNotFoundError:
+            return False
 
 
 def open_listener(address: str, backlog: int) -> Listener:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
+import sys
+import termios
 from typing import Final
 
 from server.errors import ClientDisconnected
@@ -88,6 +91,16 @@ class Outgoing:
             self._file = left
         else:
             self._drop_file()
+
+    def untaken(self) -> int:
+        """Return how many bytes the kernel holds that the client has yet to take.
+
+        They tell whether it reads at all: the socket becomes writable no sooner than when a third
+        of its buffer is free, which a slow client may need minutes for.
+        """
+        held = bytearray(4)
+        fcntl.ioctl(self._sock, termios.TIOCOUTQ, held)
+        return int.from_bytes(held, sys.byteorder)
 
     def drop(self) -> None:
         """Forget what is left."""

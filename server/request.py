@@ -3,21 +3,30 @@
 No sockets, no clock. ``HeadReader`` is fed bytes in pieces of any size and yields ``Request``
 objects; what follows a head stays with the reader. Policy: refuse, never repair. Whatever two
 parsers could read differently is answered with an error, and the connection closes.
+
+Most lines of a request have been seen before, byte for byte: the same browser, the same proxy,
+the same few paths. ``memo`` keeps what they were parsed to, so that the usual request is a few
+look-ups; docs/performance.md has the figures.
 """
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from server import grammar
 from server.errors import ProtocolError
+from server.memo import ENTRIES, Memo
 
 # nginx sends at most 4 * 8 KiB of fields by default; with the request line this leaves room.
 MAX_HEAD: Final = 64 * 1024
 
 _END: Final = b"\r\n\r\n"
+_LINE_TOO_LONG: Final = "the request line is too long"
+_FIELD_TOO_LARGE: Final = "a field of the request is too large"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +48,8 @@ class Request:
         path: the target's path, percent-decoded, its bytes as latin-1 characters (PEP 3333).
         query: what follows the first ``?``, as sent.
         minor: 0 for HTTP/1.0, 1 for HTTP/1.1.
-        variables: the fields under their CGI names, ``HTTP_…`` (RFC 3875 §4.1.18); several
-            fields of one name are joined as RFC 9110 §5.3 says.
+        variables: the fields under their CGI names: ``CONTENT_TYPE``, ``CONTENT_LENGTH`` and
+            ``HTTP_…`` (RFC 3875 §4.1); several fields of one name are joined (RFC 9110 §5.3).
         content_length: the body's length in bytes; None where there is no such field.
         chunked: the body has the chunked transfer coding.
         keep_alive: the client lets the connection persist (RFC 9112 §9.3).
@@ -66,16 +75,26 @@ class Request:
 class HeadReader:
     """Collects bytes until a head is complete.
 
+    A head that comes in one piece and is right is parsed at once. Any other is read line by line,
+    each as soon as it is complete, so that what is refused, and with which status, never depends
+    on how the bytes were cut.
+
     Attributes:
         rest: bytes received and not yet used.
     """
 
-    __slots__ = ("_limits", "_scanned", "rest")
+    __slots__ = ("_limits", "_lines", "_parser", "_position", "_start", "rest")
 
     def __init__(self, limits: HeadLimits) -> None:
         self._limits = limits
-        self._scanned = 0
+        self._parser = _parser(limits)
         self.rest = b""
+        self._begin()
+
+    def _begin(self) -> None:
+        self._start = 0  # where the request line begins, in what is collected
+        self._position = 0  # where the first incomplete line begins
+        self._lines = 0  # complete lines so far
 
     def feed(self, data: bytes) -> Request | None:
         """Add bytes; return the next request once its head is complete, else None.
@@ -83,93 +102,147 @@ class HeadReader:
         Raises:
             ProtocolError: the head is refused.
         """
-        buffer = self.rest + data if self.rest else data
-        if buffer.startswith(b"\r\n"):
-            # "a server SHOULD ignore at least one empty line received prior to the
-            # request-line" (RFC 9112 §2.2): one, and no more.
-            end = buffer.find(_END, 2)
-            start = 2
-        else:
-            end = buffer.find(_END, self._scanned)
-            start = 0
-        if end < 0:
-            self._check_incomplete(buffer, start)
+        if not self.rest and data.find(_END) == len(data) - len(_END) <= MAX_HEAD:
+            try:
+                return self._parser.parse(data[: -len(_END)])
+            except ProtocolError:
+                pass  # reading it line by line tells what is wrong first
+        buffer = self.rest + data
+        end = self._read_lines(buffer)
+        if end is None:
             self.rest = buffer
-            self._scanned = max(0, len(buffer) - len(_END) + 1)
             return None
         self.rest = buffer[end + len(_END) :]
-        self._scanned = 0
-        return parse_head(buffer[start:end], self._limits)
+        head = buffer[self._start : end]
+        self._begin()
+        return self._parser.parse(head)
 
-    def _check_incomplete(self, buffer: bytes, start: int) -> None:
-        """Refuse early what can no longer become a head, so that nobody waits for a deadline."""
-        if grammar.BARE_LF.search(buffer, max(0, self._scanned - 1)):
-            raise ProtocolError(400, "a line feed without a carriage return before it")
-        line, end_of_line, _ = buffer[start : start + self._limits.line + 2].partition(b"\r\n")
-        if end_of_line:
-            if self._scanned <= start + len(line) + 1:
-                parse_request_line(line, self._limits.line)
-        elif len(buffer) - start > self._limits.line + 1:
-            raise ProtocolError(414, "the request line is too long")
-        if len(buffer) > MAX_HEAD:
-            raise ProtocolError(431, "the request's head is too large")
+    def _read_lines(self, buffer: bytes) -> int | None:
+        """Check the lines that are complete now; return where the head's last one ends, if here."""
+        while True:
+            end = buffer.find(b"\r\n", self._position)
+            if end < 0:
+                self._check_length(buffer[self._position :].removesuffix(b"\r"))
+                return None
+            line = buffer[self._position : end]
+            if line:
+                self._check_length(line)
+                self._parser.check_line(line, self._lines)
+                self._lines += 1
+            elif self._lines:
+                return end - len(b"\r\n")
+            elif self._position:
+                raise ProtocolError(400, "more than one empty line before the request line")
+            else:
+                # "a server SHOULD ignore at least one empty line received prior to the
+                # request-line" (RFC 9112 §2.2): one, and no more.
+                self._start = len(b"\r\n")
+            self._position = end + len(b"\r\n")
 
-
-def parse_head(head: bytes, limits: HeadLimits) -> Request:
-    """Return the request whose head, without the empty line that ends it, is given.
-
-    Raises:
-        ProtocolError: the head is refused.
-    """
-    if len(head) > MAX_HEAD:
-        raise ProtocolError(431, "the request's head is too large")
-    request_line, *field_lines = head.split(b"\r\n")
-    method, target, major, minor = parse_request_line(request_line, limits.line)
-    if len(field_lines) > limits.fields:
-        raise ProtocolError(431, "the request has too many fields")
-    fields = [parse_field_line(line, limits.field) for line in field_lines]
-    path, query, authority = split_target(method, target)
-    if len(_values(fields, b"content-type")) > 1:
-        raise ProtocolError(400, "more than one Content-Type field")
-    request = Request(
-        method=method,
-        target=target.decode("latin-1"),
-        path=unquote_to_bytes(path).decode("latin-1"),
-        query=query.decode("latin-1"),
-        minor=1 if (major, minor) >= (1, 1) else 0,
-        variables=_variables(fields),
-    )
-    _check_host(request, fields, authority)
-    _read_framing(request, fields)
-    _read_connection(request, fields)
-    return request
+    def _check_length(self, line: bytes) -> None:
+        room = MAX_HEAD - (self._position - self._start)
+        if self._lines:
+            limit = min(room, field_room(self._limits))
+            check_length(line, limit, 431, _FIELD_TOO_LARGE)
+        else:
+            check_length(line, self._limits.line, 414, _LINE_TOO_LONG)
 
 
-def parse_request_line(line: bytes, limit: int) -> tuple[str, bytes, int, int]:
-    """Return method, target, and the version's two digits (RFC 9112 §3).
+def check_length(line: bytes, limit: int, status: int, message: str) -> None:
+    """Refuse a line, or the beginning of one, for its length or for a bare line feed within it.
+
+    Args:
+        line: without its end.
+        limit: bytes that it may have.
+        status: for one that has more.
+        message: for one that has more.
 
     Raises:
-        ProtocolError: 400, 414 or 505.
+        ProtocolError: as told, or 400 for a line feed that comes before the limit.
     """
+    if line.find(b"\n", 0, limit + 1) >= 0:
+        raise ProtocolError(400, "a line feed without a carriage return before it")
     if len(line) > limit:
-        raise ProtocolError(414, "the request line is too long")
+        raise ProtocolError(status, message)
+
+
+def field_room(limits: HeadLimits) -> int:
+    """Return how many bytes a field line may have; the limit of gunicorn's counts its end too."""
+    return limits.field - len(b"\r\n")
+
+
+@dataclass(slots=True)
+class RequestLine:
+    """A request line, parsed; ``authority`` is that of an absolute target, else None."""
+
+    method: str
+    target: str
+    path: str
+    query: str
+    minor: int
+    authority: bytes | None
+
+
+def parse_request_line(line: bytes, limit: int) -> RequestLine:
+    """Return the parts of a request line (RFC 9112 §3).
+
+    Raises:
+        ProtocolError: 400, 414, 501 or 505.
+    """
+    check_length(line, limit, 414, _LINE_TOO_LONG)
     match = grammar.REQUEST_LINE.fullmatch(line)
     if match is None:
         raise ProtocolError(400, "the request line is malformed")
     method, target, major, minor = match.groups()
     if major != b"1":
         raise ProtocolError(505, "only HTTP/1.1 and HTTP/1.0 are supported")
-    return method.decode("ascii"), target, int(major), int(minor)
+    path, query, authority = _split_target(method, target)
+    return RequestLine(
+        method=method.decode("ascii"),
+        target=target.decode("latin-1"),
+        path=unquote_to_bytes(path).decode("latin-1"),
+        query=query.decode("latin-1"),
+        minor=0 if minor == b"0" else 1,
+        authority=authority,
+    )
 
 
-def parse_field_line(line: bytes, limit: int) -> tuple[bytes, bytes]:
-    """Return a field's name, in lower case, and its value (RFC 9112 §5).
+def _split_target(method: bytes, target: bytes) -> tuple[bytes, bytes, bytes | None]:
+    """Return path, query and, of an absolute target, the authority (RFC 9112 §3.2)."""
+    if method == b"CONNECT":
+        raise ProtocolError(501, "this server is no tunnel: CONNECT is not implemented")
+    if b"#" in target:
+        raise ProtocolError(400, "the request target has a fragment")
+    authority = None
+    if target == b"*" and method == b"OPTIONS":
+        return b"", b"", None
+    if not target.startswith(b"/"):
+        match = grammar.ABSOLUTE_FORM.fullmatch(target)
+        if match is None:
+            raise ProtocolError(400, "the request target is of no known form")
+        authority, target = match.groups()
+        if grammar.HOST.fullmatch(authority) is None:
+            raise ProtocolError(400, "the authority of the request target is malformed")
+        if not target.startswith(b"/"):
+            target = b"/" + target
+    path, _, query = target.partition(b"?")
+    return path, query, authority
+
+
+def parse_field_line(line: bytes, limit: int) -> tuple[str, str]:
+    """Return a field's CGI name and its value (RFC 9112 §5).
+
+    The name is empty for a field that is dropped: "X_Real_IP" would become the same variable as
+    "X-Real-IP", and so forge it; nginx drops names with an underscore as well.
+
+    Args:
+        line: without its end.
+        limit: bytes that it may have.
 
     Raises:
         ProtocolError: 400 or 431.
     """
-    if len(line) + 2 > limit:  # gunicorn's limit of this name counts the line's end as well
-        raise ProtocolError(431, "a field of the request is too large")
+    check_length(line, limit, 431, _FIELD_TOO_LARGE)
     name, colon, value = line.partition(b":")
     if not colon or grammar.FIELD_NAME.fullmatch(name) is None:
         if line[:1] in (b" ", b"\t"):
@@ -180,115 +253,188 @@ def parse_field_line(line: bytes, limit: int) -> tuple[bytes, bytes]:
     value = value.strip(b" \t")
     if grammar.NOT_IN_FIELD_VALUE.search(value):
         raise ProtocolError(400, "a control byte in a field's value")
-    return name.lower(), value
+    if b"_" in name:
+        return "", ""
+    variable = name.decode("ascii").upper().replace("-", "_")
+    if variable not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        variable = "HTTP_" + variable
+    if variable == "HTTP_HOST" and grammar.HOST.fullmatch(value) is None:
+        raise ProtocolError(400, "the Host field is malformed")
+    if variable == "CONTENT_LENGTH" and grammar.CONTENT_LENGTH.fullmatch(value) is None:
+        raise ProtocolError(400, "the Content-Length field is malformed")
+    return variable, value.decode("latin-1")
 
 
-def split_target(method: str, target: bytes) -> tuple[bytes, bytes, bytes | None]:
-    """Return path, query and, of an absolute target, the authority (RFC 9112 §3.2).
+class RequestLines(Memo[bytes, RequestLine]):
+    """Request lines that have come before."""
 
-    Raises:
-        ProtocolError: 400 for a target of no known form, 501 for CONNECT.
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._limit = limit
+
+    def __missing__(self, line: bytes) -> RequestLine:
+        parsed = parse_request_line(line, self._limit)
+        if not parsed.query:  # queries rarely repeat
+            self.remember(line, line, parsed, len(line))
+        return parsed
+
+
+class FieldLines(Memo[bytes, tuple[str, str]]):
+    """Field lines that have come before, and names whose values do not repeat."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._limit = limit
+        self._names: dict[bytes, str] = {}
+
+    def __missing__(self, line: bytes) -> tuple[str, str]:
+        name, _, value = line.partition(b": ")
+        variable = self._names.get(name)
+        if variable is not None and len(line) <= self._limit:
+            text = value.decode("latin-1")
+            # Printable characters are a subset of what a value may hold; no white space is
+            # printable but the space, of which there must be none at the ends.
+            if text.isprintable() and text == text.strip():
+                return variable, text
+        field = parse_field_line(line, self._limit)
+        if not self.remember(name, line, field, len(line)) and field[0] not in _CHECKED:
+            if len(self._names) >= ENTRIES:
+                self._names.clear()
+            self._names[name] = field[0]
+        return field
+
+
+# Variables whose values are held to more than the grammar of field values.
+_CHECKED: Final = frozenset({"", "HTTP_HOST", "CONTENT_LENGTH"})
+# Fields of which there may be only one.
+_SINGLETONS: Final = {
+    "HTTP_HOST": "Host",
+    "CONTENT_LENGTH": "Content-Length",
+    "CONTENT_TYPE": "Content-Type",
+}
+
+
+class HeadParser:
+    """From the bytes of a head to a request.
+
+    Args:
+        limits: what a head is held to.
     """
-    if method == "CONNECT":
-        raise ProtocolError(501, "this server is no tunnel: CONNECT is not implemented")
-    if b"#" in target:
-        raise ProtocolError(400, "the request target has a fragment")
-    authority = None
-    if target == b"*" and method == "OPTIONS":
-        return b"", b"", None
-    if not target.startswith(b"/"):
-        match = grammar.ABSOLUTE_FORM.fullmatch(target)
-        if match is None:
-            raise ProtocolError(400, "the request target is of no known form")
-        authority, target = match.groups()
-        if not target.startswith(b"/"):
-            target = b"/" + target
-    path, _, query = target.partition(b"?")
-    return path, query, authority
+
+    def __init__(self, limits: HeadLimits) -> None:
+        self._most_lines = limits.fields + 1
+        self._request_line = RequestLines(limits.line).__getitem__
+        self._field = FieldLines(field_room(limits)).__getitem__
+
+    def check_line(self, line: bytes, number: int) -> None:
+        """Check one line of a head by itself; number 0 is the request line.
+
+        Raises:
+            ProtocolError: the line is refused.
+        """
+        if number == 0:
+            self._request_line(line)
+        elif number >= self._most_lines:
+            raise ProtocolError(431, "the request has too many fields")
+        else:
+            self._field(line)
+
+    def parse(self, head: bytes) -> Request:
+        """Return the request whose head, without the empty line that ends it, is given.
+
+        Raises:
+            ProtocolError: the head is refused.
+        """
+        lines = head.split(b"\r\n")
+        if len(lines) > self._most_lines:
+            raise ProtocolError(431, "the request has too many fields")
+        line = self._request_line(lines[0])
+        del lines[0]
+        variables = dict(map(self._field, lines))
+        if len(variables) != len(lines):
+            variables = _join(map(self._field, lines))
+        if "" in variables:
+            del variables[""]
+        request = Request(line.method, line.target, line.path, line.query, line.minor, variables)
+        if line.authority is not None:
+            _use_authority(request, line.authority)
+        if line.minor == 0 or "HTTP_CONNECTION" in variables:
+            _read_connection(request)
+        if line.minor and "HTTP_HOST" not in variables:
+            raise ProtocolError(400, "no Host field")
+        if "HTTP_TRANSFER_ENCODING" in variables:
+            _read_transfer_encoding(request)
+        elif "CONTENT_LENGTH" in variables:
+            request.content_length = int(variables["CONTENT_LENGTH"])
+        elif line.minor == 0 and line.method in ("POST", "PUT"):
+            # HTTP/1.0 clients may have meant "until I close" (RFC 1945 §8.3).
+            raise ProtocolError(411, "an HTTP/1.0 request of this method needs a Content-Length")
+        if "HTTP_EXPECT" in variables and line.minor:
+            _read_expectation(request)
+        return request
 
 
-def _variables(fields: list[tuple[bytes, bytes]]) -> dict[str, str]:
+@functools.cache
+def _parser(limits: HeadLimits) -> HeadParser:
+    """Return the parser that all readers with the same limits share, and its memos with it."""
+    return HeadParser(limits)
+
+
+def _join(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the variables, several fields of one name joined (RFC 9110 §5.3)."""
     variables: dict[str, str] = {}
-    for name, value in fields:
-        # "X_Real_IP" would become the same variable as "X-Real-IP", and so forge it: names with
-        # an underscore are dropped, as nginx does.
-        if b"_" in name:
-            continue
-        variable = "HTTP_" + name.decode("ascii").upper().replace("-", "_")
-        text = value.decode("latin-1")
+    for variable, value in fields:
         if variable in variables:
+            if variable in _SINGLETONS:
+                raise ProtocolError(400, f"more than one {_SINGLETONS[variable]} field")
             # "Cookie" is the one field whose members a semicolon separates (RFC 6265 §4.2.1).
             separator = "; " if variable == "HTTP_COOKIE" else ","
-            text = variables[variable] + separator + text
-        variables[variable] = text
+            variables[variable] += separator + value
+        else:
+            variables[variable] = value
     return variables
 
 
-def _values(fields: list[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
-    return [value for each, value in fields if each == name]
-
-
-def _members(fields: list[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
+def _members(value: str) -> list[str]:
     """Return the members of a list field, in lower case (RFC 9110 §5.6.1)."""
-    joined = b",".join(_values(fields, name)).lower()
-    return [member for part in joined.split(b",") if (member := part.strip(b" \t"))]
+    return [member for part in value.lower().split(",") if (member := part.strip(" \t"))]
 
 
-def _check_host(
-    request: Request, fields: list[tuple[bytes, bytes]], authority: bytes | None
-) -> None:
-    """Hold RFC 9112 §3.2: exactly one valid Host in HTTP/1.1, and one opinion about it."""
-    hosts = _values(fields, b"host")
-    if len(hosts) > 1:
-        raise ProtocolError(400, "more than one Host field")
-    if not hosts:
-        if request.minor:
-            raise ProtocolError(400, "no Host field")
-    elif grammar.HOST.fullmatch(hosts[0]) is None:
-        raise ProtocolError(400, "the Host field is malformed")
-    if authority is not None:
-        if grammar.HOST.fullmatch(authority) is None:
-            raise ProtocolError(400, "the authority of the request target is malformed")
-        if hosts and hosts[0].lower() != authority.lower():
-            raise ProtocolError(400, "the Host field disagrees with the request target")
-        request.variables["HTTP_HOST"] = authority.decode("latin-1")
+def _use_authority(request: Request, authority: bytes) -> None:
+    """Hold RFC 9112 §3.2: one opinion about the host."""
+    text = authority.decode("latin-1")
+    if request.variables.get("HTTP_HOST", text).lower() != text.lower():
+        raise ProtocolError(400, "the Host field disagrees with the request target")
+    if request.minor and "HTTP_HOST" not in request.variables:
+        raise ProtocolError(400, "no Host field")
+    request.variables["HTTP_HOST"] = text
 
 
-def _read_framing(request: Request, fields: list[tuple[bytes, bytes]]) -> None:
+def _read_transfer_encoding(request: Request) -> None:
     """Settle the body's length (RFC 9112 §6); any disagreement is refused."""
-    lengths = _values(fields, b"content-length")
-    codings = _members(fields, b"transfer-encoding")
-    if _values(fields, b"transfer-encoding"):
-        if request.minor == 0:
-            raise ProtocolError(400, "Transfer-Encoding in an HTTP/1.0 request")
-        if lengths:
-            raise ProtocolError(400, "both Content-Length and Transfer-Encoding")
-        if codings.count(b"chunked") > 1:
-            raise ProtocolError(400, "the chunked coding is applied twice")
-        if codings[-1:] != [b"chunked"]:
-            # "the server MUST respond with the 400 (Bad Request) status code" (RFC 9112 §6.3)
-            raise ProtocolError(400, "chunked is not the final transfer coding")
-        if codings != [b"chunked"]:
-            raise ProtocolError(501, "chunked is the only transfer coding implemented")
-        request.chunked = True
-    elif lengths:
-        if len(lengths) > 1:
-            raise ProtocolError(400, "more than one Content-Length field")
-        if grammar.CONTENT_LENGTH.fullmatch(lengths[0]) is None:
-            raise ProtocolError(400, "the Content-Length field is malformed")
-        request.content_length = int(lengths[0])
-    elif request.minor == 0 and request.method in ("POST", "PUT"):
-        # HTTP/1.0 clients may have meant "until I close" (RFC 1945 §8.3).
-        raise ProtocolError(411, "an HTTP/1.0 request of this method needs a Content-Length")
-
-
-def _read_connection(request: Request, fields: list[tuple[bytes, bytes]]) -> None:
-    options = _members(fields, b"connection")
+    codings = _members(request.variables["HTTP_TRANSFER_ENCODING"])
     if request.minor == 0:
-        request.keep_alive = b"keep-alive" in options and b"close" not in options
-    else:
-        request.keep_alive = b"close" not in options
-        expectations = _members(fields, b"expect")
-        if expectations and expectations != [b"100-continue"]:
-            raise ProtocolError(417, "the only expectation that is met is 100-continue")
-        request.expects_continue = bool(expectations) and request.has_body
+        raise ProtocolError(400, "Transfer-Encoding in an HTTP/1.0 request")
+    if "CONTENT_LENGTH" in request.variables:
+        raise ProtocolError(400, "both Content-Length and Transfer-Encoding")
+    if codings.count("chunked") > 1:
+        raise ProtocolError(400, "the chunked coding is applied twice")
+    if codings[-1:] != ["chunked"]:
+        # "the server MUST respond with the 400 (Bad Request) status code" (RFC 9112 §6.3)
+        raise ProtocolError(400, "chunked is not the final transfer coding")
+    if codings != ["chunked"]:
+        raise ProtocolError(501, "chunked is the only transfer coding implemented")
+    request.chunked = True
+
+
+def _read_connection(request: Request) -> None:
+    """Settle whether the connection may persist (RFC 9112 §9.3)."""
+    options = _members(request.variables.get("HTTP_CONNECTION", ""))
+    request.keep_alive = "close" not in options and (request.minor == 1 or "keep-alive" in options)
+
+
+def _read_expectation(request: Request) -> None:
+    expectations = _members(request.variables["HTTP_EXPECT"])
+    if expectations and expectations != ["100-continue"]:
+        raise ProtocolError(417, "the only expectation that is met is 100-continue")
+    request.expects_continue = bool(expectations) and request.has_body

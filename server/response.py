@@ -14,6 +14,7 @@ from typing import Final
 
 from server import grammar
 from server.errors import ApplicationError, ProtocolError
+from server.memo import ENTRIES, Memo
 
 SERVER: Final = b"Server: bascule\r\n"
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -48,27 +49,25 @@ class Framing(enum.Enum):
     CLOSE = enum.auto()  # HTTP/1.0 without a length
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Head:
     """A status and fields that the application gave, checked.
 
     Attributes:
         status: the status code.
-        reason: code and reason phrase, as on the wire.
+        status_line: as on the wire, with the line's end.
         lines: the field lines as on the wire, without those that the server computes.
         content_length: the length in bytes that the application announced, or None.
         request_id: the value of ``X-Request-ID``, for the access log; empty for none.
-        has_date: the application gave its own ``Date``.
-        has_server: the application gave its own ``Server``.
+        own: names of the fields that the application gave instead of the server's own.
     """
 
     status: int
-    reason: str
-    lines: bytes
-    content_length: int | None
-    request_id: str
-    has_date: bool
-    has_server: bool
+    status_line: bytes
+    lines: list[bytes]
+    content_length: int | None = None
+    request_id: str = ""
+    own: tuple[str, ...] = ()
 
 
 def check_head(status: object, fields: object) -> Head:
@@ -79,61 +78,112 @@ def check_head(status: object, fields: object) -> Head:
     """
     if not isinstance(status, str):
         raise ApplicationError(f"status must be a str, not {type(status).__name__}")
-    if grammar.STATUS.fullmatch(status) is None:
-        raise ApplicationError(f"status must be like '200 OK', not {status!r}")
-    code = int(status[:3])
-    if code < 200:
-        raise ApplicationError(f"an application cannot answer with an interim status: {status!r}")
     if not isinstance(fields, list):
         raise ApplicationError(f"headers must be a list, not {type(fields).__name__}")
-    lines: list[str] = []
-    special: dict[str, str] = {}
+    code, status_line = _STATUSES[status]
+    lines: list[bytes] = []
+    head = Head(code, status_line, lines)
+    special: dict[str, str] | None = None
     for field in fields:
-        name, value = _check_field(field)
-        lower = name.lower()
-        if lower in _SPECIAL:
-            if lower in special:
-                raise ApplicationError(f"the field {name} is given twice")
-            special[lower] = value
-            if lower == "content-length":
-                continue
-        lines.append(f"{name}: {value}\r\n")
-    return Head(
-        status=code,
-        reason=status,
-        lines="".join(lines).encode("latin-1"),
-        content_length=_content_length(special.get("content-length")),
-        request_id=special.get("x-request-id", ""),
-        has_date="date" in special,
-        has_server="server" in special,
-    )
+        try:
+            line, name = _FIELDS[field]
+        except TypeError:
+            raise ApplicationError(f"headers must hold tuples of str, not {field!r}") from None
+        if name:
+            if special is None:
+                special = {}
+            if name in special:
+                raise ApplicationError(f"the field {field[0]} is given twice")
+            special[name] = field[1]
+        lines.append(line)
+    if special is not None:
+        _use_special(head, special)
+    return head
+
+
+def _use_special(head: Head, special: dict[str, str]) -> None:
+    if "content-length" in special:
+        head.content_length = int(special["content-length"])
+    head.request_id = special.get("x-request-id", "")
+    if "date" in special or "server" in special:
+        head.own = tuple(special)
 
 
 # Fields that there may be only one of, and that the server looks at.
 _SPECIAL: Final = frozenset({"content-length", "date", "server", "x-request-id"})
 
 
-def _check_field(field: object) -> tuple[str, str]:
+class _Statuses(Memo[str, tuple[int, bytes]]):
+    """Statuses that have been given before: code and status line."""
+
+    def __missing__(self, status: str) -> tuple[int, bytes]:
+        if grammar.STATUS.fullmatch(status) is None:
+            raise ApplicationError(f"status must be like '200 OK', not {status!r}")
+        code = int(status[:3])
+        if code < 200:
+            raise ApplicationError(f"an application cannot answer with an interim {status!r}")
+        parsed = code, f"HTTP/1.1 {status}\r\n".encode("latin-1")
+        self.remember(code, status, parsed, len(status))
+        return parsed
+
+
+class _Fields(Memo[tuple[str, str], tuple[bytes, str]]):
+    """Fields that have been given before: line, and name in lower case if it is special.
+
+    The line of ``Content-Length`` is empty, because the server writes its own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._names: dict[str, str] = {}
+
+    def __missing__(self, field: tuple[str, str]) -> tuple[bytes, str]:
+        name, value = _check_types(field)
+        special = self._names.get(name)
+        if special is not None and value.isascii() and value.isprintable():
+            return f"{name}: {value}\r\n".encode("ascii"), special
+        lower = _check_field(name, value)
+        special = lower if lower in _SPECIAL else ""
+        line = f"{name}: {value}\r\n".encode("latin-1")
+        if lower == "content-length":
+            _check_content_length(value)
+            line = b""
+        parsed = line, special
+        if not self.remember(name, field, parsed, len(line)) and lower != "content-length":
+            if len(self._names) >= ENTRIES:
+                self._names.clear()
+            self._names[name] = special
+        return parsed
+
+
+_STATUSES: Final = _Statuses()
+_FIELDS: Final = _Fields()
+
+
+def _check_types(field: object) -> tuple[str, str]:
     if not isinstance(field, tuple) or len(field) != 2:
         raise ApplicationError(f"headers must hold (name, value) tuples, not {field!r}")
     name, value = field
     if not isinstance(name, str) or not isinstance(value, str):
         raise ApplicationError(f"a header's name and value must be str, not {field!r}")
+    return name, value
+
+
+def _check_field(name: str, value: str) -> str:
+    """Check what a field may hold; return its name in lower case."""
     if grammar.RESPONSE_FIELD_NAME.fullmatch(name) is None:
         raise ApplicationError(f"{name!r} is no field name")
     if grammar.NOT_IN_RESPONSE_FIELD_VALUE.search(value):
         raise ApplicationError(f"the value of {name} holds what no field may: {value!r}")
-    if name.lower() in HOP_BY_HOP:
+    lower = name.lower()
+    if lower in HOP_BY_HOP:
         raise ApplicationError(f"{name} is a hop-by-hop field, which is the server's to send")
-    return name, value
+    return lower
 
 
-def _content_length(value: str | None) -> int | None:
-    if value is None:
-        return None
-    if grammar.CONTENT_LENGTH.fullmatch(value.encode("latin-1")) is None:
+def _check_content_length(value: str) -> None:
+    if not value.isascii() or grammar.CONTENT_LENGTH.fullmatch(value.encode("ascii")) is None:
         raise ApplicationError(f"Content-Length must be a number of bytes, not {value!r}")
-    return int(value)
 
 
 def choose_framing(method: str, minor: int, head: Head, length: int | None) -> Framing:
@@ -153,7 +203,7 @@ def choose_framing(method: str, minor: int, head: Head, length: int | None) -> F
 
 
 def serialize_head(
-    head: Head, framing: Framing, length: int | None, connection: str | None, now: float
+    head: Head, framing: Framing, length: int | None, connection: bytes | None, now: float
 ) -> bytes:
     """Return the head's bytes, with the empty line that ends it.
 
@@ -164,21 +214,22 @@ def serialize_head(
         connection: the value for ``Connection``; None for no such field.
         now: seconds since the epoch, for ``Date``.
     """
-    parts = [f"HTTP/1.1 {head.reason}\r\n".encode("latin-1")]
-    if not head.has_server:
+    parts = [head.status_line]
+    if "server" not in head.own:
         parts.append(SERVER)
-    if not head.has_date:
+    if "date" not in head.own:
         parts.append(date_line(now))
     if connection:
-        parts.append(f"Connection: {connection}\r\n".encode("ascii"))
-    parts.append(head.lines)
+        parts.append(b"Connection: %b\r\n" % connection)
+    parts += head.lines
+    if framing is Framing.CHUNKED:
+        parts.append(b"Transfer-Encoding: chunked\r\n\r\n")
     # "A server MUST NOT send a Content-Length header field in any response with a status code of
     # 1xx (Informational) or 204 (No Content)." (RFC 9110 §8.6)
-    if length is not None and head.status != 204:
-        parts.append(b"Content-Length: %d\r\n" % length)
-    if framing is Framing.CHUNKED:
-        parts.append(b"Transfer-Encoding: chunked\r\n")
-    parts.append(b"\r\n")
+    elif length is not None and head.status != 204:
+        parts.append(b"Content-Length: %d\r\n\r\n" % length)
+    else:
+        parts.append(b"\r\n")
     return b"".join(parts)
 
 
@@ -207,4 +258,4 @@ def error_response(error: ProtocolError, now: float) -> bytes:
     head = check_head(
         f"{status.value} {status.phrase}", [("Content-Type", "text/plain; charset=utf-8")]
     )
-    return serialize_head(head, Framing.LENGTH, len(body), "close", now) + body
+    return serialize_head(head, Framing.LENGTH, len(body), b"close", now) + body

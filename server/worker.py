@@ -144,15 +144,15 @@ class Worker:
 
     def _cut_short(self) -> None:
         """The time for draining is up: end, whatever is still in flight."""
-        busy = [each for each in self._service.connections if not each.is_idle]
-        if busy:
+        requests = [each.request for each in self._service.connections if each.request]
+        if requests:
             self._exit_code = EXIT_CUT_SHORT
+            names = [f"{each.method} {each.target}" for each in requests]
             event(
                 logging.ERROR,
                 "cut_short",
-                f"{len(busy)} requests were not finished within --graceful-timeout "
-                f"{self._config.graceful_timeout:g} s",
-                requests=[each.request.target for each in busy if each.request],
+                f"{len(names)} requests were not finished within --graceful-timeout "
+                f"{self._config.graceful_timeout:g} s: {', '.join(names[:10])}",
             )
         sys.stdout.flush()
         sys.stderr.flush()
@@ -202,13 +202,12 @@ class Worker:
                 continue
             self._reported.add(call)
             request = call.task.request if isinstance(call.task, Connection) else None
+            name = f"{request.method} {request.target}" if request else "a request"
             event(
                 logging.ERROR,
                 "hung_request",
-                f"A call of the application has taken {now - call.started:.1f} s, "
+                f"{name} has taken {now - call.started:.1f} s, "
                 f"more than --timeout {self._config.timeout:g} s",
-                method=request.method if request else "",
-                target=request.target if request else "",
                 age_s=round(now - call.started, 3),
                 stack=call.stack(),
             )
