@@ -1,0 +1,1 @@
+"""The applications that ship with Bascule, and the entry point that puts the chain around one."""

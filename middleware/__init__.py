@@ -1,0 +1,1 @@
+"""The middleware chain: its links, each plain PEP 3333 middleware, and the loader of chain.toml."""
