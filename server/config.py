@@ -7,6 +7,7 @@ gunicorn has them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, Final
@@ -33,21 +34,23 @@ def _whole(minimum: int) -> Callable[[str], int]:
     return parse
 
 
-def _seconds(value: str) -> float:
+def _number(value: str) -> float:
     try:
-        seconds = float(value)
+        return float(value)
     except ValueError:
-        seconds = -1.0
-    if 0 <= seconds < float("inf"):
-        return seconds
+        return math.nan  # compares as false with everything
+
+
+def _seconds(value: str) -> float:
+    if 0 <= _number(value) < math.inf:
+        return float(value)
     raise ValueError("must be a number of seconds from 0 up")
 
 
 def _positive_seconds(value: str) -> float:
-    seconds = _seconds(value)
-    if seconds == 0:
-        raise ValueError("must be a number of seconds above 0")
-    return seconds
+    if 0 < _number(value) < math.inf:
+        return float(value)
+    raise ValueError("must be a number of seconds above 0")
 
 
 def _one_of(*choices: str) -> Callable[[str], str]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import functools
 import logging
 import socket
 import threading
@@ -34,8 +33,9 @@ from server.service import Service
 
 # One read holds a whole request of the usual kind; a larger buffer costs more to allocate.
 RECEIVE_SIZE: Final = 16 * 1024
-# How long the client has, after the last response, to read it and to stop sending (seconds).
-LINGER_TIMEOUT: Final = 2.0
+# How long the client, after the last response, may be silent, and may go on sending (seconds).
+LINGER_SILENCE: Final = 2.0
+LINGER_TIMEOUT: Final = 30.0
 NEVER: Final = float("inf")
 # nginx's status for a client that left before it was answered; for the log only.
 CLIENT_LEFT: Final = 499
@@ -101,6 +101,16 @@ class Connection:
         self.deadline = service.loop.now + service.config.keep_alive
         service.connections.add(self)
         self._watch(READABLE)
+
+    @property
+    def kind(self) -> str:
+        """The path: requests for one path are expected to take about as long."""
+        return self.request.path if self.request else ""
+
+    @property
+    def request_id(self) -> str:
+        """The id that the proxy, or the application, gave the request in hand; empty for none."""
+        return str(self._environ.get("HTTP_X_REQUEST_ID", ""))
 
     @property
     def is_idle(self) -> bool:
@@ -235,13 +245,7 @@ class Connection:
 
     def call(self) -> None:
         """Call the application for the request in hand, and answer."""
-        try:
-            self._call()
-        except Exception as error:
-            self._service.loop.call_soon(functools.partial(self._break, error))
-
-    def _call(self) -> None:
-        service, request, body = self._service, self.request, self._body
+        request, body = self.request, self._body
         if request is None:
             return
         if body is None:
@@ -249,21 +253,24 @@ class Connection:
         else:
             body.file.seek(0)
             self._environ = environ.build(self._shared, request, body.file, body.length)
-        self._exchange = exchange = Exchange(request, self._environ, self)
-        exchange.run(service.application)
-        if service.crew.leads():
-            self._settle()
-        elif exchange.ending is not Ending.PERSIST or self._outgoing or self._reader.rest:
-            service.loop.call_soon(self._settle)
-        else:
-            # Nothing but the next request is awaited: no need to disturb the leader.
-            self._log()
-            self._release()
-            self.deadline = time.monotonic() + service.config.keep_alive
-            # From here on the connection is the leader's. If it parked it meanwhile, it is told.
-            self._state = State.HEAD
-            if not self._events:
-                service.loop.call_soon(self._unpark)
+        self._exchange = Exchange(request, self._environ, self)
+        self._exchange.run(self._service.application)
+
+    def hand_back(self) -> None:
+        """Give the connection to the leader once the call is over; called beside it."""
+        service, exchange = self._service, self._exchange
+        persists = exchange is not None and exchange.ending is Ending.PERSIST
+        if not persists or self._outgoing or self._reader.rest:
+            service.loop.call_soon(self.settle)
+            return
+        # Nothing but the next request is awaited: no need to disturb the leader.
+        self._log()
+        self._release()
+        self.deadline = time.monotonic() + service.config.keep_alive
+        # From here on the connection is the leader's. If it parked it meanwhile, it is told.
+        self._state = State.HEAD
+        if not self._events:
+            service.loop.call_soon(self._unpark)
 
     def persists(self) -> bool:
         """Return whether another request may follow the one in hand."""
@@ -281,12 +288,13 @@ class Connection:
             return
         service = self._service
         self._drained = drained = threading.Event()
-        if service.crew.leads():
+        if service.crew.is_alone:
             # This thread is the loop, so it goes on being the loop until the client has caught up.
             self._start_sending()
             while not drained.is_set():
                 service.loop.poll()
         else:
+            service.crew.step_aside()
             service.loop.call_soon(self._start_sending)
             drained.wait()
         self._drained = None
@@ -303,12 +311,15 @@ class Connection:
 
     # --- sending, by the leader ----------------------------------------------------------------
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """The application has returned: send what is left, then end the exchange."""
-        if self._outgoing and not self._outgoing.lost:
-            self._start_sending()
-        else:
-            self._end()
+        try:
+            if self._outgoing and not self._outgoing.lost:
+                self._start_sending()
+            else:
+                self._end()
+        except Exception as error:
+            self._break(error)
 
     def _start_sending(self) -> None:
         self._state = State.SEND
@@ -405,7 +416,7 @@ class Connection:
         except ClientDisconnected:
             self.close()
         else:
-            self._settle()
+            self.settle()
 
     def _linger(self) -> None:
         """Say no more, and let the client finish, so that no reset destroys what it has not read.
@@ -418,7 +429,8 @@ class Connection:
             self.close()
             return
         self._state = State.LINGER
-        self.deadline = self._service.loop.now + LINGER_TIMEOUT
+        self._started = self._service.loop.now
+        self.deadline = self._started + LINGER_SILENCE
         self._watch(READABLE)
 
     def _discard(self) -> None:
@@ -428,7 +440,10 @@ class Connection:
             return
         except OSError:
             received = b""
-        if not received:
+        if received:
+            now = self._service.loop.now
+            self.deadline = min(now + LINGER_SILENCE, self._started + LINGER_TIMEOUT)
+        else:
             self.close()
 
     def _log(self) -> None:

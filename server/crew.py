@@ -1,12 +1,17 @@
 """The crew: threads that take turns to lead the event loop, and call the application.
 
-Leader and followers (Schmidt et al., POSA 2): the leader polls; when requests are ready it steps
-down, another thread leads, and it calls the application itself. So a request needs no queue
-between an I/O thread and a worker thread, and the poller never waits for the application.
+Leader and followers (Schmidt et al., POSA 2), with foresight and hindsight. The thread that polls,
+the leader, calls the application itself: a fast call costs no change of threads. Two things keep a
+slow one from blocking the others:
 
-With N calls allowed at a time there are N + 1 threads, so that one is always free to lead. With
-one call allowed there is one thread, which does both in turn: nothing is ever concurrent, for
-applications that cannot bear it.
+* Foresight: a call that is expected to be slow, because calls of its kind were, is made only after
+  the lead has been handed to a follower.
+* Hindsight: one follower watches. When the leader has been inside one call for longer than
+  ``SLOW``, the watcher takes the lead, and the call goes on beside it.
+
+With N calls allowed at a time there are N + 1 threads, so that one is always free to lead; further
+tasks wait, and the poller never waits for the application. With one call allowed there is one
+thread, which does both in turn: nothing is ever concurrent, for applications that cannot bear it.
 
 The crew knows no HTTP: what it runs is a task.
 """
@@ -18,24 +23,46 @@ import threading
 import time
 import traceback
 from collections import deque
+from collections.abc import Callable, Hashable
 from typing import Final, NamedTuple, Protocol
 
-
-class Task(Protocol):
-    """Something to run, once, on a thread of the crew."""
-
-    def call(self) -> None: ...
-
-
-# Where one thread does everything, it looks after connections and deadlines at least this often
-# (seconds) while requests wait, unless a single call takes longer.
-LONGEST_TURN: Final = 0.1
+# What counts as a slow call (seconds): so long may one call delay the others, once.
+SLOW: Final = 0.005
+# A kind of call counts as slow until this many of its calls in a row were not.
+SLOW_MEMORY: Final = 8
+# Kinds that are remembered; more are forgotten all at once.
+KINDS: Final = 1024
+# Of calls whose kind is unknown: how much the last one weighs in the share that were slow, and
+# from which share on the next is expected to be slow.
+LAST_CALL: Final = 0.125
+CAUTION: Final = 0.25
+# Looks without any call in between after which the watcher sleeps until there is one.
+IDLE_LOOKS: Final = 20
+# Tasks that are run before the loop is looked after again.
+TASKS_A_TURN: Final = 64
 
 
 class Poll(Protocol):
     """One turn of the event loop; ``wait`` says whether it may sleep until there are events."""
 
     def __call__(self, *, wait: bool) -> None: ...
+
+
+class Task(Protocol):
+    """Something to run, once, on a thread of the crew."""
+
+    @property
+    def kind(self) -> Hashable:
+        """Tasks of one kind are expected to take about as long."""
+
+    def call(self) -> None:
+        """Run; called by any thread."""
+
+    def settle(self) -> None:
+        """Follow up; called by the leader."""
+
+    def hand_back(self) -> None:
+        """Follow up; called by a thread that does not lead."""
 
 
 class Call(NamedTuple):
@@ -51,10 +78,10 @@ class Call(NamedTuple):
     task: Task
     started: float
 
-    def stack(self) -> str:
+    def stack(self) -> traceback.StackSummary:
         """Return where its thread is right now, innermost frame last; empty when it has ended."""
         frame = sys._current_frames().get(self.thread)
-        return "".join(traceback.format_stack(frame)) if frame else ""
+        return traceback.extract_stack(frame) if frame else traceback.StackSummary()
 
 
 class Crew:
@@ -63,98 +90,292 @@ class Crew:
     Args:
         threads: how many tasks may run at the same time.
         poll: one turn of the loop; called by one thread at a time.
+        on_slow: called by the new leader with a call that made it take the lead.
     """
 
-    def __init__(self, threads: int, poll: Poll) -> None:
+    def __init__(self, threads: int, poll: Poll, on_slow: Callable[[Call], None]) -> None:
         self._threads = threads
         self._poll = poll
+        self._on_slow = on_slow
+        self._ready: deque[Task] = deque()
+        self._stopped = False
+        self._failure: BaseException | None = None
+        # Under the lock: who leads, what runs beside the leader, who waits.
         self._lock = threading.Lock()
         self._wanted = threading.Condition(self._lock)
-        self._ready: deque[Task] = deque()
-        self._running: dict[int, Call] = {}
+        self._watch = threading.Condition(self._lock)
         self._leader: int | None = None
-        self._stopped = False
+        self._running: dict[int, Call] = {}
+        self._waiting = 0
+        self._has_watcher = False
+        # The leader's own call, in a list of its own for each time a thread leads. While it holds
+        # an item the lead may be taken; taking the item out is one step for the interpreter, so
+        # either the leader does it, or the watcher.
+        self._seat: list[Task] = []
+        self._is_full = False  # the leader may sleep though tasks wait: all calls are being made
+        self._calls = 0
+        self._watcher_sleeps = False
+        # What is expected.
+        self._slow_kinds: dict[Hashable, int] = {}
+        self._slow_share = 0.0
 
     def submit(self, task: Task) -> None:
-        """Have a task run by some thread; to be called by the leader."""
+        """Have a task run; to be called by the leader."""
         self._ready.append(task)
 
-    def leads(self) -> bool:
-        """Return whether the calling thread is the one that polls."""
-        return self._leader == threading.get_ident()
+    @property
+    def is_alone(self) -> bool:
+        """Whether one thread does everything."""
+        return self._threads == 1
 
     def stop(self) -> None:
         """Let every thread end, tasks that wait included; to be called by the leader."""
         self._stopped = True
 
     def running(self) -> list[Call]:
-        """Return the tasks that run now."""
-        return list(self._running.values())
+        """Return the calls that run beside the leader."""
+        with self._lock:
+            return list(self._running.values())
+
+    def step_aside(self) -> None:
+        """Let another thread lead; to be called in the middle of a call that is going to wait."""
+        with self._lock:
+            if self._leader == threading.get_ident():
+                self._leave(self._seat.pop())
 
     def run(self) -> None:
-        """Work until stopped; the calling thread is one of the crew."""
-        if self._threads == 1:
+        """Work until stopped; the calling thread is one of the crew.
+
+        Raises:
+            BaseException: what a poll or a task raised, which neither is supposed to.
+        """
+        if self.is_alone:
             self._run_alone()
             return
         # Daemons: a thread that hangs in the application must not keep a stopped process alive.
-        others = [
-            threading.Thread(target=self._work, name=f"crew-{number}", daemon=True)
-            for number in range(1, self._threads + 1)
-        ]
-        for thread in others:
-            thread.start()
+        for number in range(1, self._threads + 1):
+            threading.Thread(target=self._work, name=f"crew-{number}", daemon=True).start()
         self._work()
+        if self._failure is not None:
+            raise self._failure
 
     def _run_alone(self) -> None:
-        self._leader = threading.get_ident()
         while not self._stopped:
             self._poll(wait=not self._ready)
-            turn_ends = time.monotonic() + LONGEST_TURN
-            while self._ready and not self._stopped and time.monotonic() < turn_ends:
+            for _ in range(min(len(self._ready), TASKS_A_TURN)):
                 task = self._ready.popleft()
-                self._begin(task)
-                self._run(task)
+                task.call()
+                task.settle()
 
     def _work(self) -> None:
-        while True:
-            with self._lock:
-                task = self._next_role()
-            if self._stopped:
-                return
-            if task is None:
-                self._poll(wait=True)
-                self._step_down()
-            else:
-                self._run(task)
-
-    def _next_role(self) -> Task | None:
-        """Wait for something to do; return a task to run, or None to lead."""
-        while not self._stopped:
-            if self._ready and len(self._running) < self._threads:
-                task = self._ready.popleft()
-                self._begin(task)
-                # Whoever takes a task passes the word on: more tasks, or nobody leads.
-                self._wanted.notify()
-                return task
-            if self._leader is None:
-                self._leader = threading.get_ident()
-                return None
-            self._wanted.wait()
-        self._wanted.notify_all()
-        return None
-
-    def _step_down(self) -> None:
+        try:
+            while not self._stopped:
+                task = self._follow()
+                if task is None:
+                    self._lead()
+                else:
+                    self._run_beside(task)
+        except BaseException as error:
+            self._failure = error
+            self._stopped = True
         with self._lock:
             self._leader = None
-            if self._stopped:
-                self._wanted.notify_all()
+            self._wanted.notify_all()
+            self._watch.notify_all()
 
-    def _begin(self, task: Task) -> None:
-        me = threading.get_ident()
-        self._running[me] = Call(me, task, time.monotonic())
+    # --- leading -------------------------------------------------------------------------------
 
-    def _run(self, task: Task) -> None:
+    def _lead(self) -> None:
+        """Poll and call until another thread leads, or all is over."""
+        seat = self._seat
+        while not self._stopped:
+            self._poll(wait=not self._ready or self._check_full())
+            for _ in range(min(len(self._ready), TASKS_A_TURN)):
+                if self._running:
+                    # Threads that finish a call take from the queue as well.
+                    task = self._take_beside()
+                    if task is None:
+                        break
+                else:
+                    task = self._ready.popleft()
+                if self._expects_slow(task.kind):
+                    with self._lock:
+                        self._leave(task)
+                    self._run_beside(task)
+                    return
+                if not self._call_inline(task, seat):
+                    return
+
+    def _check_full(self) -> bool:
+        with self._lock:
+            self._is_full = len(self._running) >= self._threads
+            return self._is_full
+
+    def _take_beside(self) -> Task | None:
+        """Take a task for the leader's own call, if one more call is allowed."""
+        with self._lock:
+            if not self._ready or len(self._running) >= self._threads:
+                return None
+            task = self._ready.popleft()
+            me = threading.get_ident()
+            self._running[me] = Call(me, task, time.monotonic())
+            return task
+
+    def _call_inline(self, task: Task, seat: list[Task]) -> bool:
+        """Call as the leader; return whether it still is one."""
+        self._calls += 1
+        if self._watcher_sleeps:
+            self._wake_watcher()
+        seat.append(task)
+        task.call()
         try:
-            task.call()
+            seat.pop()
+        except IndexError:
+            self._forget_call()
+            task.hand_back()
+            return False
+        if self._running:
+            self._forget_call()
+        task.settle()
+        return True
+
+    def _leave(self, task: Task) -> None:
+        """Give up the lead, the lock held; the task goes on, or will, beside the next leader."""
+        me = threading.get_ident()
+        self._running.setdefault(me, Call(me, task, time.monotonic()))
+        self._leader = None
+        self._call_follower()
+
+    def _call_follower(self) -> None:
+        """Wake one thread that waits, the lock held; the watcher only if there is no other."""
+        if self._waiting:
+            self._wanted.notify()
+        else:
+            self._watch.notify()
+
+    # --- following -----------------------------------------------------------------------------
+
+    def _follow(self) -> Task | None:
+        """Wait for something to do; return a task to run, or None to lead."""
+        with self._lock:
+            while not self._stopped:
+                if self._leader is None:
+                    self._begin_to_lead()
+                    return None
+                if not self._has_watcher:
+                    if self._keep_watch():
+                        return None
+                    continue
+                self._waiting += 1
+                self._wanted.wait()
+                self._waiting -= 1
+        return None
+
+    def _begin_to_lead(self) -> None:
+        self._leader = threading.get_ident()
+        self._seat = []
+
+    def _keep_watch(self) -> bool:
+        """Watch the leader, the lock held; return whether this thread leads now."""
+        self._has_watcher = True
+        try:
+            idle_looks = 0
+            while not self._stopped and self._leader is not None:
+                calls = self._calls
+                if idle_looks >= IDLE_LOOKS:
+                    self._watcher_sleeps = True
+                    if calls == self._calls:  # else one began before the flag could be seen
+                        self._watch.wait()
+                    self._watcher_sleeps = False
+                    idle_looks = 0
+                    continue
+                self._watch.wait(SLOW)
+                if self._calls != calls:
+                    idle_looks = 0
+                elif self._seat:
+                    if self._take_lead():
+                        return True
+                else:
+                    idle_looks += 1
+            return False
         finally:
-            del self._running[threading.get_ident()]
+            self._has_watcher = False
+            if self._waiting:
+                self._wanted.notify()  # another one watches
+
+    def _wake_watcher(self) -> None:
+        with self._lock:
+            self._watch.notify()
+
+    def _take_lead(self) -> bool:
+        """Take the lead from a thread that is inside a slow call, the lock held."""
+        leader = self._leader
+        try:
+            task = self._seat.pop()
+        except IndexError:
+            return False  # the call has just ended
+        if leader is None:
+            raise AssertionError("a seat is filled by a leader")
+        call = self._running.setdefault(leader, Call(leader, task, time.monotonic() - SLOW))
+        self._begin_to_lead()
+        self._note_slow(task.kind)
+        self._lock.release()
+        try:
+            self._on_slow(call)
+        finally:
+            self._lock.acquire()
+        return True
+
+    def _run_beside(self, task: Task) -> None:
+        """Run a task, and then those that wait, on a thread that does not lead."""
+        following: Task | None = task
+        while following is not None:
+            task = following
+            started = time.monotonic()
+            task.call()
+            if time.monotonic() - started < SLOW:
+                self._note_fast(task.kind)
+            else:
+                self._note_slow(task.kind)
+            following = self._exchange_call()
+            task.hand_back()
+
+    def _exchange_call(self) -> Task | None:
+        """End a call; take a task that waited for that, in one step, so that N calls stay N."""
+        me = threading.get_ident()
+        with self._lock:
+            del self._running[me]
+            if self._stopped or not self._ready:
+                return None
+            if len(self._running) + len(self._seat) >= self._threads:
+                return None
+            if not self._is_full and not self._expects_slow(self._ready[0].kind):
+                return None  # the leader is awake, and runs it at less cost
+            task = self._ready.popleft()
+            self._running[me] = Call(me, task, time.monotonic())
+            return task
+
+    def _forget_call(self) -> None:
+        with self._lock:
+            self._running.pop(threading.get_ident(), None)
+
+    # --- expectations --------------------------------------------------------------------------
+
+    def _expects_slow(self, kind: Hashable) -> bool:
+        return kind in self._slow_kinds or self._slow_share > CAUTION
+
+    def _note_slow(self, kind: Hashable) -> None:
+        if kind not in self._slow_kinds:
+            self._slow_share += (1 - self._slow_share) * LAST_CALL
+            if len(self._slow_kinds) >= KINDS:
+                self._slow_kinds.clear()
+        self._slow_kinds[kind] = SLOW_MEMORY
+
+    def _note_fast(self, kind: Hashable) -> None:
+        left = self._slow_kinds.get(kind)
+        if left is None:
+            self._slow_share *= 1 - LAST_CALL
+        elif left > 1:
+            self._slow_kinds[kind] = left - 1
+        else:
+            self._slow_kinds.pop(kind, None)

@@ -18,7 +18,7 @@ class ProtocolError(Exception):
         self.message = message
 
 
-class ClientDisconnected(Exception):  # noqa: N818  # an event, not a mistake
+class ClientDisconnected(ConnectionError):  # noqa: N818  # an event, not a mistake
     """The client went away, or took no byte within the write deadline."""
 
 

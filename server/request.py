@@ -102,18 +102,19 @@ class HeadReader:
         Raises:
             ProtocolError: the head is refused.
         """
-        if not self.rest and data.find(_END) == len(data) - len(_END) <= MAX_HEAD:
+        end = data.find(_END)
+        if not self.rest and 0 < end == len(data) - len(_END) <= MAX_HEAD:
             try:
-                return self._parser.parse(data[: -len(_END)])
+                return self._parser.parse(data[:end])
             except ProtocolError:
                 pass  # reading it line by line tells what is wrong first
         buffer = self.rest + data
-        end = self._read_lines(buffer)
-        if end is None:
+        head_end = self._read_lines(buffer)
+        if head_end is None:
             self.rest = buffer
             return None
-        self.rest = buffer[end + len(_END) :]
-        head = buffer[self._start : end]
+        self.rest = buffer[head_end + len(_END) :]
+        head = buffer[self._start : head_end]
         self._begin()
         return self._parser.parse(head)
 
@@ -140,7 +141,7 @@ class HeadReader:
             self._position = end + len(b"\r\n")
 
     def _check_length(self, line: bytes) -> None:
-        room = MAX_HEAD - (self._position - self._start)
+        room = max(0, MAX_HEAD - (self._position - self._start))
         if self._lines:
             limit = min(room, field_room(self._limits))
             check_length(line, limit, 431, _FIELD_TOO_LARGE)
@@ -288,13 +289,13 @@ class FieldLines(Memo[bytes, tuple[str, str]]):
         self._names: dict[bytes, str] = {}
 
     def __missing__(self, line: bytes) -> tuple[str, str]:
-        name, _, value = line.partition(b": ")
+        name, _, value = line.partition(b":")
         variable = self._names.get(name)
         if variable is not None and len(line) <= self._limit:
-            text = value.decode("latin-1")
-            # Printable characters are a subset of what a value may hold; no white space is
-            # printable but the space, of which there must be none at the ends.
-            if text.isprintable() and text == text.strip():
+            text = value.strip(b" \t").decode("latin-1")
+            # Printable characters are a subset of what a value may hold; the others take the
+            # long way.
+            if text.isprintable():
                 return variable, text
         field = parse_field_line(line, self._limit)
         if not self.remember(name, line, field, len(line)) and field[0] not in _CHECKED:

@@ -7,8 +7,8 @@ is sent, so that nothing it says can be read as something else on the wire.
 from __future__ import annotations
 
 import enum
-import time
 from dataclasses import dataclass
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
 
@@ -241,7 +241,8 @@ def date_line(now: float) -> bytes:
     global _date  # noqa: PLW0603  # one immutable pair: threads replace it, never change it
     second, line = _date
     if second != int(now):
-        line = time.strftime("Date: %a, %d %b %Y %H:%M:%S GMT\r\n", time.gmtime(now)).encode()
+        # Not strftime: its names of days and months follow the locale.
+        line = b"Date: %b\r\n" % formatdate(now, usegmt=True).encode("ascii")
         _date = (int(now), line)
     return line
 

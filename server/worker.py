@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 LONGEST_TICK: Final = 1.0
 SHORTEST_TICK: Final = 0.02
 
+# A sample of a slow call a second at the most (seconds), with its innermost frames.
+SAMPLE_INTERVAL: Final = 1.0
+FRAMES: Final = 8
+
 EXIT_OK: Final = 0
 EXIT_CUT_SHORT: Final = 1  # requests were in flight when the time was up, or a call hung
 
@@ -55,6 +59,7 @@ class Worker:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._exit_code = EXIT_OK
+        self._stop = Stop.GRACEFUL
         self._drain_ends = 0.0
         self._reported: set[Call] = set()
         self._listeners: list[Listener] = []
@@ -78,7 +83,8 @@ class Worker:
         self._loop = Loop(_tick(config))
         self._loop.on_tick = self._on_tick
         self._loop.on_signal = self._on_signal
-        self._crew = Crew(config.threads, self._loop.poll)
+        self._crew = Crew(config.threads, self._loop.poll, self._on_slow_call)
+        self._next_sample = 0.0
         self._request_limit = config.max_requests
         if config.max_requests and config.max_requests_jitter:
             # Workers that started together should not end together.
@@ -126,17 +132,21 @@ class Worker:
             event(
                 logging.INFO,
                 "draining",
-                f"Stopping ({reason}): {len(self._crew.running())} requests in flight, "
+                f"Stopping ({reason}): {len(self._in_flight())} requests in flight, "
                 f"{len(service.connections)} connections open",
                 pid=os.getpid(),
             )
             for acceptor in self._acceptors:
                 acceptor.close()
         if stop is Stop.QUICK:
-            for connection in list(service.connections):
-                if connection.is_idle:
-                    connection.close()
+            self._stop = stop
+            self._close_idle()
         self._on_empty()
+
+    def _close_idle(self) -> None:
+        for connection in list(self._service.connections):
+            if connection.is_idle:
+                connection.close()
 
     def _on_empty(self) -> None:
         if self._service.draining and not self._service.connections:
@@ -144,10 +154,9 @@ class Worker:
 
     def _cut_short(self) -> None:
         """The time for draining is up: end, whatever is still in flight."""
-        requests = [each.request for each in self._service.connections if each.request]
-        if requests:
+        names = self._in_flight()
+        if names:
             self._exit_code = EXIT_CUT_SHORT
-            names = [f"{each.method} {each.target}" for each in requests]
             event(
                 logging.ERROR,
                 "cut_short",
@@ -158,6 +167,10 @@ class Worker:
         sys.stderr.flush()
         # A thread that hangs in the application may be the main thread: no orderly way out.
         os._exit(self._exit_code)
+
+    def _in_flight(self) -> list[str]:
+        requests = [each.request for each in list(self._service.connections)]
+        return [f"{each.method} {each.target}" for each in requests if each]
 
     # --- what the loop calls -------------------------------------------------------------------
 
@@ -183,6 +196,8 @@ class Worker:
             if connection.deadline <= now:
                 connection.on_deadline()
         if self._service.draining:
+            if self._stop is Stop.QUICK:  # some were not idle yet when the signal came
+                self._close_idle()
             if now >= self._drain_ends:
                 self._cut_short()
         else:
@@ -192,7 +207,23 @@ class Worker:
             self._look_for_hung_calls()
             self._watch_for_silence()
 
-    # --- hung calls ----------------------------------------------------------------------------
+    # --- slow and hung calls -------------------------------------------------------------------
+
+    def _on_slow_call(self, call: Call) -> None:
+        """Say where a call spends its time that was not expected to take long."""
+        now = time.monotonic()
+        if now < self._next_sample:
+            return
+        self._next_sample = now + SAMPLE_INTERVAL
+        event(
+            logging.INFO,
+            "slow_call",
+            f"{_name(call)} is slow: {_innermost(call)}",
+            request_id=call.task.request_id if isinstance(call.task, Connection) else "",
+            frames=[
+                f"{each.filename}:{each.lineno} {each.name}" for each in call.stack()[-FRAMES:]
+            ],
+        )
 
     def _look_for_hung_calls(self) -> None:
         """Report each call that is past its time, once, and have the process replaced."""
@@ -201,15 +232,14 @@ class Worker:
             if now - call.started < self._config.timeout or call in self._reported:
                 continue
             self._reported.add(call)
-            request = call.task.request if isinstance(call.task, Connection) else None
-            name = f"{request.method} {request.target}" if request else "a request"
             event(
                 logging.ERROR,
                 "hung_request",
-                f"{name} has taken {now - call.started:.1f} s, "
+                f"{_name(call)} has taken {now - call.started:.1f} s, "
                 f"more than --timeout {self._config.timeout:g} s",
                 age_s=round(now - call.started, 3),
-                stack=call.stack(),
+                request_id=call.task.request_id if isinstance(call.task, Connection) else "",
+                stack="".join(call.stack().format()),
             )
             self._exit_code = EXIT_CUT_SHORT
             self._drain(Stop.GRACEFUL, "a call of the application hangs")
@@ -221,6 +251,16 @@ class Worker:
         """
         if self._config.timeout:
             faulthandler.dump_traceback_later(self._config.timeout + LONGEST_TICK, exit=True)
+
+
+def _name(call: Call) -> str:
+    request = call.task.request if isinstance(call.task, Connection) else None
+    return f"{request.method} {request.target}" if request else "a request that has just ended"
+
+
+def _innermost(call: Call) -> str:
+    stack = call.stack()
+    return f"in {stack[-1].name} ({stack[-1].filename}:{stack[-1].lineno})" if stack else "it ended"
 
 
 def _tick(config: Config) -> float:
