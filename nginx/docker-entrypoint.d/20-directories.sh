@@ -1,0 +1,21 @@
+#!/bin/sh
+# Makes NGINX_RUN_DIR, the one directory that nginx writes to, and puts there what needs
+# no rendering. Starts from nothing each time: no rest of an older configuration stays.
+set -eu
+
+fail() {
+    printf 'nginx: %s\n' "$1" >&2
+    exit 1
+}
+
+remedy='give nginx a directory that its user may write to (a tmpfs in a container)'
+mkdir -p "$NGINX_RUN_DIR" 2>/dev/null || fail "cannot make NGINX_RUN_DIR=$NGINX_RUN_DIR: $remedy"
+[ -w "$NGINX_RUN_DIR" ] || fail "cannot write to NGINX_RUN_DIR=$NGINX_RUN_DIR: $remedy"
+
+# status.sock stays behind when nginx is killed, and nginx does not bind over it.
+rm -rf "$NGINX_RUN_DIR/conf.d" "$NGINX_RUN_DIR/snippets" "$NGINX_RUN_DIR/status.sock"
+mkdir -p "$NGINX_RUN_DIR/conf.d" "$NGINX_RUN_DIR/temp"
+cp "$NGINX_SOURCE_DIR/nginx.conf" "$NGINX_RUN_DIR/nginx.conf" ||
+    fail "cannot copy nginx.conf from NGINX_SOURCE_DIR=$NGINX_SOURCE_DIR to $NGINX_RUN_DIR"
+cp -R "$NGINX_SOURCE_DIR/snippets" "$NGINX_RUN_DIR/snippets" ||
+    fail "cannot copy snippets from NGINX_SOURCE_DIR=$NGINX_SOURCE_DIR to $NGINX_RUN_DIR"

@@ -1,0 +1,29 @@
+#!/bin/sh
+# Writes the three includes whose content depends on more than a value: the upstream's
+# servers, the IPv6 listener, the status page.
+set -eu
+
+sockets=$NGINX_UPSTREAM_SOCKETS
+if [ -z "$sockets" ]; then
+    number=0
+    while [ "$number" -lt "$WORKERS" ]; do
+        sockets="$sockets worker-$number.sock"
+        number=$((number + 1))
+    done
+fi
+
+# max_fails=0: with the default, one refused connection takes a worker out for 10 s, and
+# a rolling restart of two would leave none.
+for socket in $sockets; do
+    printf 'server "unix:%s/%s" max_fails=0;\n' "$RUN_DIR" "$socket"
+done >"$NGINX_RUN_DIR/upstream_servers.conf"
+
+# The file is there when the kernel knows IPv6.
+if [ -e /proc/net/if_inet6 ]; then
+    printf 'listen [::]:%s default_server;\n' "$NGINX_PORT"
+fi >"$NGINX_RUN_DIR/listen_ipv6.conf"
+
+# Not every package is built with the module.
+if "$NGINX_BINARY" -V 2>&1 | grep -q -e --with-http_stub_status_module; then
+    printf 'location = /-/nginx {\n    stub_status;\n}\n'
+fi >"$NGINX_RUN_DIR/status.conf"

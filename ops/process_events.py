@@ -1,0 +1,118 @@
+"""Supervisor's event listener: what happens to processes, as lines of the log.
+
+supervisord starts this as an ``[eventlistener]`` and speaks its protocol on standard input
+and output (http://supervisord.org/events.html). A process that ends unexpectedly or cannot
+be started is reported on standard error, with the last words that it wrote there. When no
+worker is left, or another program cannot be started, nothing can be served: the reason goes
+to `REASON_FILE` in ``SUPERVISOR_DIR`` and supervisord is told to shut down. A worker that
+fails while others serve is an alarm, not an end: a bad deployment that a rolling restart
+stopped at must not take the rest down.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+from ops.json_log import line
+from ops.supervisor_client import ENDED, ProcessInfo, Supervisor
+
+REASON_FILE = "fatal.json"
+WORKERS = "bascule"
+STAND_IN = "stand-in"
+LAST_WORDS = 5  # lines kept of each process: the end of a traceback, or one message
+LEVELS = {
+    "PROCESS_STATE_FATAL": "critical",
+    "PROCESS_STATE_BACKOFF": "error",
+    "PROCESS_STATE_UNKNOWN": "error",
+}
+TOLD = frozenset({"STARTING", "BACKOFF", "STOPPED", "EXITED", "FATAL", "UNKNOWN"})
+
+
+def tokens(text: str) -> dict[str, str]:
+    """``a:1 b:2`` as a mapping: the form of headers and of state payloads."""
+    return dict(token.split(":", 1) for token in text.split())
+
+
+def serves_no_more(failed: str, processes: Iterable[ProcessInfo]) -> bool:
+    """Whether the failure of `failed` (``group:name``) leaves nothing that could serve."""
+    group, _, name = failed.partition(":")
+    if name == STAND_IN:
+        return False
+    if group != WORKERS:
+        return True
+    return all(info["state"] in ENDED for info in processes if info["group"] == WORKERS)
+
+
+class Reporter:
+    """Turns events into log lines and remembers last words."""
+
+    def __init__(self) -> None:
+        self._last_words: defaultdict[str, deque[str]] = defaultdict(
+            lambda: deque(maxlen=LAST_WORDS)
+        )
+
+    def heard(self, process: str, text: str) -> None:
+        """A process wrote `text` to its standard error."""
+        self._last_words[process].extend(filter(None, map(str.strip, text.splitlines())))
+
+    def report(self, eventname: str, payload: dict[str, str]) -> str | None:
+        """The log line for a process's new state, where it is worth one."""
+        state = eventname.removeprefix("PROCESS_STATE_")
+        if state not in TOLD:
+            return None
+        process = f"{payload['groupname']}:{payload['processname']}"
+        unexpected = payload.get("expected") == "0"
+        level = "error" if unexpected else LEVELS.get(eventname, "info")
+        message = f"{process} is {state} (was {payload['from_state']})"
+        more: dict[str, object] = {"process": process}
+        if pid := int(payload.get("pid", 0)):
+            more["pid"] = pid
+        if level != "info":
+            more["last_words"] = list(self._last_words[process])
+        if state == "FATAL":
+            message = f"{process} could not be started"
+            if words := self._last_words[process]:
+                message += f": {words[-1]}"
+        if state == "STARTING":
+            self._last_words[process].clear()
+        return line(level, "process_state", message, **more)
+
+
+def listen(source: BinaryIO, sink: BinaryIO) -> None:
+    """Speak the listener's protocol until supervisord closes it."""
+    reporter = Reporter()
+    directory = os.environ["SUPERVISOR_DIR"]
+    supervisor = Supervisor(f"{directory}/supervisor.sock")
+    while True:
+        sink.write(b"READY\n")
+        sink.flush()
+        header_line = source.readline()
+        if not header_line:
+            return
+        header = tokens(header_line.decode())
+        body = source.read(int(header["len"])).decode(errors="replace")
+        first, _, rest = body.partition("\n")
+        payload = tokens(first)
+        eventname = header["eventname"]
+        if eventname == "PROCESS_LOG_STDERR":
+            reporter.heard(f"{payload['groupname']}:{payload['processname']}", rest)
+        elif told := reporter.report(eventname, payload):
+            sys.stderr.write(told)
+            sys.stderr.flush()
+            process = f"{payload['groupname']}:{payload['processname']}"
+            if eventname == "PROCESS_STATE_FATAL" and serves_no_more(
+                process, supervisor.processes()
+            ):
+                Path(directory, REASON_FILE).write_text(told, encoding="utf-8")
+                supervisor.shutdown()
+        sink.write(b"RESULT 2\nOK")
+        sink.flush()
+
+
+if __name__ == "__main__":
+    listen(sys.stdin.buffer, sys.stdout.buffer)

@@ -1,0 +1,75 @@
+"""Ask workers, over their own sockets, whether they answer.
+
+A socket's path alone proves little: it may be left over, or belong to the process that is
+about to go. So a probe also tells which process listens (SO_PEERCRED, unix(7): the peer of
+a connected stream socket is the process that called listen).
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import struct
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+PROBE_TIMEOUT = 5.0  # seconds; a healthy worker answers in milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Who answered a probe (process id) and with what status."""
+
+    pid: int
+    status: int
+
+    @property
+    def is_ready(self) -> bool:
+        """The application answered, if only that it has nothing at that path."""
+        return self.status < 500
+
+
+def probe(path: Path, target: str, timeout: float = PROBE_TIMEOUT) -> Answer:
+    """Send one GET for `target` to the unix socket at `path`.
+
+    Raises `OSError` where nothing listens or answers in time, and
+    `http.client.HTTPException` where the answer is not HTTP.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(timeout)
+        sock.connect(str(path))
+        credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        pid, _, _ = struct.unpack("3i", credentials)
+        sock.sendall(
+            f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+        )
+        with http.client.HTTPResponse(sock, method="GET") as response:
+            response.begin()
+            return Answer(pid, response.status)
+
+
+def worker_socket(run_dir: str, number: int) -> Path:
+    """Where worker `number` listens."""
+    return Path(run_dir, f"worker-{number}.sock")
+
+
+def check(run_dir: str, workers: int, target: str) -> bool:
+    """Probe all workers, print a line for each, return whether all are ready."""
+    all_ready = True
+    for number in range(workers):
+        try:
+            answer = probe(worker_socket(run_dir, number), target)
+        except (OSError, http.client.HTTPException) as error:
+            print(f"worker-{number}: no answer: {error}")
+            all_ready = False
+        else:
+            print(f"worker-{number}: {answer.status} from process {answer.pid}")
+            all_ready = all_ready and answer.is_ready
+    return all_ready
+
+
+if __name__ == "__main__":
+    environ = os.environ
+    sys.exit(not check(environ["RUN_DIR"], int(environ["WORKERS"]), environ["HEALTH_PATH"]))

@@ -1,0 +1,49 @@
+"""supervisord in this process, with an exit status that says how it went.
+
+``python -m ops.supervised CONFIGURATION`` runs supervisord as its own command does, in the
+foreground and, in a container, as PID 1 (it reaps orphans). supervisord exits 0 whatever
+became of its programs; this exits 1 when `ops.process_events` left a reason, which is then
+the last line on standard error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from pathlib import Path
+
+from supervisor import supervisord  # type: ignore[import-untyped]
+
+from ops.json_log import line
+from ops.process_events import REASON_FILE
+
+
+def run(configuration: str) -> int:
+    """Run supervisord until it ends; return the exit status.
+
+    0: it was asked to stop. 1: nothing served any more. 2: supervisord refused its
+    configuration.
+    """
+    reason_file = Path(os.environ["SUPERVISOR_DIR"], REASON_FILE)
+    reason_file.unlink(missing_ok=True)
+    complaint = io.StringIO()
+    try:
+        # supervisord prints only where it refuses to start: as plain text, so it is kept
+        # and told as a line of the log.
+        with contextlib.redirect_stderr(complaint):
+            supervisord.main(["--configuration", configuration])
+    except SystemExit as end:
+        if end.code:
+            message = " ".join(complaint.getvalue().split()) or f"supervisord ended: {end.code}"
+            sys.stderr.write(line("critical", "configuration", message))
+            return 2
+    if reason_file.exists():
+        sys.stderr.write(reason_file.read_text(encoding="utf-8"))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1]))

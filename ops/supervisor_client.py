@@ -1,0 +1,91 @@
+"""supervisord's XML-RPC interface over its unix socket (http://supervisord.org/api.html)."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import xmlrpc.client
+from enum import IntEnum
+from typing import TypedDict, cast
+
+CALL_TIMEOUT = 10  # seconds; every call here answers at once, none waits for a process
+
+
+class State(IntEnum):
+    """A process's states (http://supervisord.org/subprocess.html#process-states)."""
+
+    STOPPED = 0
+    STARTING = 10
+    RUNNING = 20
+    BACKOFF = 30
+    STOPPING = 40
+    EXITED = 100
+    FATAL = 200
+    UNKNOWN = 1000
+
+
+ENDED = frozenset({State.STOPPED, State.EXITED, State.FATAL, State.UNKNOWN})
+
+
+class ProcessInfo(TypedDict):
+    """What `supervisor.getProcessInfo` tells, as far as it is used here."""
+
+    group: str
+    name: str
+    pid: int
+    state: int
+    statename: str
+    spawnerr: str
+    exitstatus: int
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=CALL_TIMEOUT)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class _UnixTransport(xmlrpc.client.Transport):
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, host: object) -> http.client.HTTPConnection:
+        del host
+        return _UnixConnection(self._path)
+
+
+class Supervisor:
+    """The calls that `ops` makes.
+
+    Raises `OSError` where supervisord does not answer and `xmlrpc.client.Fault` where it
+    refuses.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._proxy = xmlrpc.client.ServerProxy("http://localhost", _UnixTransport(path))
+
+    def processes(self) -> list[ProcessInfo]:
+        """All processes, in the order of their groups."""
+        return cast(list[ProcessInfo], self._proxy.supervisor.getAllProcessInfo())
+
+    def process(self, name: str) -> ProcessInfo:
+        """One process, by its full name such as ``bascule:worker-0``."""
+        return cast(ProcessInfo, self._proxy.supervisor.getProcessInfo(name))
+
+    def start(self, name: str) -> None:
+        """Start a process; return at once."""
+        self._proxy.supervisor.startProcess(name, False)
+
+    def stop(self, name: str) -> None:
+        """Ask a process to stop; return at once."""
+        self._proxy.supervisor.stopProcess(name, False)
+
+    def shutdown(self) -> None:
+        """Stop all processes, then supervisord."""
+        self._proxy.supervisor.shutdown()

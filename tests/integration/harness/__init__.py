@@ -1,0 +1,1 @@
+"""What the integration tests share: a client that sends bytes, and real server processes."""

@@ -1,0 +1,74 @@
+"""One JSON object a request, whatever the client sends."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.nginx.harness import Nginx
+
+pytestmark = pytest.mark.integration
+
+
+def test_a_line_has_what_one_needs_to_follow_a_request(nginx: Nginx) -> None:
+    answer, _ = nginx.request("/followed?a=1", fields={"User-Agent": "tester"})
+    line = nginx.log("/followed?a=1")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
+    assert line["request_id"] == answer.getheader("X-Request-ID")
+    assert line["event"] == "request"
+    assert line["worker"] == "nginx"
+    assert line["remote_addr"] == "127.0.0.1"
+    assert (line["method"], line["protocol"], line["status"]) == ("GET", "HTTP/1.1", 200)
+    assert line["host"] == f"127.0.0.1:{nginx.port}"
+    assert line["user_agent"] == "tester"
+    assert line["referer"] == ""
+    assert line["bytes"] > 0
+    assert 0 <= line["duration_ms"] < 10_000
+    assert re.fullmatch(r"unix:.*/worker-[01]\.sock", line["upstream"])
+    assert line["upstream_status"] == "200"
+    assert re.fullmatch(r"\d+\.\d{3}", line["upstream_time"])
+
+
+def test_a_retry_shows_both_workers(binary: str) -> None:
+    with Nginx(binary) as nginx:
+        nginx.upstream("worker-1.sock")
+        statuses = set()
+        for number in range(4):
+            nginx.request(f"/retry{number}")
+            statuses.add(nginx.log(f"/retry{number}")["upstream_status"])
+    assert "502, 200" in statuses
+
+
+def test_quotes_and_backslashes_forge_nothing(nginx: Nginx) -> None:
+    forged = '","status":999,"x":"\\'
+    nginx.raw(
+        b'GET /q"uo\\te HTTP/1.0\r\nUser-Agent: ' + forged.encode() + b"\r\nReferer: \t\x01\r\n\r\n"
+    )
+    line = nginx.log('/q"uo\\te')
+    assert line["user_agent"] == forged
+    assert line["status"] in {200, 400}
+
+
+def test_bytes_that_are_no_utf_8_do_not_spoil_the_line(nginx: Nginx) -> None:
+    nginx.raw(b"GET /latin-\xe9 HTTP/1.0\r\nUser-Agent: \xe9\r\nReferer: \xff\r\n\r\n")
+    line = nginx.log("(not UTF-8)")
+    assert line["user_agent"] == line["referer"] == "(not UTF-8)"
+
+
+def test_utf_8_is_kept(nginx: Nginx) -> None:
+    nginx.raw("GET /小明 HTTP/1.0\r\nUser-Agent: 🦆\r\n\r\n".encode())
+    assert nginx.log("/小明")["user_agent"] == "🦆"
+
+
+def test_a_duration_is_a_number_of_milliseconds(nginx: Nginx) -> None:
+    import time
+
+    from tests.nginx.harness import tell
+
+    for upstream in nginx.upstreams:
+        upstream.answer = lambda seen: (time.sleep(0.12), tell(seen))[1]
+    nginx.request("/takes-120-ms")
+    for upstream in nginx.upstreams:
+        upstream.answer = tell
+    assert 100 <= nginx.log("/takes-120-ms")["duration_ms"] < 5000

@@ -1,0 +1,116 @@
+"""What goes to a worker, what is served from disk, and what is closed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.nginx.harness import ROOT, Nginx
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/alice",
+        "/%E5%B0%8F%E6%98%8E",
+        "/a%2Fb",
+        "//two//slashes",
+        "/dots/../kept",
+        "/q?a=b&c=%20+",
+        "/a-/-/b",
+    ],
+)
+def test_the_target_reaches_the_worker_as_it_was_sent(nginx: Nginx, target: str) -> None:
+    _, body = nginx.request(target)
+    assert json.loads(body)["line"] == f"GET {target} HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/-",
+        "/-/",
+        "/-/nginx",
+        "/-/metrics",
+        "/%2D/nginx",
+        "/-%2Fnginx",
+        "//-/nginx",
+        "/x/../-/nginx",
+        "/-/../alice",
+        "/-/?x",
+        "/-/error.html",
+    ],
+)
+def test_status_pages_are_closed_to_the_outside(nginx: Nginx, target: str) -> None:
+    before = sum(len(upstream.seen) for upstream in nginx.upstreams)
+    answer, _ = nginx.request(target)
+    assert answer.status == 404
+    assert sum(len(upstream.seen) for upstream in nginx.upstreams) == before
+
+
+def test_an_absolute_target_cannot_reach_status_pages(nginx: Nginx) -> None:
+    received = nginx.raw(b"GET http://x/-/nginx HTTP/1.0\r\nHost: x\r\n\r\n")
+    assert b" 404 " in received.splitlines()[0]
+
+
+def test_a_static_file_comes_from_disk_with_caching_and_a_fixed_type(nginx: Nginx) -> None:
+    answer, body = nginx.request("/static/bascule.svg")
+    assert body == (ROOT / "nginx/static/bascule.svg").read_bytes()
+    assert answer.getheader("Content-Type") == "image/svg+xml"
+    assert answer.getheader("Cache-Control") == "public, max-age=3600"
+    assert answer.getheader("X-Content-Type-Options") == "nosniff"
+    assert answer.getheader("X-Request-ID")
+    assert answer.getheader("ETag")
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/static/none", "/static/.hidden", "/static/", "/static/../nginx.conf", "/static../pages"],
+)
+def test_nothing_but_static_files_is_served_from_disk(nginx: Nginx, target: str) -> None:
+    answer, body = nginx.request(target)
+    assert b"worker_processes" not in body
+    if target.startswith("/static/") and ".." not in target:
+        assert answer.status in {403, 404}
+
+
+def test_an_application_answer_passes_through_untouched_whatever_its_status(
+    nginx: Nginx,
+) -> None:
+    from tests.nginx.harness import response, tell
+
+    for upstream in nginx.upstreams:
+        upstream.answer = lambda _: response(503, b"queue full", "Retry-After: 1")
+    try:
+        answer, body = nginx.request("/busy")
+    finally:
+        for upstream in nginx.upstreams:
+            upstream.answer = tell
+    assert (answer.status, body) == (503, b"queue full")
+    assert answer.getheader("Retry-After") == "1"
+
+
+def test_the_server_field_tells_no_version(nginx: Nginx) -> None:
+    answer, _ = nginx.request("/")
+    assert answer.getheader("Server") == "nginx"
+
+
+def test_a_large_text_is_compressed_for_who_accepts_it(nginx: Nginx) -> None:
+    answer, _ = nginx.request("/" + "a" * 2000, fields={"Accept-Encoding": "gzip"})
+    assert answer.getheader("Content-Encoding") == "gzip"
+    assert answer.getheader("Vary") == "Accept-Encoding"
+    answer, _ = nginx.request("/short", fields={"Accept-Encoding": "gzip"})
+    assert answer.getheader("Content-Encoding") is None
+
+
+def test_the_same_is_served_over_ipv6_where_there_is_any(nginx: Nginx) -> None:
+    from pathlib import Path
+
+    listening = (Path(nginx.environ["NGINX_RUN_DIR"]) / "listen_ipv6.conf").read_text()
+    if Path("/proc/net/if_inet6").exists():
+        assert listening == f"listen [::]:{nginx.port} default_server;\n"
+    else:
+        assert listening == ""

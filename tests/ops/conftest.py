@@ -1,0 +1,39 @@
+"""One virtual environment for all tests here, and a running stack for those that share it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.ops.harness import Tree
+
+
+@pytest.fixture(scope="session")
+def venv() -> Iterator[Path]:
+    """The virtual environment that ``ops/up`` makes in a fresh copy."""
+    tree = Tree()
+    done = tree.up()
+    assert done.returncode == 0, done.stdout + done.stderr
+    tree.run("ops/down")
+    yield tree.root / ".venv-run"
+    tree.remove()
+
+
+@pytest.fixture
+def tree(venv: Path) -> Iterator[Tree]:
+    """A copy in which nothing runs yet."""
+    tree = Tree(venv)
+    yield tree
+    tree.remove()
+
+
+@pytest.fixture(scope="module")
+def running(venv: Path) -> Iterator[Tree]:
+    """A copy whose stack runs with two workers."""
+    tree = Tree(venv)
+    done = tree.up()
+    assert done.returncode == 0, done.stdout + done.stderr
+    yield tree
+    tree.remove()

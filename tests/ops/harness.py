@@ -1,0 +1,168 @@
+"""A copy of the tree in which a test starts, breaks and stops a stack of its own."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("app", "middleware", "server", "nginx", "ops", "requirements")
+LIMIT = 60.0  # seconds for a command or for anything else that a test waits for
+OURS = ("BASCULE_", "NGINX_", "RUN_DIR", "SUPERVISOR_", "WORKERS", "HTTP_PORT", "HEALTH_PATH")
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return int(sock.getsockname()[1])
+
+
+def wait_for(fact: Callable[[], object], what: str) -> None:
+    """Return as soon as `fact` is true; fail after `LIMIT` seconds."""
+    deadline = time.monotonic() + LIMIT
+    while not fact():
+        assert time.monotonic() < deadline, f"waited {LIMIT} s for {what}"
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that only waits to be reaped does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+class Tree:
+    """A checkout's copy in a directory of its own, with a port of its own.
+
+    `venv`, where given, is another copy's virtual environment, to save making one.
+    """
+
+    def __init__(self, venv: Path | None = None, **settings: str) -> None:
+        # Short, because unix sockets lie in it.
+        self.root = Path(tempfile.mkdtemp(prefix="ops-"))
+        ignore = shutil.ignore_patterns("__pycache__")
+        for part in PARTS:
+            shutil.copytree(ROOT / part, self.root / part, ignore=ignore)
+        if venv:
+            (self.root / ".venv-run").symlink_to(venv)
+        self.port = free_port()
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
+        self.environ = inherited | {
+            "HTTP_PORT": str(self.port),
+            # How long a draining worker waits for nginx.
+            "NGINX_UPSTREAM_KEEPALIVE_TIMEOUT": "1s",
+            **settings,
+        }
+        self.run_dir = self.root / ".run"
+
+    def run(self, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in the tree to its end."""
+        return subprocess.run(
+            command,
+            cwd=self.root,
+            env=self.environ | settings,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LIMIT * 2,
+        )
+
+    def up(self, **settings: str) -> subprocess.CompletedProcess[str]:
+        """Run ``ops/up`` in local mode."""
+        return self.run("ops/up", "--local", **settings)
+
+    def remove(self) -> None:
+        """Stop what still runs and remove the copy."""
+        self.run("ops/down")
+        shutil.rmtree(self.root)
+
+    def pids(self) -> set[int]:
+        """supervisord and all processes under it."""
+        top = int((self.run_dir / "supervise.pid").read_text())
+        found = {top}
+        queue = [top]
+        while queue:
+            pid = queue.pop()
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            found.update(map(int, children))
+            queue.extend(map(int, children))
+        return found
+
+    def worker_pids(self) -> dict[str, str]:
+        """The process that answers on each worker's socket, by the worker's name."""
+        done = self.run("ops/health")
+        assert done.returncode == 0, done.stdout + done.stderr
+        lines = (line.split(": ") for line in done.stdout.splitlines())
+        return {name: answer.rpartition(" ")[2] for name, answer in lines}
+
+    def get(self, target: str, method: str = "GET", body: bytes | None = None) -> tuple[int, bytes]:
+        """Send one request through nginx."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT)
+        connection.request(method, target, body)
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        return answer.status, content
+
+    def log(self) -> list[dict[str, Any]]:
+        """The log's JSON lines so far."""
+        lines = (self.run_dir / "bascule.log").read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    @contextmanager
+    def load(self) -> Iterator[list[str]]:
+        """Mixed GET and POST, about 300 a second, while the block runs.
+
+        Yields a list of what failed; empty is what one wants.
+        """
+        failures: list[str] = []
+        answered = itertools.count()
+        over = threading.Event()
+
+        def client() -> None:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+            for number in itertools.count():
+                if over.wait(0.02):
+                    break
+                method, body = (("GET", None), ("POST", b"x" * 100))[number % 2]
+                try:
+                    connection.request(method, "/alice", body)
+                    answer = connection.getresponse()
+                    content = answer.read()
+                except (OSError, http.client.HTTPException) as error:
+                    failures.append(f"{method}: {error!r}")
+                    connection.close()
+                    continue
+                if answer.status != 200 or b"alice" not in content:
+                    failures.append(f"{method}: {answer.status} {content[:80]!r}")
+                next(answered)
+            connection.close()
+
+        clients = [threading.Thread(target=client) for _ in range(6)]
+        for each in clients:
+            each.start()
+        try:
+            yield failures
+        finally:
+            over.set()
+            for each in clients:
+                each.join()
+        assert next(answered) > 50, "the load did not come about"

@@ -1,0 +1,38 @@
+"""Which port local mode takes."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+import pytest
+
+from ops import http_port
+
+
+def test_a_free_port_that_was_asked_for_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+    assert http_port.choose(str(port)) == port
+
+
+def test_a_port_in_use_is_refused_with_a_remedy() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+        with pytest.raises(ValueError, match=rf"HTTP_PORT is {port}: .* in use: stop who uses it"):
+            http_port.choose(str(port))
+
+
+def test_without_a_wish_the_first_possible_candidate_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as used:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            taken, wanted = used.getsockname()[1], free.getsockname()[1]
+        monkeypatch.setattr(http_port, "CANDIDATES", (taken, wanted))
+        assert http_port.choose("") == wanted
+
+
+def test_a_port_for_which_one_must_be_root_is_explained() -> None:
+    words = http_port.explain(80, OSError(errno.EACCES, "Permission denied"))
+    assert words == "this user may not listen on port 80: choose one from 1024 up"

@@ -1,0 +1,131 @@
+"""ops/up, health, logs and down in local mode, from one end to the other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.ops.harness import Tree, is_alive, wait_for
+
+pytestmark = pytest.mark.integration
+
+
+def test_up_starts_from_nothing_and_down_leaves_nothing_but_the_virtual_environment() -> None:
+    tree = Tree()
+    before = {path.name for path in tree.root.iterdir()}
+    try:
+        done = tree.up()
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"Bascule answers: http://localhost:{tree.port}/ (status 200)" in done.stdout
+        assert tree.get("/alice") == (200, b"<h1>Hello, alice!</h1>")
+        pids = tree.pids()
+        assert len(pids) >= 5  # supervisord, its listener, nginx, two workers
+        assert tree.run_dir.stat().st_mode & 0o777 == 0o700
+        down = tree.run("ops/down")
+        assert (down.returncode, down.stdout) == (0, "Stopped.\n")
+        assert [pid for pid in pids if is_alive(pid)] == []
+        after = {path.name for path in tree.root.iterdir()}
+        assert after - before == {".venv-run"}
+    finally:
+        tree.remove()
+
+
+def test_up_a_second_time_says_that_it_runs_and_changes_nothing(running: Tree) -> None:
+    pids = running.pids()
+    done = running.up()
+    assert done.returncode == 0
+    assert done.stdout.startswith("It runs already.\nBascule answers: http://localhost:")
+    assert running.pids() == pids
+
+
+def test_down_where_nothing_runs_is_harmless(tree: Tree) -> None:
+    done = tree.run("ops/down")
+    assert (done.returncode, done.stdout) == (0, "Nothing runs.\n")
+
+
+def test_health_names_every_worker(running: Tree) -> None:
+    assert list(running.worker_pids()) == ["worker-0", "worker-1"]
+
+
+def test_every_line_of_the_log_is_json_with_its_workers_name(running: Tree) -> None:
+    for _ in range(10):
+        running.get("/alice")
+    lines = (running.run_dir / "bascule.log").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("{")] == []
+    workers = {line["worker"] for line in running.log() if line["event"] == "request"}
+    assert workers == {"nginx", "0", "1"}
+
+
+def test_a_request_has_the_same_id_in_nginxs_line_and_in_the_workers(running: Tree) -> None:
+    running.get("/traced")
+
+    def ids() -> list[str]:
+        return [line["request_id"] for line in running.log() if line.get("target") == "/traced"]
+
+    wait_for(lambda: len(ids()) == 2, "both lines of the request")
+    first, second = ids()
+    assert first == second
+
+
+def test_logs_shows_the_last_lines(running: Tree) -> None:
+    running.get("/alice")
+    done = running.run("ops/logs", "--lines", "1")
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_a_killed_worker_comes_back(running: Tree) -> None:
+    victim = running.worker_pids()["worker-0"]
+    os.kill(int(victim), signal.SIGKILL)
+
+    def is_back() -> bool:
+        health = running.run("ops/health")
+        return health.returncode == 0 and f"process {victim}" not in health.stdout
+
+    wait_for(is_back, "worker-0 to come back")
+
+
+def test_settings_are_read_from_the_env_file_and_the_environment_wins(tree: Tree) -> None:
+    del tree.environ["HTTP_PORT"]
+    (tree.root / ".env").write_text(
+        "# a comment\n"
+        f'HTTP_PORT="{tree.port}"  # quoted\n'
+        "WORKERS=1   # not quoted\n"
+        "HEALTH_PATH=\n"
+        "BASCULE_THREADS='3'\n"
+        "NGINX_SEND_TIMEOUT=nonsense\n"
+    )
+    done = tree.up(NGINX_SEND_TIMEOUT="20s")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(tree.worker_pids()) == ["worker-0"]
+    listening = [line for line in tree.log() if line["event"] == "listening"]
+    assert [line["threads"] for line in listening] == [3]
+    rendered = Path(tree.run_dir / "nginx/conf.d/30-site.conf").read_text()
+    assert "send_timeout 20s;" in rendered
+
+
+@pytest.mark.parametrize("command", ["up", "down"])
+def test_what_a_killed_supervisord_left_behind_is_cleared_up(tree: Tree, command: str) -> None:
+    assert tree.up().returncode == 0
+    pids = tree.pids()
+    os.kill(int((tree.run_dir / "supervise.pid").read_text()), signal.SIGKILL)
+    done = tree.up() if command == "up" else tree.run("ops/down")
+    assert done.returncode == 0, done.stdout + done.stderr
+    wait_for(lambda: not any(map(is_alive, pids)), "the old processes to end")
+    assert tree.run_dir.exists() == (command == "up")
+
+
+def test_following_the_log_ends_with_the_stack(tree: Tree) -> None:
+    assert tree.up().returncode == 0
+    with subprocess.Popen(
+        ["ops/logs", "--follow"], cwd=tree.root, env=tree.environ, stdout=subprocess.PIPE
+    ) as following:
+        assert following.stdout
+        assert following.stdout.readline().startswith(b"{")
+        tree.run("ops/down")
+        following.communicate(timeout=30)
+    assert following.returncode == 0

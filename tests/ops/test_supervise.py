@@ -1,0 +1,109 @@
+"""ops/supervise as a container runs it: in the foreground, as its entry point."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.ops.harness import Tree, wait_for
+
+pytestmark = pytest.mark.integration
+
+FAILS_IN_WORKER_1 = """
+import os
+from app.wsgi import application
+if os.environ.get("BASCULE_WORKER") == "1":
+    raise RuntimeError("only here")
+"""
+
+
+@pytest.fixture
+def contained(tree: Tree) -> Iterator[Tree]:
+    """A tree with the settings that an image would have."""
+    run_dir = tree.root / "run"
+    tree.environ |= {
+        "RUN_DIR": str(run_dir),
+        "SUPERVISOR_DIR": str(run_dir),
+        "PYTHON": str(tree.root / ".venv-run/bin/python"),
+        "WORKERS": "2",
+    }
+    tree.environ.pop("HTTP_PORT")
+    yield tree
+    tree.environ.pop("RUN_DIR")
+
+
+@contextmanager
+def supervise(tree: Tree, **settings: str) -> Iterator[subprocess.Popen[str]]:
+    """ops/supervise, stopped at the end of the block where it still runs."""
+    process = subprocess.Popen(
+        ["ops/supervise"],
+        cwd=tree.root,
+        env=tree.environ | settings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def test_it_ends_with_0_and_only_json_when_it_is_asked_to(contained: Tree) -> None:
+    with supervise(contained) as process:
+        wait_for((contained.root / "run" / "worker-1.sock").exists, "worker-1")
+        wait_for((contained.root / "run" / "worker-0.sock").exists, "worker-0")
+        process.send_signal(signal.SIGTERM)
+        stdout, stderr = process.communicate(timeout=60)
+        assert process.returncode == 0
+        lines = [json.loads(line) for line in (stdout + stderr).splitlines()]
+        assert all("worker" in line for line in lines)
+        assert {line["worker"] for line in lines if line["event"] == "listening"} == {"0", "1"}
+
+
+def test_it_fails_with_a_last_line_that_says_why_when_no_worker_can_start(
+    contained: Tree,
+) -> None:
+    with supervise(contained, BASCULE_APP="no.such:application") as process:
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode == 1
+        last = json.loads(stderr.splitlines()[-1])
+        assert last["level"] == "critical"
+        assert "could not be started" in last["message"]
+        assert any("no.such" in words or "'no'" in words for words in last["last_words"])
+
+
+def test_one_worker_that_cannot_start_does_not_take_the_other_down(contained: Tree) -> None:
+    (contained.root / "half.py").write_text(FAILS_IN_WORKER_1)
+    with supervise(contained, BASCULE_APP="half:application") as process:
+        assert process.stderr
+        for line in process.stderr:
+            told = json.loads(line) if line.startswith("{") else {"level": "plain"}
+            if told["level"] == "critical" and told["event"] == "process_state":
+                break
+        assert told["process"] == "bascule:worker-1"
+        assert process.poll() is None
+        assert (contained.root / "run" / "worker-0.sock").exists()
+        process.terminate()
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("WORKERS", "many"), ("BASCULE_GRACEFUL_TIMEOUT", "x"), ("RUN_DIR", "/dev/null/run")],
+)
+def test_a_wrong_setting_ends_it_with_one_line(contained: Tree, setting: str, value: str) -> None:
+    with supervise(contained, **{setting: value}) as process:
+        stdout, stderr = process.communicate(timeout=60)
+        assert process.returncode == 2
+        assert stdout == ""
+        line = json.loads(stderr)
+        assert line["level"] == "critical"
+        assert value in line["message"]

@@ -1,0 +1,125 @@
+"""What is wrong is said in words, before or instead of a half-started stack."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+
+import pytest
+
+from tests.ops.harness import Tree, is_alive, wait_for
+
+pytestmark = pytest.mark.integration
+
+# Loads for ops/up's own check of the configuration, but not in a worker.
+FAILS_IN_A_WORKER = """
+import os
+from app.wsgi import application
+if "BASCULE_WORKER" in os.environ:
+    raise RuntimeError("the database is not there")
+"""
+HANGS_IN_A_WORKER = """
+import os, time
+from app.wsgi import application
+if "BASCULE_WORKER" in os.environ:
+    time.sleep(60)
+"""
+
+
+def assert_refused(tree: Tree, done: subprocess.CompletedProcess[str], *words: str) -> None:
+    """It failed with these words, without a traceback, and left nothing."""
+    assert done.returncode != 0
+    for word in words:
+        assert word in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not tree.run_dir.exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "remedy"),
+    [
+        ("WORKERS", "abc", "set it to the number of worker processes, 1 to 99"),
+        ("WORKERS", "", "set it to the number of worker processes, 1 to 99"),
+        ("HTTP_PORT", "http", "set it to a port, 1 to 65535"),
+        ("HTTP_PORT", "70000", "set it to a port, 1 to 65535"),
+        ("BASCULE_GRACEFUL_TIMEOUT", "soon", "set it to seconds"),
+        ("BASCULE_APP", "app/wsgi.py", "set it to MODULE:CALLABLE"),
+        ("HEALTH_PATH", "no slash", "set it to a path"),
+        ("NGINX_SEND_TIMEOUT", "soon", "set it to a time such as 30s"),
+        ("RUN_DIR", "/" + "x" * 100, "Set RUN_DIR to a shorter directory"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_remedy(
+    tree: Tree, setting: str, value: str, remedy: str
+) -> None:
+    assert_refused(tree, tree.up(**{setting: value}), f'{setting} is "{value}"', remedy)
+
+
+def test_a_wrong_server_setting_is_said_by_the_server(tree: Tree) -> None:
+    assert_refused(tree, tree.up(BASCULE_THREADS="none"), "bascule: ", "BASCULE_THREADS")
+
+
+def test_an_application_that_is_not_there_is_said_at_once(tree: Tree) -> None:
+    assert_refused(tree, tree.up(BASCULE_APP="no.such:application"), "bascule: ", "no")
+
+
+def test_a_port_in_use_is_refused_where_it_was_asked_for(tree: Tree) -> None:
+    with socket.create_server(("127.0.0.1", tree.port)):
+        assert_refused(tree, tree.up(), f"port {tree.port} is in use")
+
+
+def test_a_directory_with_somebody_elses_files_is_not_taken(tree: Tree) -> None:
+    theirs = tree.root / "theirs"
+    theirs.mkdir()
+    (theirs / "letter").write_text("keep me")
+    assert_refused(tree, tree.up(RUN_DIR=str(theirs)), "files which are not mine")
+    tree.run("ops/down", RUN_DIR=str(theirs))
+    assert (theirs / "letter").read_text() == "keep me"
+
+
+def test_docker_where_no_engine_answers_is_refused(tree: Tree) -> None:
+    done = tree.run("ops/up", "--docker", DOCKER_HOST="unix:///dev/null/none")
+    assert_refused(tree, done, "no container engine answers")
+
+
+@pytest.mark.parametrize("command", ["up", "down", "restart", "health", "logs"])
+def test_an_unknown_argument_is_refused_and_help_is_there(tree: Tree, command: str) -> None:
+    wrong = tree.run(f"ops/{command}", "--no-such")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "--no-such" in wrong.stderr
+    helped = tree.run(f"ops/{command}", "--help")
+    assert helped.returncode == 0
+    assert helped.stdout.startswith(f"usage: ops/{command}")
+
+
+@pytest.mark.parametrize("command", ["restart", "health", "logs"])
+def test_what_needs_a_running_stack_says_so(tree: Tree, command: str) -> None:
+    done = tree.run(f"ops/{command}", DOCKER_HOST="unix:///dev/null/none")
+    assert_refused(tree, done, "the stack does not run; ops/up starts it")
+
+
+def test_workers_that_cannot_start_end_it_with_their_own_words(tree: Tree) -> None:
+    (tree.root / "broken.py").write_text(FAILS_IN_A_WORKER)
+    done = tree.up(BASCULE_APP="broken:application")
+    assert_refused(tree, done, "could not be started", "the database is not there")
+
+
+def test_an_interrupted_start_leaves_no_process_and_no_directory(tree: Tree) -> None:
+    (tree.root / "slow.py").write_text(HANGS_IN_A_WORKER)
+    up = subprocess.Popen(
+        ["ops/up", "--local"],
+        cwd=tree.root,
+        env=tree.environ | {"BASCULE_APP": "slow:application", "BASCULE_GRACEFUL_TIMEOUT": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    wait_for((tree.run_dir / "supervise.pid").exists, "supervisord to be started")
+    wait_for(lambda: len(tree.pids()) >= 5, "all processes")
+    pids = tree.pids()
+    os.killpg(up.pid, signal.SIGINT)  # as a terminal does on Ctrl-C
+    assert up.wait(60) == 130
+    assert [pid for pid in pids if is_alive(pid)] == []
+    assert not tree.run_dir.exists()

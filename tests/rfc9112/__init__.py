@@ -1,0 +1,1 @@
+"""The wire policy of docs/http.md, read without a socket."""

@@ -1,0 +1,7 @@
+"""Hypothesis's profile for the tests of the wire."""
+
+from __future__ import annotations
+
+from tests.rfc9112 import profiles
+
+profiles.load()

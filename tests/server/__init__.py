@@ -1,0 +1,1 @@
+"""The server's modules, each through its public names."""

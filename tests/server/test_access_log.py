@@ -1,0 +1,222 @@
+"""The access log: both formats, what cannot be forged in them, and its file."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.access_log import AccessLog, JsonLines, Served, combined
+from server.errors import ProtocolError, StartError
+from server.request import Request
+from tests.rfc9112.feeding import read
+
+NOW = 784111777.5
+
+
+def a_request(line: bytes = b"GET /a?b=c HTTP/1.1", fields: bytes = b"") -> Request:
+    request = read([line + b"\r\nHost: a.example\r\n" + fields + b"\r\n"]).request
+    assert request is not None
+    return request
+
+
+def served(request: Request | None, **changes: Any) -> Served:
+    values: dict[str, Any] = {
+        "environ": {"REMOTE_ADDR": "192.0.2.7"},
+        "status": 200,
+        "size": 321,
+        "duration": 0.0123456,
+        "request_id": "abc",
+    }
+    return Served(request=request, **(values | changes))
+
+
+def test_a_json_line_says_who_asked_what_and_what_came_of_it() -> None:
+    request = a_request(fields=b"User-Agent: curl/8\r\n")
+    assert json.loads(JsonLines("3")(served(request), NOW)) == {
+        "time": "1994-11-06T08:49:37.500Z",
+        "level": "info",
+        "event": "request",
+        "worker": "3",
+        "request_id": "abc",
+        "remote_addr": "192.0.2.7",
+        "method": "GET",
+        "target": "/a?b=c",
+        "protocol": "HTTP/1.1",
+        "host": "a.example",
+        "user_agent": "curl/8",
+        "status": 200,
+        "bytes": 321,
+        "duration_ms": 12.346,
+    }
+
+
+def test_a_json_line_of_a_refused_head_has_no_request() -> None:
+    line = json.loads(JsonLines("")(served(None, status=400), NOW))
+    assert line["status"] == 400
+    assert not {"method", "target", "worker"} & set(line)
+
+
+def test_a_combined_line_has_apache_s_form() -> None:
+    request = a_request(fields=b"User-Agent: curl/8\r\nReferer: http://b/\r\n")
+    assert combined(served(request), NOW) == (
+        '192.0.2.7 - - [06/Nov/1994:08:49:37 +0000] "GET /a?b=c HTTP/1.1" 200 321 '
+        '"http://b/" "curl/8"'
+    )
+
+
+def test_what_a_combined_line_does_not_know_is_a_dash() -> None:
+    line = combined(served(None, status=400, environ={"REMOTE_ADDR": ""}), NOW)
+    assert line == '- - - [06/Nov/1994:08:49:37 +0000] "-" 400 321 "-" "-"'
+
+
+def test_a_user_that_the_application_knows_is_named() -> None:
+    environ = {"REMOTE_ADDR": "192.0.2.7", "REMOTE_USER": 'al"ice'}
+    line = combined(served(a_request(), environ=environ), NOW)
+    assert line.startswith(r"192.0.2.7 - al\x22ice [")
+
+
+def test_quotes_and_what_is_not_ascii_are_escaped_in_a_combined_line() -> None:
+    fields = b'User-Agent: a"b\\c\te\xc3\xa9\r\n'
+    line = combined(served(a_request(b'GET /"\xff HTTP/1.1', fields)), NOW)
+    assert r'"GET /\x22\xff HTTP/1.1"' in line
+    assert line.endswith(r'"a\x22b\x5cc\x09e\xc3\xa9"')
+
+
+@pytest.mark.parametrize("kind", ["json", "combined"])
+def test_the_address_is_that_which_middleware_left_in_the_environ(kind: str) -> None:
+    render = JsonLines("") if kind == "json" else combined
+    assert "198.51.100.9" in render(
+        served(a_request(), environ={"REMOTE_ADDR": "198.51.100.9"}), NOW
+    )
+
+
+texts = st.binary(max_size=40)
+COMBINED = re.compile(
+    r'[^ "]+ - [^ "]+ \[[^]"]+\] "((?:[^"\\]|\\x[0-9a-f]{2})*)" \d+ \d+ '
+    r'"((?:[^"\\]|\\x[0-9a-f]{2})*)" "((?:[^"\\]|\\x[0-9a-f]{2})*)"'
+)
+
+
+def generated(target: bytes, agent: bytes, referer: bytes) -> Request | None:
+    """Return a request with these in it, or None where the server would refuse it."""
+    fields = b"User-Agent: " + agent + b"\r\nReferer: " + referer + b"\r\n"
+    try:
+        return read([b"GET /" + target + b" HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n"]).request
+    except ProtocolError:
+        return None
+
+
+@given(target=texts, agent=texts, referer=texts)
+def test_no_request_forges_a_combined_line(target: bytes, agent: bytes, referer: bytes) -> None:
+    line = combined(served(generated(target, agent, referer)), NOW)
+    assert line.isascii()
+    assert line.isprintable()
+    assert COMBINED.fullmatch(line)
+
+
+@given(target=st.text(max_size=40), agent=st.text(max_size=40), user=st.text(max_size=10))
+def test_not_even_one_that_the_server_would_refuse(target: str, agent: str, user: str) -> None:
+    request = Request("GET", target, "", "", 1, {"HTTP_USER_AGENT": agent, "HTTP_REFERER": target})
+    line = combined(served(request), NOW)
+    assert line.isprintable()
+    assert COMBINED.fullmatch(line)
+
+
+@given(target=texts, agent=texts, referer=texts)
+def test_no_request_forges_a_json_line(target: bytes, agent: bytes, referer: bytes) -> None:
+    request = generated(target, agent, referer)
+    line = JsonLines("")(served(request), NOW)
+    assert line.isascii()
+    assert line.isprintable()
+    found = json.loads(line)
+    assert found["status"] == 200
+    if request is not None:
+        assert found["target"] == request.target
+        assert found["user_agent"] == request.variables["HTTP_USER_AGENT"]
+
+
+# --- the file -----------------------------------------------------------------------------------------
+
+
+def test_lines_are_appended_to_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    path.write_text("before\n")
+    log = AccessLog(str(path), "combined", "")
+    log.write(served(a_request()))
+    log.write(served(a_request(b"GET /second HTTP/1.1")))
+    first, second, third = path.read_text().splitlines()
+    assert first == "before"
+    assert "/a?b=c" in second
+    assert "/second" in third
+
+
+def test_the_file_is_not_for_everybody_to_read(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    AccessLog(str(path), "combined", "")
+    assert path.stat().st_mode & 0o007 == 0
+
+
+def test_after_reopening_lines_go_to_a_new_file(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    log = AccessLog(str(path), "json", "")
+    log.write(served(a_request(b"GET /old HTTP/1.1")))
+    path.rename(tmp_path / "access.log.1")
+    log.write(served(a_request(b"GET /moved HTTP/1.1")))
+    log.reopen()
+    log.write(served(a_request(b"GET /new HTTP/1.1")))
+
+    def targets(name: str) -> list[str]:
+        return [json.loads(each)["target"] for each in (tmp_path / name).read_text().splitlines()]
+
+    assert targets("access.log.1") == ["/old", "/moved"]
+    assert targets("access.log") == ["/new"]
+
+
+def test_no_line_is_lost_or_torn_while_threads_write_and_it_is_reopened(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    log = AccessLog(str(path), "json", "")
+    entry = served(a_request(fields=b"User-Agent: " + b"x" * 500 + b"\r\n"))
+    threads = [
+        threading.Thread(target=lambda: [log.write(entry) for _ in range(200)]) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for number in range(20):
+        path.rename(tmp_path / f"access.log.{number}")
+        log.reopen()
+    for thread in threads:
+        thread.join(30)
+    lines = [line for file in tmp_path.iterdir() for line in file.read_text().splitlines()]
+    assert len(lines) == 4 * 200
+    assert all(json.loads(line)["status"] == 200 for line in lines)
+
+
+def test_a_file_that_cannot_be_written_stops_the_start(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match="cannot write the access log"):
+        AccessLog(str(tmp_path / "nowhere" / "access.log"), "json", "")
+
+
+def test_a_full_disk_costs_the_line_and_not_the_request() -> None:
+    log = AccessLog("/dev/full", "combined", "")
+    log.write(served(a_request()))
+
+
+class Address:
+    """An address that is no string, as an application might leave it."""
+
+    def __str__(self) -> str:
+        return "198.51.100.9"
+
+
+@pytest.mark.parametrize("kind", ["json", "combined"])
+def test_an_odd_environ_costs_no_request(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "access.log"
+    AccessLog(str(path), kind, "").write(served(a_request(), environ={"REMOTE_ADDR": Address()}))
+    assert "198.51.100.9" in path.read_text()

@@ -1,0 +1,273 @@
+"""Listening: TCP, unix sockets that take a path over, and descriptors that are inherited."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from server.errors import StartError
+from server.listen import UNIX_SOCKET_MODE, Listener, open_listener
+
+Open = Callable[[str], Listener]
+
+
+@pytest.fixture
+def opened() -> Iterator[Open]:
+    """Open listeners, and close them."""
+    with ExitStack() as stack:
+
+        def open_one(address: str) -> Listener:
+            listener = open_listener(address, 16)
+            stack.callback(listener.socket.close)
+            return listener
+
+        yield open_one
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """Make a directory whose name is short enough for unix sockets."""
+    path = Path(tempfile.mkdtemp(prefix="bascule-"))
+    yield path
+    shutil.rmtree(path)
+
+
+def reaches(path: Path, listener: Listener) -> bool:
+    """Return whether who connects to the path is accepted by this listener."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        try:
+            accepted, _ = listener.socket.accept()
+        except BlockingIOError:
+            return False
+        accepted.close()
+        return True
+
+
+def refuses(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) != 0
+
+
+# --- TCP ------------------------------------------------------------------------------------------------
+
+
+def test_a_tcp_listener_says_where_it_serves(opened: Open) -> None:
+    listener = opened("127.0.0.1:0")
+    port = listener.socket.getsockname()[1]
+    assert listener.url == f"http://127.0.0.1:{port}"
+    assert listener.server == ("127.0.0.1", str(port))
+    assert not listener.is_unix
+    assert not listener.socket.getblocking()
+    socket.create_connection(("127.0.0.1", port), timeout=10).close()
+
+
+def test_an_ipv6_address_stands_in_brackets(opened: Open) -> None:
+    if not socket.has_ipv6:
+        pytest.fail("this Python has no IPv6")
+    try:
+        listener = opened("[::1]:0")
+    except StartError as error:
+        pytest.skip(f"this machine has no IPv6: {error}")
+    assert listener.url.startswith("http://[::1]:")
+    assert listener.server[0] == "::1"
+
+
+def test_a_port_in_use_is_said_with_its_address(opened: Open) -> None:
+    port = opened("127.0.0.1:0").socket.getsockname()[1]
+    with pytest.raises(StartError, match=f"cannot listen on 127.0.0.1:{port}: Address already"):
+        open_listener(f"127.0.0.1:{port}", 16)
+
+
+def test_an_unknown_host_is_said() -> None:
+    with pytest.raises(StartError, match=r"cannot listen on nowhere\.invalid:80"):
+        open_listener("nowhere.invalid:80", 16)
+
+
+def test_publishing_and_withdrawing_tcp_does_nothing(opened: Open) -> None:
+    listener = opened("127.0.0.1:0")
+    listener.publish()
+    listener.withdraw()
+    socket.create_connection(listener.socket.getsockname(), timeout=10).close()
+
+
+# --- unix sockets ----------------------------------------------------------------------------------------
+
+
+def test_a_path_is_there_only_once_it_is_published(opened: Open, directory: Path) -> None:
+    path = directory / "app.sock"
+    listener = opened(f"unix:{path}")
+    assert not path.exists()
+    listener.publish()
+    assert reaches(path, listener)
+    assert [each.name for each in directory.iterdir()] == ["app.sock"]
+
+
+def test_a_unix_listener_says_where_it_serves(opened: Open, directory: Path) -> None:
+    listener = opened(f"unix:{directory}/app.sock")
+    assert listener.url == f"unix:{directory}/app.sock"
+    assert listener.server == ("localhost", "80")
+    assert listener.is_unix
+    assert not listener.socket.getblocking()
+
+
+def test_a_relative_path_becomes_absolute(
+    opened: Open, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(directory)
+    listener = opened("unix:app.sock")
+    monkeypatch.chdir("/")
+    listener.publish()
+    assert reaches(directory / "app.sock", listener)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_owner_and_group_may_connect_and_nobody_else(
+    opened: Open, directory: Path, umask: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        opened(f"unix:{directory}/app.sock").publish()
+    finally:
+        os.umask(before)
+    mode = stat.S_IMODE((directory / "app.sock").stat().st_mode)
+    assert mode == UNIX_SOCKET_MODE == 0o660
+
+
+def test_a_new_listener_takes_the_path_over_in_one_step(opened: Open, directory: Path) -> None:
+    path = directory / "app.sock"
+    old = opened(f"unix:{path}")
+    old.publish()
+    new = opened(f"unix:{path}")
+    assert reaches(path, old)  # until the new one is ready
+    new.publish()
+    assert reaches(path, new)
+    assert not reaches(path, old)
+
+
+def test_who_was_waiting_at_the_old_listener_is_still_accepted(
+    opened: Open, directory: Path
+) -> None:
+    path = directory / "app.sock"
+    old = opened(f"unix:{path}")
+    old.publish()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        opened(f"unix:{path}").publish()
+        accepted, _ = old.socket.accept()
+        accepted.close()
+
+
+def test_the_old_listener_leaves_the_path_to_the_new_one(opened: Open, directory: Path) -> None:
+    path = directory / "app.sock"
+    old = opened(f"unix:{path}")
+    old.publish()
+    new = opened(f"unix:{path}")
+    new.publish()
+    old.withdraw()
+    assert reaches(path, new)
+    assert [each.name for each in directory.iterdir()] == ["app.sock"]
+
+
+def test_a_listener_withdraws_its_own_path(opened: Open, directory: Path) -> None:
+    listener = opened(f"unix:{directory}/app.sock")
+    listener.publish()
+    listener.withdraw()
+    assert list(directory.iterdir()) == []
+    listener.withdraw()
+
+
+def test_a_listener_that_was_never_published_leaves_nothing(opened: Open, directory: Path) -> None:
+    path = directory / "app.sock"
+    old = opened(f"unix:{path}")
+    old.publish()
+    opened(f"unix:{path}").withdraw()
+    assert [each.name for each in directory.iterdir()] == ["app.sock"]
+    assert reaches(path, old)
+
+
+def test_a_socket_that_nobody_listens_on_any_more_is_replaced(
+    opened: Open, directory: Path
+) -> None:
+    path = directory / "app.sock"
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))
+    assert refuses(path)
+    listener = opened(f"unix:{path}")
+    listener.publish()
+    assert reaches(path, listener)
+
+
+@pytest.mark.parametrize("kind", ["file", "directory", "link"])
+def test_what_is_no_socket_is_left_alone(directory: Path, kind: str) -> None:
+    path = directory / "app.sock"
+    if kind == "file":
+        path.write_text("precious")
+    elif kind == "directory":
+        path.mkdir()
+    else:
+        path.symlink_to(directory / "elsewhere")
+    with pytest.raises(StartError, match="is no socket"):
+        open_listener(f"unix:{path}", 16)
+    assert [each.name for each in directory.iterdir()] == ["app.sock"]
+    if kind == "file":
+        assert path.read_text() == "precious"
+
+
+@pytest.mark.parametrize("path", ["nowhere/app.sock", "x" * 120])
+def test_a_path_that_cannot_be_bound_is_said(directory: Path, path: str) -> None:
+    with pytest.raises(StartError, match="cannot listen on unix:"):
+        open_listener(f"unix:{directory}/{path}", 16)
+    assert list(directory.iterdir()) == []
+
+
+# --- inherited descriptors ---------------------------------------------------------------------------------
+
+
+def test_an_inherited_socket_is_used_as_it_is(opened: Open) -> None:
+    given = socket.create_server(("127.0.0.1", 0))
+    address = given.getsockname()
+    listener = opened(f"fd://{given.detach()}")
+    assert listener.url == f"http://127.0.0.1:{address[1]}"
+    assert not listener.socket.getblocking()
+    socket.create_connection(address, timeout=10).close()
+
+
+def test_the_path_of_an_inherited_unix_socket_is_not_ours(opened: Open, directory: Path) -> None:
+    path = directory / "app.sock"
+    given = socket.socket(socket.AF_UNIX)
+    given.bind(str(path))
+    given.listen()
+    listener = opened(f"fd://{given.detach()}")
+    listener.publish()
+    assert listener.is_unix
+    assert listener.url == f"unix:{path}"
+    assert reaches(path, listener)
+    listener.withdraw()
+    assert path.exists()
+
+
+@pytest.mark.parametrize("kind", ["bound", "datagram", "file", "closed"])
+def test_a_descriptor_that_does_not_listen_is_refused(kind: str, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        if kind == "file":
+            descriptor = os.open(tmp_path, os.O_RDONLY)
+            stack.callback(os.close, descriptor)
+        elif kind == "closed":
+            descriptor = os.open(tmp_path, os.O_RDONLY)
+            os.close(descriptor)
+        else:
+            type_ = socket.SOCK_DGRAM if kind == "datagram" else socket.SOCK_STREAM
+            given = stack.enter_context(socket.socket(socket.AF_INET, type_))
+            given.bind(("127.0.0.1", 0))
+            descriptor = os.dup(given.fileno())
+        with pytest.raises(StartError, match=f"cannot listen on fd://{descriptor}: "):
+            open_listener(f"fd://{descriptor}", 16)

@@ -1,0 +1,57 @@
+"""A transport that keeps what it is given, and can lose its client."""
+
+from __future__ import annotations
+
+import os
+
+from server.errors import ClientDisconnected
+from server.file_wrapper import FileRange
+
+
+class FakeTransport:
+    """Takes a response's bytes.
+
+    Args:
+        persist: another request may follow.
+        breaks_at: how many times bytes are taken before ``error`` is raised instead.
+        error: what is raised then.
+
+    Attributes:
+        sent: the bytes, as they were handed over; those of files are read.
+        finished: how many responses were ended.
+        files: the ranges of files among them.
+    """
+
+    def __init__(
+        self,
+        *,
+        persist: bool = True,
+        breaks_at: int | None = None,
+        error: type[Exception] = ClientDisconnected,
+    ) -> None:
+        self._persist = persist
+        self._breaks_at = breaks_at
+        self._error = error
+        self.sent: list[bytes] = []
+        self.finished = 0
+        self.files: list[FileRange] = []
+
+    @property
+    def data(self) -> bytes:
+        return b"".join(self.sent)
+
+    def persists(self) -> bool:
+        return self._persist
+
+    def send(self, data: bytes) -> None:
+        if self._breaks_at is not None and len(self.sent) >= self._breaks_at:
+            raise self._error("told to")
+        assert isinstance(data, bytes)
+        self.sent.append(data)
+
+    def finish(self, data: bytes, file: FileRange | None) -> None:
+        self.send(data)
+        self.finished += 1
+        if file is not None:
+            self.files.append(file)
+            self.sent.append(os.pread(file.descriptor, file.count, file.offset))

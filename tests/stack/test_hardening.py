@@ -1,0 +1,71 @@
+"""What the containers may not do."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.stack.project import CommandError, Project
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+
+SERVICES = ["gunicorn", "nginx", "nginx-baseline", "server"]
+NO_CAPABILITY = "0" * 16
+UID = "10001"
+
+
+def process_statuses(stack: Project, service: str) -> list[dict[str, str]]:
+    """Return /proc/PID/status of every process of a container, by its lines' names."""
+    text = stack.execute(service, "sh", "-c", "cat /proc/[0-9]*/status")
+    processes: list[dict[str, str]] = []
+    for name, _, value in (line.partition(":") for line in text.splitlines()):
+        if name == "Name":
+            processes.append({})
+        processes[-1][name] = value.strip()
+    return processes
+
+
+def test_every_container_is_there_and_healthy(stack: Project) -> None:
+    assert stack.services() == SERVICES
+    states = {service: stack.inspect(service)["State"] for service in SERVICES}
+    assert {state["Health"]["Status"] for state in states.values()} == {"healthy"}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_process_is_root_or_has_a_capability_or_can_gain_one(
+    stack: Project, service: str
+) -> None:
+    processes = process_statuses(stack, service)
+    assert len(processes) > 2  # a main process, its children, and the `cat` that reads them
+    for process in processes:
+        assert set(process["Uid"].split() + process["Gid"].split()) == {UID}, process["Name"]
+        assert process["NoNewPrivs"] == "1", process["Name"]
+        for kind in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb"):
+            assert process[kind] == NO_CAPABILITY, (process["Name"], kind)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("directory", ["/", "/etc", "/opt", "/usr/bin", "/var/tmp"])
+def test_the_root_file_system_is_read_only(stack: Project, service: str, directory: str) -> None:
+    with pytest.raises(CommandError, match="Read-only file system"):
+        stack.execute(service, "touch", f"{directory}/probe")
+
+
+def test_nginx_cannot_touch_the_sockets_that_it_connects_to(stack: Project) -> None:
+    with pytest.raises(CommandError, match="Read-only file system"):
+        stack.execute("nginx", "rm", "/run/bascule/worker-0.sock")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_logs_memory_and_processes_are_bounded(stack: Project, service: str) -> None:
+    host = stack.inspect(service)["HostConfig"]
+    assert set(host["LogConfig"]["Config"]) == {"max-size", "max-file"}
+    assert host["Memory"] > 0
+    assert host["PidsLimit"] > 0
+
+
+@pytest.mark.parametrize("service", ["nginx", "server"])
+def test_the_grace_of_a_stop_is_longer_than_the_drain(stack: Project, service: str) -> None:
+    described = stack.inspect(service)["Config"]
+    settings = dict(each.split("=", 1) for each in stack.inspect("server")["Config"]["Env"])
+    # supervisor's own patience with a worker is 5 s longer than the drain.
+    assert described["StopTimeout"] > float(settings["BASCULE_GRACEFUL_TIMEOUT"]) + 5

@@ -1,0 +1,73 @@
+"""What a client sees through the published port."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from tests.stack.project import Project, eventually, request
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+
+# Each connection, process or moment has its own.
+INDIVIDUAL_FIELDS = {"date", "x-request-id"}
+
+
+@pytest.mark.parametrize(
+    ("target", "greeting"),
+    [("/", "<h1>Hello, web!</h1>"), ("/alice", "<h1>Hello, alice!</h1>")],
+)
+def test_the_hello_application_greets(stack: Project, target: str, greeting: str) -> None:
+    reply = request(stack.address(), target)
+    assert (reply.status, reply.body.decode()) == (200, greeting)
+    assert reply.fields["content-type"] == "text/html; charset=utf-8"
+
+
+def test_a_static_file_is_served(stack: Project) -> None:
+    reply = request(stack.address(), "/static/bascule.svg")
+    assert (reply.status, reply.fields["content-type"]) == (200, "image/svg+xml")
+
+
+@pytest.mark.parametrize("target", ["/-/", "/-/nginx", "/-/metrics", "//-/nginx", "/%2D/nginx"])
+def test_status_pages_are_closed_to_the_outside(stack: Project, target: str) -> None:
+    assert request(stack.address(), target).status == 404
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+@pytest.mark.parametrize(
+    "target", ["/", "/alice", "/%E5%B0%8F%E6%98%8E", "/%3Cscript%3E", "/a%2Fb?c=d"]
+)
+def test_the_baseline_answers_the_same(stack: Project, method: str, target: str) -> None:
+    body = b"some=body" if method == "POST" else None
+    ours, gunicorns = (
+        request(stack.address(service), target, method=method, body=body)
+        for service in ("nginx", "nginx-baseline")
+    )
+    assert (ours.status, ours.body) == (gunicorns.status, gunicorns.body)
+    assert {
+        name: value for name, value in ours.fields.items() if name not in INDIVIDUAL_FIELDS
+    } == {name: value for name, value in gunicorns.fields.items() if name not in INDIVIDUAL_FIELDS}
+
+
+@pytest.mark.parametrize(("mebibytes", "status"), [(5, 200), (9, 413)])
+def test_an_upload_is_spooled_or_refused_by_its_size(
+    stack: Project, mebibytes: int, status: int
+) -> None:
+    body = bytes(mebibytes * 1024 * 1024)
+    assert request(stack.address(), "/alice", method="POST", body=body).status == status
+
+
+def test_a_request_has_the_same_id_in_the_response_and_in_both_logs(stack: Project) -> None:
+    request_id = request(stack.address(), "/who-am-i").fields["x-request-id"]
+
+    def logged(service: str) -> list[tuple[str, int]]:
+        return [
+            (event["event"], event["status"])
+            for event in stack.events(service)
+            if event.get("request_id") == request_id
+        ]
+
+    for service in ("nginx", "server"):
+        eventually(partial(logged, service), f"{service}'s line")
+        assert logged(service) == [("request", 200)]
