@@ -112,12 +112,9 @@ running_mode() {
 
 # Prints the ids of workers and nginxes that outlived their supervisord (it was killed).
 orphans() {
-    local file
     # The patterns come from a descriptor, or grep would find itself.
-    for file in $(grep -lzF -f <(printf '%s\n' "unix:$RUN_DIR/worker-" "-p $NGINX_RUN_DIR/") /proc/[0-9]*/cmdline 2>/dev/null); do
-        file=${file#/proc/}
-        printf '%s\n' "${file%/cmdline}"
-    done
+    { grep -lzF -f <(printf '%s\n' "unix:$RUN_DIR/worker-" "-p $NGINX_RUN_DIR/") /proc/[0-9]*/cmdline 2>/dev/null || true; } |
+        sed 's|/proc/\([0-9]*\)/cmdline|\1|'
 }
 
 stop_orphans() {

@@ -67,7 +67,8 @@ def _addresses(value: str) -> tuple[str, ...]:
     for address in addresses:
         kind, _, rest = address.partition(":")
         host, colon, port = address.rpartition(":")
-        is_descriptor = address.startswith("fd://") and address[5:].isdigit()
+        number = address.removeprefix("fd://")
+        is_descriptor = number != address and number.isascii() and number.isdigit()
         is_path = kind == "unix" and bool(rest)
         is_endpoint = bool(colon and host) and port.isascii() and port.isdigit()
         if not (is_descriptor or is_path or (is_endpoint and int(port) <= 65535)):

@@ -95,6 +95,7 @@ def open_listener(address: str, backlog: int) -> Listener:
 def _inherit(descriptor: int) -> Listener:
     sock = socket.socket(fileno=descriptor)
     if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        sock.detach()  # whatever it is, it is not ours to close
         raise OSError("the descriptor is no listening socket")
     return Listener(sock)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from urllib.parse import quote_from_bytes
 
@@ -49,7 +50,7 @@ def pieces_of(draw: st.DrawFn, data: bytes) -> list[bytes]:
     """Cut bytes anywhere, any number of times."""
     cuts = draw(st.lists(st.integers(0, len(data)), max_size=8).map(sorted))
     edges = [0, *cuts, len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in itertools.pairwise(edges)]
 
 
 @st.composite

@@ -161,7 +161,9 @@ def test_an_address_may_be(address: str) -> None:
     assert configured({"bind": [address]}).bind == (address,)
 
 
-@pytest.mark.parametrize("address", ["", "8000", ":", "host:", "host:http", "fd://", "fd://²", "a:²"])
+@pytest.mark.parametrize(
+    "address", ["", "8000", ":", "host:", "host:http", "fd://", "fd://²", "a:²"]
+)
 def test_an_address_may_not_be(address: str) -> None:
     with pytest.raises(ConfigError, match="must be HOST:PORT, unix:PATH or fd://N"):
         configured({"bind": [f"127.0.0.1:1,{address}"]})

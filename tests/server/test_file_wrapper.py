@@ -93,8 +93,8 @@ OTHERS: dict[str, Callable[[Path], Any]] = {
     "BytesIO": lambda path: io.BytesIO(CONTENT),
     "subclass of FileIO": Shouting,
     "subclass of FileIO, buffered": lambda path: io.BufferedReader(Shouting(path)),
-    "SpooledTemporaryFile": lambda path: tempfile.SpooledTemporaryFile(),
-    "NamedTemporaryFile": lambda path: tempfile.NamedTemporaryFile(),
+    "SpooledTemporaryFile": lambda path: tempfile.SpooledTemporaryFile(),  # noqa: SIM115
+    "NamedTemporaryFile": lambda path: tempfile.NamedTemporaryFile(),  # noqa: SIM115
 }
 
 
@@ -168,7 +168,7 @@ def test_closing_it_closes_the_file() -> None:
 
 def test_an_object_that_can_only_read_is_enough() -> None:
     class Minimal:
-        blocks = [b"a", b"b", b""]
+        blocks = [b"a", b"b", b""]  # noqa: RUF012
 
         def read(self, size: int) -> bytes:
             return self.blocks.pop(0)

@@ -229,7 +229,7 @@ def test_the_connection_field_says_what_becomes_of_the_connection(
 @pytest.mark.parametrize(
     ("method", "status"), [("HEAD", "200 OK"), ("GET", "204 No Content"), ("GET", "304 x")]
 )
-def test_no_byte_of_a_body_is_sent_where_there_is_none(
+def test_no_byte_of_a_body_is_sent_where_there_is_none(  # noqa: PLR0917
     method: str,
     status: str,
     minor: int,
@@ -502,7 +502,7 @@ def test_the_request_id_of_the_response_is_kept_for_the_log() -> None:
 # --- what the application raises --------------------------------------------------------------------
 
 
-class Unprintable(Exception):
+class Unprintable(Exception):  # noqa: N818
     """An exception that cannot be shown."""
 
     def __str__(self) -> str:

@@ -219,9 +219,9 @@ def test_a_busy_loop_ticks_as_well(pair: tuple[socket.socket, socket.socket]) ->
 
 
 def test_a_loop_gives_its_descriptors_back() -> None:
-    before = set(os.listdir("/proc/self/fd"))
+    before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208
     Loop(NEVER).close()
-    assert set(os.listdir("/proc/self/fd")) == before
+    assert set(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
 
 SIGNALLED = """
