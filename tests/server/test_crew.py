@@ -1,0 +1,442 @@
+"""The crew: each task once, never more than N at a time, and a poller that never waits for one."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.crew import TASKS_A_TURN, Call, Crew
+
+LONG = 30.0  # a wait that takes longer has failed
+
+
+class Turns:
+    """Stands for the event loop: a turn does what was posted, and sleeps while nothing was."""
+
+    def __init__(self) -> None:
+        self._actions: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._one = threading.Lock()
+        self.threads: Counter[int] = Counter()
+
+    def post(self, action: Callable[[], None]) -> None:
+        self._actions.put(action)
+
+    def __call__(self, *, wait: bool) -> None:
+        assert self._one.acquire(blocking=False), "two threads poll"
+        try:
+            self.threads[threading.get_ident()] += 1
+            try:
+                action = self._actions.get(block=wait)
+            except queue.Empty:
+                return
+            action()
+        finally:
+            self._one.release()
+
+
+class Work:
+    """A task that notes what happens to it.
+
+    Args:
+        body: what it does.
+        kind: tasks of one kind are expected to take as long.
+    """
+
+    def __init__(self, body: Callable[[], None] = lambda: None, kind: object = "work") -> None:
+        self._body = body
+        self.kind = kind
+        self.notes: list[str] = []
+        self.threads: list[int] = []
+        self.called = threading.Event()
+        self.done = threading.Event()
+
+    def call(self) -> None:
+        self.threads.append(threading.get_ident())
+        self.notes.append("call")
+        self.called.set()
+        self._body()
+
+    def settle(self) -> None:
+        self._end("settle")
+
+    def hand_back(self) -> None:
+        self._end("hand_back")
+
+    def _end(self, note: str) -> None:
+        self.threads.append(threading.get_ident())
+        self.notes.append(note)
+        self.done.set()
+
+
+class Shift:
+    """A crew that works on a thread of its own, and the loop that it leads.
+
+    Args:
+        threads: how many tasks may run at a time.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self.turns = Turns()
+        self.slow: list[Call] = []
+        self.noticed = threading.Event()
+        self.crew = Crew(threads, self.turns, self._on_slow)
+        self.raised: list[BaseException] = []
+        self.thread = threading.Thread(target=self._run, name="shift", daemon=True)
+        self.gates: list[threading.Event] = []
+
+    def _on_slow(self, call: Call) -> None:
+        self.slow.append(call)
+        self.noticed.set()
+
+    def _run(self) -> None:
+        try:
+            self.crew.run()
+        except BaseException as error:
+            self.raised.append(error)
+
+    def submit(self, *tasks: Work) -> None:
+        """Have the leader submit tasks, all in one turn."""
+
+        def action() -> None:
+            for task in tasks:
+                self.crew.submit(task)
+
+        self.turns.post(action)
+
+    def turn(self) -> bool:
+        """Return whether the loop still turns."""
+        turned = threading.Event()
+        self.turns.post(turned.set)
+        return turned.wait(LONG)
+
+    def gate(self) -> threading.Event:
+        """Return an event that is set when the shift ends, at the latest."""
+        self.gates.append(threading.Event())
+        return self.gates[-1]
+
+    def __enter__(self) -> Shift:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        for gate in self.gates:
+            gate.set()
+        self.turns.post(self.crew.stop)
+        self.thread.join(LONG)
+        assert not self.thread.is_alive(), "the crew goes on"
+
+
+@pytest.fixture
+def shift() -> Iterator[Callable[[int], Shift]]:
+    with ExitStack() as stack:
+        yield lambda threads: stack.enter_context(Shift(threads))
+
+
+def crew_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("crew-")]
+
+
+def finish(*tasks: Work) -> None:
+    for task in tasks:
+        assert task.done.wait(LONG), f"a task was left at {task.notes}"
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+def test_every_task_is_called_once_and_followed_up_once(
+    shift: Callable[[int], Shift], threads: int
+) -> None:
+    tasks = [Work(kind=number % 5) for number in range(300)]
+    found = shift(threads)
+    for at in range(0, len(tasks), 7):
+        found.submit(*tasks[at : at + 7])
+    finish(*tasks)
+    assert all(task.notes in (["call", "settle"], ["call", "hand_back"]) for task in tasks)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_more_tasks_than_a_turn_takes_are_all_run(
+    shift: Callable[[int], Shift], threads: int
+) -> None:
+    tasks = [Work() for _ in range(TASKS_A_TURN * 3 + 5)]
+    shift(threads).submit(*tasks)
+    finish(*tasks)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 5])
+@pytest.mark.parametrize("same_kind", [True, False])
+def test_never_more_than_n_run_at_a_time_and_the_loop_turns_all_the_while(
+    shift: Callable[[int], Shift], threads: int, same_kind: bool
+) -> None:
+    found = shift(threads)
+    gate = found.gate()
+    count = threading.Lock()
+    inside = most = 0
+
+    def body() -> None:
+        nonlocal inside, most
+        with count:
+            inside += 1
+            most = max(most, inside)
+        gate.wait(LONG)
+        with count:
+            inside -= 1
+
+    tasks = [Work(body, "same" if same_kind else number) for number in range(threads * 3)]
+    found.submit(*tasks)
+    for task in tasks[:threads]:
+        assert task.called.wait(LONG)
+    for _ in range(20):
+        assert found.turn()
+    assert [task.called.is_set() for task in tasks] == [True] * threads + [False] * threads * 2
+    assert {id(call.task) for call in found.crew.running()} == {
+        id(each) for each in tasks[:threads]
+    }
+    gate.set()
+    finish(*tasks)
+    assert most == threads
+    assert found.turn()
+
+
+def test_a_task_that_waits_does_not_keep_others_waiting(shift: Callable[[int], Shift]) -> None:
+    found = shift(2)
+    gate = found.gate()
+    blocked = Work(lambda: gate.wait(LONG) and None, "blocked")
+    found.submit(blocked)
+    assert blocked.called.wait(LONG)
+    others = [Work(kind="other") for _ in range(100)]
+    for other in others:
+        found.submit(other)
+    finish(*others)
+    assert not blocked.done.is_set()
+
+
+def test_the_call_that_was_slow_is_reported_and_shows_where_it_is(
+    shift: Callable[[int], Shift],
+) -> None:
+    found = shift(2)
+    gate = found.gate()
+    before = time.monotonic()
+
+    def a_name_that_the_stack_shows() -> None:
+        gate.wait(LONG)
+
+    task = Work(a_name_that_the_stack_shows)
+    found.submit(task)
+    assert found.noticed.wait(LONG)
+    (call,) = found.slow
+    assert call.task is task
+    assert call.thread == task.threads[0]
+    assert before <= call.started <= time.monotonic()
+    assert "a_name_that_the_stack_shows" in [frame.name for frame in call.stack()]
+    assert [each.task for each in found.crew.running()] == [task]
+    gate.set()
+    finish(task)
+    assert task.notes == ["call", "hand_back"]
+
+
+def test_nothing_runs_once_all_is_done(shift: Callable[[int], Shift]) -> None:
+    found = shift(3)
+    gate = found.gate()
+    tasks = [Work(lambda: gate.wait(LONG) and None) for _ in range(3)]
+    found.submit(*tasks)
+    for task in tasks:
+        assert task.called.wait(LONG)
+    gate.set()
+    finish(*tasks)
+    assert found.turn()
+    assert found.crew.running() == []
+
+
+def test_a_kind_that_was_slow_is_not_called_by_the_leader_again(
+    shift: Callable[[int], Shift],
+) -> None:
+    found = shift(2)
+    gate = found.gate()
+    first = Work(lambda: gate.wait(LONG) and None, "slow")
+    found.submit(first)
+    assert found.noticed.wait(LONG)
+    gate.set()
+    finish(first)
+    second = Work(kind="slow")
+    found.submit(second)
+    finish(second)
+    assert second.notes == ["call", "hand_back"]
+    assert len(found.slow) == 1
+
+
+def test_a_task_that_is_going_to_wait_may_step_aside(shift: Callable[[int], Shift]) -> None:
+    found = shift(2)
+    posted = threading.Event()
+    in_time: list[bool] = []
+
+    def body() -> None:
+        found.crew.step_aside()
+        found.turns.post(posted.set)
+        in_time.append(posted.wait(LONG))
+
+    task = Work(body)
+    found.submit(task)
+    finish(task)
+    assert in_time == [True]
+    assert task.notes == ["call", "hand_back"]
+
+
+def test_stepping_aside_beside_the_leader_changes_nothing(shift: Callable[[int], Shift]) -> None:
+    found = shift(2)
+
+    def body() -> None:
+        found.crew.step_aside()
+        found.crew.step_aside()
+
+    tasks = [Work(body) for _ in range(50)]
+    found.submit(*tasks)
+    finish(*tasks)
+    assert found.turn()
+
+
+def test_only_the_leader_settles(shift: Callable[[int], Shift]) -> None:
+    found = shift(4)
+    polled: list[bool] = []
+
+    class Settled(Work):
+        def settle(self) -> None:
+            polled.append(threading.get_ident() in found.turns.threads)
+            super().settle()
+
+    tasks = [Settled() for _ in range(100)]
+    for task in tasks:
+        found.submit(task)
+    finish(*tasks)
+    assert all(polled)
+
+
+def test_one_thread_does_everything_where_one_call_is_allowed() -> None:
+    turns = Turns()
+    slow: list[Call] = []
+    crew = Crew(1, turns, slow.append)
+    before = threading.active_count()
+    during: list[int] = []
+    tasks = [Work(lambda: during.append(threading.active_count())) for _ in range(5)]
+    turns.post(lambda: [crew.submit(task) for task in tasks] and None)
+    turns.post(lambda: None)
+    turns.post(crew.stop)
+    crew.run()
+    assert crew.is_alone
+    assert set(during) == {before}
+    assert {thread for task in tasks for thread in task.threads} == {threading.get_ident()}
+    assert all(task.notes == ["call", "settle"] for task in tasks)
+    assert set(turns.threads) == {threading.get_ident()}
+    assert slow == []
+
+
+@pytest.mark.parametrize("threads", [2, 8])
+def test_n_calls_need_one_thread_more_to_lead(shift: Callable[[int], Shift], threads: int) -> None:
+    before = len(crew_threads())
+    found = shift(threads)
+    assert found.turn()
+    assert not found.crew.is_alone
+    # The thread that runs the crew is one of them.
+    assert len(crew_threads()) - before == threads
+
+
+def test_stopping_ends_every_thread() -> None:
+    before = set(crew_threads())
+    with Shift(5) as found:
+        tasks = [Work() for _ in range(20)]
+        found.submit(*tasks)
+        finish(*tasks)
+        mine = set(crew_threads()) - before
+    assert len(mine) == 5
+    for thread in mine:
+        thread.join(LONG)
+        assert not thread.is_alive()
+
+
+def test_threads_that_are_busy_end_after_their_call() -> None:
+    before = set(crew_threads())
+    with Shift(3) as found:
+        gate = found.gate()
+        tasks = [Work(lambda: gate.wait(LONG) and None) for _ in range(3)]
+        waiting = Work()
+        found.submit(*tasks, waiting)
+        for task in tasks:
+            assert task.called.wait(LONG)
+        mine = set(crew_threads()) - before
+        stopped = threading.Event()
+        found.turns.post(lambda: (found.crew.stop(), stopped.set()) and None)
+        assert stopped.wait(LONG)
+    finish(*tasks)
+    for thread in mine:
+        thread.join(LONG)
+        assert not thread.is_alive()
+    assert waiting.notes == []  # "tasks that wait included"
+
+
+def test_the_threads_keep_no_process_alive(shift: Callable[[int], Shift]) -> None:
+    found = shift(2)
+    assert found.turn()
+    assert all(thread.daemon for thread in crew_threads())
+
+
+class Mistake(Exception):
+    """A bug of ours."""
+
+
+def fail() -> None:
+    raise Mistake
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+@pytest.mark.parametrize("where", ["poll", "task"])
+def test_a_mistake_of_ours_ends_the_crew_and_is_not_silent(threads: int, where: str) -> None:
+    before = set(crew_threads())
+    with Shift(threads) as found:
+        if where == "poll":
+            found.turns.post(fail)
+        else:
+            found.submit(Work(fail))
+        found.thread.join(LONG)
+        mine = set(crew_threads()) - before
+    assert [type(error) for error in found.raised] == [Mistake]
+    for thread in mine:
+        thread.join(LONG)
+        assert not thread.is_alive()
+
+
+@settings(max_examples=60)
+@given(
+    threads=st.integers(1, 4),
+    kinds=st.lists(st.integers(0, 3), min_size=1, max_size=40),
+    turn_sizes=st.lists(st.integers(1, 9), min_size=1, max_size=8),
+    blocked=st.sets(st.integers(0, 39), max_size=3),
+)
+def test_tasks_of_any_kind_in_any_order_are_run_once_though_some_of_them_wait(
+    threads: int, kinds: list[int], turn_sizes: list[int], blocked: set[int]
+) -> None:
+    # One thread stays free, and what waits does so until everything else is done.
+    waiters = sorted(each for each in blocked if each < len(kinds))[: threads - 1]
+    gate = threading.Event()
+    with Shift(threads) as found:
+        found.gates.append(gate)
+        tasks = [
+            Work((lambda: gate.wait(LONG) and None) if number in waiters else (lambda: None), kind)
+            for number, kind in enumerate(kinds)
+        ]
+        at = 0
+        while at < len(tasks):
+            size = turn_sizes[at % len(turn_sizes)]
+            found.submit(*tasks[at : at + size])
+            at += size
+        finish(*(task for number, task in enumerate(tasks) if number not in waiters))
+        assert not any(tasks[number].done.is_set() for number in waiters)
+        gate.set()
+        finish(*tasks)
+    assert all(task.notes[0] == "call" and len(task.notes) == 2 for task in tasks)

@@ -1,0 +1,196 @@
+"""The command line: what --help says, one line for each mistake, and the exit codes."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from server import __version__
+from server.config import default_text, flag, settings
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("BASCULE_")}
+
+OK = "def application(environ, start_response):\n    return []\n"
+MODULES = {
+    "good.py": OK,
+    "broken.py": "import a_module_that_is_not_there\n",
+    "wrong.py": "def (\n",
+    "loud.py": "raise ValueError('two\\nlines')\n",
+    "script.py": "raise SystemExit('this is a script')\n",
+    "value.py": "application = 5\nclass Holder:\n    inner = staticmethod(print)\n",
+}
+
+
+@pytest.fixture
+def modules(tmp_path: Path) -> Path:
+    for name, text in MODULES.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def command(arguments: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", "server", *arguments]
+
+
+def environment(**variables: str) -> dict[str, str]:
+    return {**ENVIRONMENT, "PYTHONPATH": str(ROOT), **variables}
+
+
+def run(directory: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(arguments),
+        cwd=directory,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_says_each_setting_with_its_unit_and_default(modules: Path) -> None:
+    done = run(modules, "--help", COLUMNS="80")
+    assert done.returncode == 0
+    text = " ".join(done.stdout.split())
+    for setting in settings():
+        said = (
+            f"{flag(setting.name)} {setting.metadata['metavar']} {setting.metadata['meaning']} "
+            f"(default: {default_text(setting)})"
+        )
+        assert said in text
+        if isinstance(setting.default, float):
+            assert setting.metadata["metavar"] == "SECONDS"
+    assert "BASCULE_MAX_REQUESTS" in text
+
+
+def test_help_is_grouped(modules: Path) -> None:
+    lines = run(modules, "--help").stdout.splitlines()
+    for title in {setting.metadata["group"] for setting in settings()}:
+        assert f"{title}:" in lines
+
+
+def test_the_version_is_said(modules: Path) -> None:
+    done = run(modules, "--version")
+    assert (done.returncode, done.stdout) == (0, f"bascule {__version__}\n")
+
+
+@pytest.mark.parametrize("name", ["good:application", "value:Holder.inner"])
+def test_a_good_configuration_is_confirmed_in_one_line(modules: Path, name: str) -> None:
+    done = run(modules, "--check-config", name)
+    assert done.returncode == 0
+    assert done.stdout.count("\n") == 1
+    assert "good" in done.stdout
+    assert done.stderr == ""
+
+
+def test_the_application_may_be_named_in_the_environment(modules: Path) -> None:
+    assert run(modules, "--check-config", BASCULE_APP="good:application").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "no application given"),
+        (("good",), "MODULE:CALLABLE"),
+        (("--unknown", "good:application"), "unrecognized arguments: --unknown"),
+        (("--thread", "3", "good:application"), "unrecognized arguments: --thread"),
+        (("--threads",), "--threads"),
+        (("--threads", "none", "good:application"), "--threads must be a whole number"),
+        (("--bind", "nowhere", "good:application"), "--bind must be HOST:PORT"),
+        (("--timeout", "-1", "good:application"), "--timeout"),
+        (("--access-logformat", "xml", "good:application"), "json, combined"),
+        (("good:application", "more"), "unrecognized arguments: more"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_and_exit_code_2(
+    modules: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    done = run(modules, *arguments)
+    assert done.returncode == 2
+    assert re.fullmatch(r"bascule: [^\n]+\n", done.stderr)
+    assert says in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_wrong_variable_is_one_line_and_exit_code_2(modules: Path) -> None:
+    done = run(modules, "good:application", BASCULE_THREADS="many")
+    assert done.returncode == 2
+    assert done.stderr == "bascule: BASCULE_THREADS must be a whole number from 1 up, not 'many'\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("nowhere:application", "No module named 'nowhere'"),
+        ("broken:application", "a_module_that_is_not_there"),
+        ("wrong:application", "SyntaxError"),
+        ("loud:application", "ValueError: two lines"),
+        ("script:application", "this is a script"),
+        ("good:other", "other"),
+        ("value:application", "a int is not callable"),
+    ],
+)
+@pytest.mark.parametrize("check", [True, False])
+def test_an_application_that_does_not_load_is_one_line(
+    modules: Path, name: str, says: str, check: bool
+) -> None:
+    bind = ["--bind", f"unix:{modules}/app.sock"]
+    done = run(modules, *bind, *(["--check-config"] if check else []), name)
+    assert done.returncode == 1
+    assert re.fullmatch(r"bascule: [^\n]+\n", done.stderr)
+    assert says in done.stderr
+    assert not list(modules.glob("*.sock"))
+
+
+@pytest.mark.parametrize("written", [("--log-level", "debug"), ("--log-level=debug",), ()])
+def test_debugging_shows_the_traceback_as_well(modules: Path, written: tuple[str, ...]) -> None:
+    variables = {} if written else {"BASCULE_LOG_LEVEL": "debug"}
+    done = run(modules, *written, "broken:application", **variables)
+    assert done.returncode == 1
+    assert "Traceback (most recent call last):" in done.stderr
+    assert "bascule: cannot load broken:application" in done.stderr.splitlines()[-1]
+
+
+def test_a_port_in_use_is_one_line_and_exit_code_1(modules: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = run(modules, "--bind", address, "good:application")
+    assert done.returncode == 1
+    assert done.stderr == f"bascule: cannot listen on {address}: Address already in use\n"
+
+
+def test_a_log_that_cannot_be_written_is_one_line_and_exit_code_1(modules: Path) -> None:
+    bind = ["--bind", f"unix:{modules}/app.sock"]
+    done = run(modules, *bind, "--access-logfile", "nowhere/access.log", "good:application")
+    assert done.returncode == 1
+    assert re.fullmatch(r"bascule: cannot write the access log [^\n]+\n", done.stderr)
+    assert not list(modules.glob("*.sock"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_where_it_serves_and_ends_without_a_trace(
+    modules: Path, number: signal.Signals
+) -> None:
+    with subprocess.Popen(
+        command(["--bind", "127.0.0.1:0", "good:application"]),
+        cwd=modules,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        process.send_signal(number)
+        _, rest = process.communicate(timeout=60)
+    assert re.search(r" Serving good:application on http://127\.0\.0\.1:\d+$", first.rstrip())
+    assert process.returncode == 0
+    assert "Traceback" not in rest
