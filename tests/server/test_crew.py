@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from server.crew import TASKS_A_TURN, Call, Crew
 
-LONG = 30.0  # a wait that takes longer has failed
+LONG = 15.0  # a wait that takes longer has failed
 
 
 class Turns:
@@ -339,21 +339,31 @@ def test_one_thread_does_everything_where_one_call_is_allowed() -> None:
 
 @pytest.mark.parametrize("threads", [2, 8])
 def test_n_calls_need_one_thread_more_to_lead(shift: Callable[[int], Shift], threads: int) -> None:
-    before = len(crew_threads())
+    before = set(crew_threads())
     found = shift(threads)
+    gate = found.gate()
+    tasks = [Work(lambda: gate.wait(LONG) and None) for _ in range(threads)]
+    found.submit(*tasks)
+    for task in tasks:
+        assert task.called.wait(LONG)
     assert found.turn()
     assert not found.crew.is_alone
     # The thread that runs the crew is one of them.
-    assert len(crew_threads()) - before == threads
+    assert len(set(crew_threads()) - before) == threads
 
 
 def test_stopping_ends_every_thread() -> None:
     before = set(crew_threads())
     with Shift(5) as found:
-        tasks = [Work() for _ in range(20)]
+        gate = found.gate()
+        tasks = [Work(lambda: gate.wait(LONG) and None) for _ in range(5)]
         found.submit(*tasks)
-        finish(*tasks)
+        for task in tasks:
+            assert task.called.wait(LONG)
+        assert found.turn()
         mine = set(crew_threads()) - before
+        gate.set()
+        finish(*tasks)
     assert len(mine) == 5
     for thread in mine:
         thread.join(LONG)
@@ -371,7 +381,12 @@ def test_threads_that_are_busy_end_after_their_call() -> None:
             assert task.called.wait(LONG)
         mine = set(crew_threads()) - before
         stopped = threading.Event()
-        found.turns.post(lambda: (found.crew.stop(), stopped.set()) and None)
+
+        def stop() -> None:
+            found.crew.stop()
+            stopped.set()
+
+        found.turns.post(stop)
         assert stopped.wait(LONG)
     finish(*tasks)
     for thread in mine:
@@ -386,7 +401,7 @@ def test_the_threads_keep_no_process_alive(shift: Callable[[int], Shift]) -> Non
     assert all(thread.daemon for thread in crew_threads())
 
 
-class Mistake(Exception):
+class Mistake(Exception):  # noqa: N818  # named for whose it is
     """A bug of ours."""
 
 
