@@ -231,8 +231,11 @@ class Crew:
         try:
             seat.pop()
         except IndexError:
-            self._forget_call()
+            # Another thread leads. It may sleep because all calls were being made: go on for it.
+            following = self._exchange_call()
             task.hand_back()
+            if following is not None:
+                self._run_beside(following)
             return False
         if self._running:
             self._forget_call()

@@ -74,6 +74,13 @@ def test_the_number_of_entries_is_bounded() -> None:
         assert len(memo) <= ENTRIES
 
 
+def test_many_values_of_few_names_are_bounded_too() -> None:
+    memo: Memo[int, int] = Memo()
+    for number in range(ENTRIES * 2 + 10):
+        memo.remember(number // PATIENCE, number, number, 1)
+        assert len(memo) <= ENTRIES
+
+
 @pytest.mark.parametrize(
     ("field", "variable", "value"),
     [

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from server.errors import ProtocolError
+from server.response import error_response
 from tests.rfc9112 import page
 from tests.rfc9112.feeding import Outcome, outcome_of
 
@@ -51,3 +53,12 @@ def test_the_row_says_which_section_decides(row: page.Row) -> None:
 
 def test_the_page_has_rows_for_every_status_that_a_reader_answers() -> None:
     assert {row.status for row in ROWS if row.status} == {400, 411, 413, 414, 417, 431, 501, 505}
+
+
+def test_the_refusal_that_the_page_shows_is_the_one_that_is_sent() -> None:
+    lines = page.PAGE.read_text("utf-8").splitlines()
+    start = lines.index("    HTTP/1.1 400 Bad Request")
+    end = next(at for at in range(start, len(lines)) if lines[at].startswith("## "))
+    shown = "\r\n".join(line.removeprefix("    ") for line in lines[start : end - 1])
+    sent = error_response(ProtocolError(400, "no Host field"), 784111777.0).decode()
+    assert shown == sent.removesuffix("\n")

@@ -179,6 +179,14 @@ def test_after_reopening_lines_go_to_a_new_file(tmp_path: Path) -> None:
     assert targets("access.log") == ["/new"]
 
 
+def test_reopening_keeps_no_descriptor(tmp_path: Path) -> None:
+    log = AccessLog(str(tmp_path / "access.log"), "json", "")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        log.reopen()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 def test_no_line_is_lost_or_torn_while_threads_write_and_it_is_reopened(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     log = AccessLog(str(path), "json", "")

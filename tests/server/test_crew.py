@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.crew import TASKS_A_TURN, Call, Crew
+from server.crew import IDLE_LOOKS, SLOW, TASKS_A_TURN, Call, Crew
 
 LONG = 15.0  # a wait that takes longer has failed
 
@@ -240,6 +240,19 @@ def test_the_call_that_was_slow_is_reported_and_shows_where_it_is(
     gate.set()
     finish(task)
     assert task.notes == ["call", "hand_back"]
+
+
+def test_a_slow_call_after_a_long_rest_is_noticed_as_well(shift: Callable[[int], Shift]) -> None:
+    found = shift(2)
+    gate = found.gate()
+    assert found.turn()
+    # The watcher goes to sleep after a rest of this length, which nothing but time shows. Where
+    # it has not yet, the test still holds.
+    threading.Event().wait(SLOW * IDLE_LOOKS * 2)
+    task = Work(lambda: gate.wait(LONG) and None)
+    found.submit(task)
+    assert found.noticed.wait(LONG)
+    assert found.turn()
 
 
 def test_nothing_runs_once_all_is_done(shift: Callable[[int], Shift]) -> None:
