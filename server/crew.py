@@ -170,11 +170,8 @@ class Crew:
     def _work(self) -> None:
         try:
             while not self._stopped:
-                task = self._follow()
-                if task is None:
-                    self._lead()
-                else:
-                    self._run_beside(task)
+                self._follow()
+                self._lead()
         except BaseException as error:
             self._failure = error
             self._stopped = True
@@ -216,10 +213,14 @@ class Crew:
         with self._lock:
             if not self._ready or len(self._running) >= self._threads:
                 return None
-            task = self._ready.popleft()
-            me = threading.get_ident()
-            self._running[me] = Call(me, task, time.monotonic())
-            return task
+            return self._take()
+
+    def _take(self) -> Task:
+        """Take the first task that waits for this thread's call, the lock held."""
+        task = self._ready.popleft()
+        me = threading.get_ident()
+        self._running[me] = Call(me, task, time.monotonic())
+        return task
 
     def _call_inline(self, task: Task, seat: list[Task]) -> bool:
         """Call as the leader; return whether it still is one."""
@@ -258,21 +259,20 @@ class Crew:
 
     # --- following -----------------------------------------------------------------------------
 
-    def _follow(self) -> Task | None:
-        """Wait for something to do; return a task to run, or None to lead."""
+    def _follow(self) -> None:
+        """Wait until this thread leads, or all is over; one of those that wait watches."""
         with self._lock:
             while not self._stopped:
                 if self._leader is None:
                     self._begin_to_lead()
-                    return None
+                    return
                 if not self._has_watcher:
                     if self._keep_watch():
-                        return None
+                        return
                     continue
                 self._waiting += 1
                 self._wanted.wait()
                 self._waiting -= 1
-        return None
 
     def _begin_to_lead(self) -> None:
         self._leader = threading.get_ident()
@@ -345,18 +345,15 @@ class Crew:
 
     def _exchange_call(self) -> Task | None:
         """End a call; take a task that waited for that, in one step, so that N calls stay N."""
-        me = threading.get_ident()
         with self._lock:
-            del self._running[me]
+            del self._running[threading.get_ident()]
             if self._stopped or not self._ready:
                 return None
             if len(self._running) + len(self._seat) >= self._threads:
                 return None
             if not self._is_full and not self._expects_slow(self._ready[0].kind):
                 return None  # the leader is awake, and runs it at less cost
-            task = self._ready.popleft()
-            self._running[me] = Call(me, task, time.monotonic())
-            return task
+            return self._take()
 
     def _forget_call(self) -> None:
         with self._lock:

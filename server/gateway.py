@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from traceback import format_exception_only
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from server.errors import ApplicationError, ClientDisconnected
 from server.event_log import event
 from server.file_wrapper import FileRange, FileWrapper
 from server.response import (
+    BODILESS,
     LAST_CHUNK,
     Framing,
     Head,
@@ -149,9 +150,9 @@ class Exchange:
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         head = self._checked_head()
         length = head.content_length
-        if self._request.method == "HEAD" or head.status in _BODILESS:
+        if self._request.method == "HEAD" or head.status in BODILESS:
             # The body that HEAD leaves out tells its length, unless the application left it out.
-            if body and length is None and head.status not in _BODILESS:
+            if body and length is None and head.status not in BODILESS:
                 length = len(body)
             body = b""
         elif length is None:
@@ -215,7 +216,7 @@ class Exchange:
         """End a stream."""
         if self._framing is None:
             head = self._checked_head()
-            bodiless = self._request.method == "HEAD" or head.status in _BODILESS
+            bodiless = self._request.method == "HEAD" or head.status in BODILESS
             if head.content_length and not bodiless:
                 raise ApplicationError(f"no body, and Content-Length is {head.content_length}")
             prefix = self._open(head, head.content_length if bodiless else 0)
@@ -281,10 +282,6 @@ class Exchange:
             self._complete_with(data if self._framing is Framing.NONE else data + body, None)
         except ClientDisconnected:
             self.ending = Ending.ABORT
-
-
-# Statuses whose responses have no body (RFC 9110 §6.4.1).
-_BODILESS: Final = frozenset({204, 304})
 
 
 def _check_chunk(data: object) -> None:

@@ -37,7 +37,8 @@ HOP_BY_HOP: Final = frozenset(
     }
 )
 
-Fields = list[tuple[str, str]]
+# Statuses whose responses have no body (RFC 9110 §6.4.1).
+BODILESS: Final = frozenset({204, 304})
 
 
 class Framing(enum.Enum):
@@ -195,7 +196,7 @@ def choose_framing(method: str, minor: int, head: Head, length: int | None) -> F
         head: the response's head.
         length: the body's length in bytes where it is known.
     """
-    if method == "HEAD" or head.status in (204, 304):
+    if method == "HEAD" or head.status in BODILESS:
         return Framing.NONE
     if length is not None:
         return Framing.LENGTH
