@@ -10,13 +10,13 @@ the server as they are, which can then count their bytes or use sendfile.
 
 from __future__ import annotations
 
-import html
-import json
 import logging
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from middleware.error_page import error_page
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -57,7 +57,8 @@ class Exceptions:
         """
         exc_info = sys.exc_info()
         try:
-            content_type, body = _page(environ, exc_info if self._debug else None)
+            trace = "".join(traceback.format_exception(*exc_info)) if self._debug else ""
+            content_type, body = error_page(environ, "Internal Server Error", trace)
             fields = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
             start_response("500 Internal Server Error", fields, exc_info)
             _log_exception(environ, "the application raised", exc_info)
@@ -144,57 +145,3 @@ def _log_exception(environ: WSGIEnvironment, what: str, exc_info: OptExcInfo) ->
             "path": path,
         },
     )
-
-
-def _page(environ: WSGIEnvironment, exc_info: OptExcInfo | None) -> tuple[str, bytes]:
-    """Return content type and body of the 500, with the traceback only where one is given."""
-    title = "Internal Server Error"
-    request_id = environ.get("bascule.request_id", "")
-    trace = "".join(traceback.format_exception(*exc_info)) if exc_info else ""
-    media_type = _preferred(environ.get("HTTP_ACCEPT", ""))
-    if media_type == "application/json":
-        report: dict[str, Any] = {"error": title, "request_id": request_id}
-        if trace:
-            report["traceback"] = trace
-        return media_type, json.dumps(report).encode()
-    if media_type == "text/html":
-        reference = f"<p>Request {html.escape(request_id)}</p>" if request_id else ""
-        details = f"<pre>{html.escape(trace)}</pre>" if trace else ""
-        page = (
-            f'<!doctype html><html lang="en"><title>{title}</title>'
-            f"<h1>{title}</h1>{reference}{details}</html>"
-        )
-    else:
-        reference = f"Request {request_id}\n" if request_id else ""
-        page = f"{title}\n{reference}{trace}"
-    return f"{media_type}; charset=utf-8", page.encode("utf-8", "backslashreplace")
-
-
-def _preferred(accept: str) -> str:
-    """Return which of the three forms an Accept field (RFC 9110 §12.5.1) likes best; first: plain.
-
-    The weight of a range counts, not how exact it is: enough to choose among three error pages.
-    """
-    best, best_weight = "text/plain", 0.0
-    for item in accept.split(","):
-        media_range, *parameters = (part.strip().lower() for part in item.split(";"))
-        weight = 1.0
-        for parameter in parameters:
-            if parameter.startswith("q="):
-                try:
-                    weight = float(parameter[2:])
-                except ValueError:
-                    weight = 0.0
-        if weight > best_weight and media_range in _FORMS:
-            best, best_weight = _FORMS[media_range], weight
-    return best
-
-
-_FORMS = {
-    "text/plain": "text/plain",
-    "text/*": "text/plain",
-    "*/*": "text/plain",
-    "text/html": "text/html",
-    "application/json": "application/json",
-    "application/*": "application/json",
-}
