@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
 SHORT_NAMES = {
+    "dispatch": "middleware.dispatch:Dispatch",
     "exceptions": "middleware.exceptions:Exceptions",
     "proxy_headers": "middleware.proxy_headers:ProxyHeaders",
     "request_id": "middleware.request_id:RequestId",
@@ -130,8 +131,8 @@ def _wrapped(chain: Chain, index: int, application: WSGIApplication) -> Any:
     except NameRefusedError as error:
         raise source.error(f"link {error}", "links", index, "use") from error.__cause__
     except SettingError as error:
-        where = [error.setting] if error.setting in link.settings else []
-        raise source.error(f"{name}: {error}", "links", index, *where) from None
+        where = [error.setting, *error.keys] if error.setting in link.settings else []
+        raise source.error(f"{name}: {error}", "links", index, *where) from error.__cause__
     except Exception as error:
         message = f"{name} cannot be built: {one_line(error)}"
         raise source.error(message, "links", index) from error

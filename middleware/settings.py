@@ -22,10 +22,14 @@ _TABLES = (Mapping, dict)
 class SettingError(ValueError):
     """A setting that a link cannot work with. Links raise it from their constructors."""
 
-    def __init__(self, setting: str, message: str) -> None:
-        """Name the `setting` and say in `message` what is wrong and what would be right."""
+    def __init__(self, setting: str, message: str, *keys: str | int) -> None:
+        """Name the `setting` and say in `message` what is wrong and what would be right.
+
+        `keys` lead to the place inside an array or a table, so that its line can be told.
+        """
         super().__init__(f'setting "{setting}": {message}')
         self.setting = setting
+        self.keys = keys
 
 
 def check(link: Callable[..., object], settings: Mapping[str, object]) -> None:

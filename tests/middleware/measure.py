@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import Any
 
+from middleware.dispatch import Dispatch
 from middleware.exceptions import Exceptions
 from middleware.proxy_headers import ProxyHeaders
 from middleware.request_id import RequestId
@@ -40,7 +41,9 @@ def microseconds(call: Callable[[], Any]) -> float:
 
 
 def main() -> None:
-    chain = RequestId(Exceptions(ProxyHeaders(application)))
+    mounts = {f"/forms/{form}": "app.hello:application" for form in ("class", "instance", "write")}
+    dispatch = Dispatch(application, mounts=mounts)
+    chain = RequestId(Exceptions(ProxyHeaders(dispatch)))
     for title, fields in (("behind nginx", NGINX), ("without a proxy", {})):
         environ = Gateway(application, **fields).environ
         bare = microseconds(lambda environ=environ: application(dict(environ), start_response))
@@ -49,7 +52,8 @@ def main() -> None:
             ("request_id", RequestId(application)),
             ("exceptions", Exceptions(application)),
             ("proxy_headers", ProxyHeaders(application)),
-            ("all three", chain),
+            ("dispatch", dispatch),
+            ("all four", chain),
         ):
             cost = microseconds(
                 lambda link=link, environ=environ: link(dict(environ), start_response)
@@ -64,7 +68,7 @@ def main() -> None:
 
     bare = microseconds(lambda: new_client(application))
     cost = microseconds(lambda: new_client(chain))
-    print(f"behind nginx, each time a new client:\n  {'all three':14}{cost - bare:6.2f} µs")
+    print(f"behind nginx, each time a new client:\n  {'all four':14}{cost - bare:6.2f} µs")
 
 
 if __name__ == "__main__":

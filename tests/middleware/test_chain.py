@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.chain import ChainError, build, line_of, load
+from middleware.chain import SHORT_NAMES, ChainError, build, line_of, load
 from middleware.settings import SettingError
 from tests.middleware.gateway import respond
 
@@ -218,7 +218,7 @@ def test_an_error_inside_the_application_keeps_its_traceback(
     ("use", "message"),
     [
         ("exception", 'link "exception" is unknown; did you mean "exceptions"?'),
-        ("zzz", 'link "zzz" is unknown (known: exceptions, proxy_headers, request_id)'),
+        ("zzz", f'link "zzz" is unknown (known: {", ".join(sorted(SHORT_NAMES))})'),
         ("nowhere:Link", 'link "nowhere:Link": there is no module "nowhere"'),
         (f"{HERE}:Lnk", f'link "{HERE}:Lnk": module "{HERE}" has no "Lnk"; did you mean "Link"?'),
         (f"{HERE}:not_callable", f'link "{HERE}:not_callable" is not callable but a str'),
@@ -340,7 +340,9 @@ def test_lines_end_with_line_feeds_or_crlf(tmp_path: Path) -> None:
     assert failure(path).startswith(f'{path}:3: unknown key "lnks"')
 
 
-def test_the_shipped_chain_is_request_id_around_exceptions_around_proxy_headers() -> None:
+def test_the_shipped_chain_is_in_the_documented_order() -> None:
     chain = load(Path(__file__).parents[2] / "app" / "chain.toml")
-    assert [link.use for link in chain.links] == ["request_id", "exceptions", "proxy_headers"]
+    first, second, third, *_, last = [link.use for link in chain.links]
+    assert (first, second, third) == ("request_id", "exceptions", "proxy_headers")
+    assert last == "dispatch"
     assert chain.application == "app.hello:application"

@@ -90,7 +90,7 @@ def test_the_page_has_an_example_of_every_link() -> None:
 @pytest.mark.parametrize("name", SHORT_NAMES)
 def test_the_settings_table_of_a_link_names_its_settings_and_defaults(name: str) -> None:
     section = PAGE.split(f"\n## `{name}`\n")[1].split("\n## ")[0]
-    rows = re.findall(r"^\| `(\w+)` \|[^|]+\| `([^`]+)` \|", section, re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \|[^|]+\| (`[^`]+`|required) \|", section, re.MULTILINE)
     parameters = inspect.signature(imported(SHORT_NAMES[name])).parameters.values()
     settings: dict[str, Any] = {
         parameter.name: parameter.default
@@ -98,18 +98,28 @@ def test_the_settings_table_of_a_link_names_its_settings_and_defaults(name: str)
         if parameter.kind is parameter.KEYWORD_ONLY
     }
     assert dict(rows) == {
-        setting: json.dumps(default, ensure_ascii=False) for setting, default in settings.items()
+        setting: "required"
+        if default is inspect.Parameter.empty
+        else f"`{json.dumps(default, ensure_ascii=False)}`"
+        for setting, default in settings.items()
     }
 
 
-def test_the_documented_mistake_is_explained_as_the_page_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ('use = "exceptions"\n', 'use = "exceptions"\n\ndebig = true\n'),
+        ("app.forms:Greeting", "app.form:Greeting"),
+    ],
+)
+def test_a_documented_mistake_is_explained_as_the_page_says(
+    right: str, wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("app").mkdir()
-    first_chain = next(text for language, text in BLOCK.findall(PAGE) if language == "toml")
-    wrong = first_chain.replace('use = "exceptions"\n', 'use = "exceptions"\n\ndebig = true\n')
-    Path("app/chain.toml").write_text(wrong)
+    chains = (text for language, text in BLOCK.findall(PAGE) if language == "toml")
+    text = next(text for text in chains if right in text)
+    Path("app/chain.toml").write_text(text.replace(right, wrong))
     with pytest.raises(ChainError) as caught:
         build(load(Path("app/chain.toml")))
     assert f"```text\n{caught.value}\n```" in PAGE

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from wsgiref.util import FileWrapper
 from wsgiref.validate import validator
 
 import pytest
 
+from middleware.dispatch import Dispatch
 from middleware.exceptions import Exceptions
 from middleware.proxy_headers import ProxyHeaders
 from middleware.request_id import RequestId
 from tests.middleware import hostile
 from tests.middleware.gateway import Gateway, respond
 
+dispatch = partial(Dispatch, mounts={"/elsewhere": "app.hello:application"})
+
 
 def whole_chain(application: Any) -> Any:
-    return RequestId(Exceptions(ProxyHeaders(application)))
+    return RequestId(Exceptions(ProxyHeaders(dispatch(application))))
 
 
-links = pytest.mark.parametrize("link", [RequestId, Exceptions, ProxyHeaders, whole_chain])
+links = pytest.mark.parametrize(
+    "link", [RequestId, Exceptions, ProxyHeaders, dispatch, whole_chain]
+)
 
 
 @links

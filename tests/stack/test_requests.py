@@ -16,7 +16,14 @@ INDIVIDUAL_FIELDS = {"date", "x-request-id"}
 
 @pytest.mark.parametrize(
     ("target", "greeting"),
-    [("/", "<h1>Hello, web!</h1>"), ("/alice", "<h1>Hello, alice!</h1>")],
+    [
+        ("/", "<h1>Hello, web!</h1>"),
+        ("/alice", "<h1>Hello, alice!</h1>"),
+        ("/forms/class/alice", "<h1>Hello, alice!</h1>"),
+        ("/forms/instance/alice", "<h1>Hello, alice!</h1>"),
+        ("/forms/generator/alice", "<h1>Hello, alice!</h1>"),
+        ("/forms/write/alice", "<h1>Hello, alice!</h1>"),
+    ],
 )
 def test_the_hello_application_greets(stack: Project, target: str, greeting: str) -> None:
     reply = request(stack.address(), target)
@@ -36,7 +43,11 @@ def test_status_pages_are_closed_to_the_outside(stack: Project, target: str) -> 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 @pytest.mark.parametrize(
-    "target", ["/", "/alice", "/%E5%B0%8F%E6%98%8E", "/%3Cscript%3E", "/a%2Fb?c=d"]
+    "target",
+    [
+        *("/", "/alice", "/%E5%B0%8F%E6%98%8E", "/%3Cscript%3E", "/a%2Fb?c=d"),
+        *("/forms/instance/alice", "/forms/none"),
+    ],
 )
 def test_the_baseline_answers_the_same(stack: Project, method: str, target: str) -> None:
     body = b"some=body" if method == "POST" else None
