@@ -1,0 +1,243 @@
+"""Counts the instructions that the server executes for one request, without a clock.
+
+Run ``python -m tests.performance.instructions`` to compare them with the recorded figures,
+``--accept`` to record them, and ``--look SCENARIO`` to see which C functions they are spent in.
+
+The real server runs under valgrind's callgrind, on a real socket; the client is this process, so
+none of its work is counted. Two runs that differ only in how many requests they serve are
+subtracted, which leaves requests alone: neither start and stop nor the filling of memos. Hash
+seed, locale and addresses are fixed, and nothing depends on a deadline, so that two counts of the
+same code differ by about a thousandth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+FIGURES = Path(__file__).with_suffix(".json")
+APPLICATION = "app.hello:application"
+
+# Both runs are past what only first requests do: memos are full, bytecode is specialised.
+FEW, MANY = 500, 2000
+# So that start and stop, which are in the profile as well, weigh little beside the requests.
+MANY_TO_LOOK_AT = 20_000
+TOP = 40  # lines of the profile
+START_DEADLINE = 120.0  # seconds; under valgrind a start takes 3
+REPLY_DEADLINE = 20.0  # seconds
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One kind of request: ``%s`` stands in its head where a number is new each time."""
+
+    head: str
+    access_log: str = "off"
+
+    def request(self, number: int) -> bytes:
+        """Return the bytes of the request with that number."""
+        lines = self.head.replace("%s", f"{number:032x}").split("\n")
+        return "\r\n".join([*lines, "", ""]).encode("ascii")
+
+
+# nginx/snippets/forwarded.conf, then what a browser sends; the request id never repeats.
+PROXIED = """\
+GET / HTTP/1.1
+Host: shop.example
+X-Request-ID: %s
+X-Forwarded-For: 192.0.2.1
+X-Forwarded-Proto: https
+X-Forwarded-Host: shop.example
+X-Forwarded-Port: 443
+User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0
+Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8
+Accept-Language: en-US,en;q=0.5
+Accept-Encoding: gzip, deflate, br
+Cookie: session=3f7c1a52e0
+Upgrade-Insecure-Requests: 1"""
+
+SCENARIOS = {
+    "hello": Scenario("GET / HTTP/1.1\nHost: localhost"),
+    "proxied hello": Scenario(PROXIED),
+    "proxied hello, access log": Scenario(PROXIED, access_log="access.log"),
+}
+
+
+class CountingError(Exception):
+    """The instructions cannot be counted here; the message says why."""
+
+
+def interpreter() -> str:
+    """Name what the count depends on: the interpreter's version and how it was compiled."""
+    variables = sysconfig.get_config_vars("SOABI", "CC", "PY_CFLAGS", "CONFIG_ARGS")
+    abi, compiler, flags, configured = (str(each) for each in variables)
+    version = platform.python_compiler().split()[-1]
+    level = re.findall(r"-O\w*", flags)[-1:]
+    extras = [each for each in ("--enable-optimizations", "--with-lto") if each in configured]
+    return " ".join([abi, compiler.split()[0], version, *level, *extras])
+
+
+def recorded() -> dict[str, dict[str, int]]:
+    """Return the figures of each interpreter, by scenario."""
+    figures: dict[str, dict[str, int]] = json.loads(FIGURES.read_text(encoding="ascii"))
+    return figures
+
+
+def record(counted: dict[str, int]) -> None:
+    """Make these the figures of this interpreter."""
+    figures = {**recorded(), interpreter(): counted}
+    text = json.dumps(figures, indent=2, sort_keys=True)
+    FIGURES.write_text(text + "\n", encoding="ascii")
+
+
+def count(scenario: Scenario) -> int:
+    """Return the instructions of one request.
+
+    Raises:
+        CountingError: valgrind is missing, or the server did not serve.
+    """
+    with tempfile.TemporaryDirectory(prefix="bascule-") as name:
+        directory = Path(name)
+        _serve(scenario, 1, directory, [])  # leaves the modules compiled
+        totals = [_serve_counted(scenario, requests, directory) for requests in (FEW, MANY)]
+    return round((totals[1] - totals[0]) / (MANY - FEW))
+
+
+def _serve_counted(scenario: Scenario, requests: int, directory: Path) -> int:
+    profile = directory / "profile"
+    _serve(scenario, requests, directory, _callgrind(profile))
+    summary = re.search(r"^(?:summary|totals): (\d+)", profile.read_text("ascii"), re.MULTILINE)
+    if summary is None:
+        raise CountingError("callgrind wrote no total")
+    return int(summary[1])
+
+
+def _callgrind(profile: Path) -> list[str]:
+    if shutil.which("valgrind") is None:
+        raise CountingError("valgrind, a package of Debian's, is not installed")
+    return ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={profile}"]
+
+
+def _serve(scenario: Scenario, requests: int, directory: Path, prefix: list[str]) -> None:
+    """Have one server process answer so many requests on one connection."""
+    path = directory / "socket"
+    with _server(scenario, path, prefix) as process, socket.socket(socket.AF_UNIX) as client:
+        end = time.monotonic() + START_DEADLINE
+        while not path.exists():  # it appears when the server listens
+            if process.poll() is not None or time.monotonic() > end:
+                raise CountingError(f"the server did not start: exit status {process.poll()}")
+            time.sleep(0.02)
+        client.settimeout(REPLY_DEADLINE)
+        client.connect(str(path))
+        for number in range(requests):
+            client.sendall(scenario.request(number))
+            _read_reply(client)
+
+
+def _read_reply(client: socket.socket) -> None:
+    reply = client.recv(65536)
+    head, _, body = reply.partition(b"\r\n\r\n")
+    while b"\r\n\r\n" not in reply or len(body) < _content_length(head):
+        more = client.recv(65536)
+        if not more:
+            raise CountingError("the server closed the connection")
+        reply += more
+        head, _, body = reply.partition(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1.1 200 "):
+        raise CountingError(f"the server answered {head[:60]!r}")
+
+
+def _content_length(head: bytes) -> int:
+    match = re.search(rb"^content-length: *(\d+)", head, re.IGNORECASE | re.MULTILINE)
+    if match is None:
+        raise CountingError("the answer has no Content-Length")
+    return int(match[1])
+
+
+@contextmanager
+def _server(scenario: Scenario, path: Path, prefix: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run one server; it ends, as it does when nobody is connected any more, with the block."""
+    log = scenario.access_log
+    if log != "off":
+        log = str(path.with_name(log))
+    arguments = [
+        "--bind", f"unix:{path}", "--threads", "1", "--timeout", "0",
+        "--access-logfile", log, "--access-logformat", "json", "--log-level", "error",
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        [*prefix, sys.executable, "-m", "server", *arguments, APPLICATION],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0"},
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(START_DEADLINE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def look(scenario: Scenario) -> str:
+    """Return the functions of the interpreter in which most instructions are spent."""
+    with tempfile.TemporaryDirectory(prefix="bascule-") as name:
+        profile = Path(name, "profile")
+        _serve(scenario, MANY_TO_LOOK_AT, Path(name), _callgrind(profile))
+        annotated = subprocess.run(
+            ["callgrind_annotate", "--auto=no", str(profile)],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+    return "\n".join(annotated.splitlines()[:TOP])
+
+
+def main() -> None:
+    """Count, compare, and record where asked to."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.performance.instructions",
+        description="Counts the server's instructions for one request.",
+    )
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--accept", action="store_true", help="record what is counted")
+    action.add_argument("--look", choices=SCENARIOS, help="show where they are spent")
+    arguments = parser.parse_args()
+    try:
+        if arguments.look:
+            print(look(SCENARIOS[arguments.look]))
+            return
+        known = recorded().get(interpreter(), {})
+        counted = {}
+        for name, scenario in SCENARIOS.items():
+            counted[name] = instructions = count(scenario)
+            before = known.get(name)
+            change = f"{instructions / before - 1:+.1%} of {before:,}" if before else "not recorded"
+            print(f"{name:28}{instructions:9,}  {change}", flush=True)
+    except CountingError as error:
+        sys.exit(f"cannot count instructions: {error}")
+    if arguments.accept:
+        record(counted)
+        print(f"recorded for {interpreter()}")
+
+
+if __name__ == "__main__":
+    main()
