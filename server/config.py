@@ -108,6 +108,13 @@ class Config:
     threads: int = _setting(
         8, _whole(1), _CALLS, "N", "calls of the application that may run at the same time"
     )
+    backlog_requests: int = _setting(
+        512,
+        _whole(0),
+        _CALLS,
+        "N",
+        "requests that may wait while all --threads are taken; more: 503; 0: none",
+    )
     max_requests: int = _setting(
         0, _whole(0), _CALLS, "N", "requests after which the process ends gracefully; 0: never"
     )

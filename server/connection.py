@@ -256,6 +256,17 @@ class Connection:
         self._exchange = Exchange(request, self._environ, self)
         self._exchange.run(self._service.application)
 
+    def turn_away(self, wait: float) -> None:
+        """Answer that too many requests wait for a thread; the leader's, in place of ``call``."""
+        request, service = self.request, self._service
+        if request is None:
+            return
+        self._environ = environ.build(self._shared, request, NO_BODY, 0)
+        self._exchange = Exchange(request, self._environ, self)
+        self._exchange.run(service.overload.refusal(wait, service.loop.now))
+        self._exchange.request_id = self.request_id
+        self.settle()
+
     def hand_back(self) -> None:
         """Give the connection to the leader once the call is over; called beside it."""
         service, exchange = self._service, self._exchange

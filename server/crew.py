@@ -13,6 +13,10 @@ With N calls allowed at a time there are N + 1 threads, so that one is always fr
 tasks wait, and the poller never waits for the application. With one call allowed there is one
 thread, which does both in turn: nothing is ever concurrent, for applications that cannot bear it.
 
+No more than a given number of tasks may wait while all calls are being made; those beyond, the
+latest, are turned away. A burst of tasks that take no time is not held to that: it is gone before
+anybody could try again.
+
 The crew knows no HTTP: what it runs is a task.
 """
 
@@ -40,6 +44,8 @@ CAUTION: Final = 0.25
 IDLE_LOOKS: Final = 20
 # Tasks that are run before the loop is looked after again.
 TASKS_A_TURN: Final = 64
+# From which average on (seconds) calls made one after another keep those behind them waiting.
+BUSY: Final = 0.001
 
 
 class Poll(Protocol):
@@ -63,6 +69,13 @@ class Task(Protocol):
 
     def hand_back(self) -> None:
         """Follow up; called by a thread that does not lead."""
+
+    def turn_away(self, wait: float) -> None:
+        """Do without the call, for which too many wait; called by the leader.
+
+        Args:
+            wait: how long it is likely to take to run those that wait (seconds).
+        """
 
 
 class Call(NamedTuple):
@@ -89,12 +102,16 @@ class Crew:
 
     Args:
         threads: how many tasks may run at the same time.
+        backlog: how many tasks may wait while all calls are being made.
         poll: one turn of the loop; called by one thread at a time.
         on_slow: called by the new leader with a call that made it take the lead.
     """
 
-    def __init__(self, threads: int, poll: Poll, on_slow: Callable[[Call], None]) -> None:
+    def __init__(
+        self, threads: int, backlog: int, poll: Poll, on_slow: Callable[[Call], None]
+    ) -> None:
         self._threads = threads
+        self._backlog = backlog
         self._poll = poll
         self._on_slow = on_slow
         self._ready: deque[Task] = deque()
@@ -115,7 +132,8 @@ class Crew:
         self._is_full = False  # the leader may sleep though tasks wait: all calls are being made
         self._calls = 0
         self._watcher_sleeps = False
-        # What is expected.
+        # What is expected; approximate, so that several threads may note it without the lock.
+        self._call_time = 0.0
         self._slow_kinds: dict[Hashable, int] = {}
         self._slow_share = 0.0
 
@@ -162,10 +180,24 @@ class Crew:
     def _run_alone(self) -> None:
         while not self._stopped:
             self._poll(wait=not self._ready)
-            for _ in range(min(len(self._ready), TASKS_A_TURN)):
+            began = time.monotonic()
+            for number in range(1, min(len(self._ready), TASKS_A_TURN) + 1):
                 task = self._ready.popleft()
                 task.call()
                 task.settle()
+                spent = time.monotonic() - began
+                if spent > SLOW:  # the loop has waited long enough
+                    self._end_turn(number, spent)
+                    break
+
+    def _end_turn(self, calls: int, spent: float) -> None:
+        """Turn tasks away after a turn of calls that took time (seconds)."""
+        average = spent / calls
+        self._note_time(average)
+        if average > BUSY:
+            with self._lock:
+                surplus = self._take_surplus()
+            self._turn_away(surplus)
 
     def _work(self) -> None:
         try:
@@ -186,12 +218,16 @@ class Crew:
         """Poll and call until another thread leads, or all is over."""
         seat = self._seat
         while not self._stopped:
-            self._poll(wait=not self._ready or self._check_full())
-            for _ in range(min(len(self._ready), TASKS_A_TURN)):
+            crowded = len(self._ready) > self._backlog
+            self._poll(wait=not self._ready or self._may_sleep())
+            began = time.monotonic() if crowded else 0.0
+            tasks = min(len(self._ready), TASKS_A_TURN)
+            for _ in range(tasks):
                 if self._running:
                     # Threads that finish a call take from the queue as well.
                     task = self._take_beside()
                     if task is None:
+                        self._relieve()
                         break
                 else:
                     task = self._ready.popleft()
@@ -202,10 +238,15 @@ class Crew:
                     return
                 if not self._call_inline(task, seat):
                     return
+            else:
+                if crowded:
+                    self._end_turn(tasks, time.monotonic() - began)
 
-    def _check_full(self) -> bool:
+    def _may_sleep(self) -> bool:
+        """Return whether tasks wait that nothing can be done about but by a call that ends."""
         with self._lock:
-            self._is_full = len(self._running) >= self._threads
+            full = len(self._running) >= self._threads
+            self._is_full = full and len(self._ready) <= self._backlog
             return self._is_full
 
     def _take_beside(self) -> Task | None:
@@ -221,6 +262,36 @@ class Crew:
         me = threading.get_ident()
         self._running[me] = Call(me, task, time.monotonic())
         return task
+
+    def _relieve(self) -> None:
+        """Turn away the tasks that are more than may wait, if all calls are being made."""
+        with self._lock:
+            if len(self._ready) <= self._backlog:
+                return
+            rest = SLOW - self._longest_call()
+            self._is_full = True
+        if rest > 0:
+            # These calls may be fast: then they are over in a moment, and so is the queue. Until
+            # then there is nothing to lead for but more tasks that would have to wait.
+            time.sleep(rest)
+        with self._lock:
+            is_full = len(self._running) >= self._threads
+            surplus = self._take_surplus() if is_full and self._longest_call() >= SLOW else []
+        self._turn_away(surplus)
+
+    def _longest_call(self) -> float:
+        """Return for how long the oldest call beside the leader has run, the lock held."""
+        now = time.monotonic()
+        return max((now - call.started for call in self._running.values()), default=0.0)
+
+    def _take_surplus(self) -> list[Task]:
+        """Take the tasks that are more than may wait, the latest first, the lock held."""
+        return [self._ready.pop() for _ in range(len(self._ready) - self._backlog)]
+
+    def _turn_away(self, tasks: list[Task]) -> None:
+        wait = (self._backlog + len(tasks)) * self._call_time / self._threads
+        for task in tasks:
+            task.turn_away(wait)
 
     def _call_inline(self, task: Task, seat: list[Task]) -> bool:
         """Call as the leader; return whether it still is one."""
@@ -336,7 +407,9 @@ class Crew:
             task = following
             started = time.monotonic()
             task.call()
-            if time.monotonic() - started < SLOW:
+            spent = time.monotonic() - started
+            self._note_time(spent)
+            if spent < SLOW:
                 self._note_fast(task.kind)
             else:
                 self._note_slow(task.kind)
@@ -363,6 +436,9 @@ class Crew:
 
     def _expects_slow(self, kind: Hashable) -> bool:
         return kind in self._slow_kinds or self._slow_share > CAUTION
+
+    def _note_time(self, spent: float) -> None:
+        self._call_time += (spent - self._call_time) * LAST_CALL
 
     def _note_slow(self, kind: Hashable) -> None:
         if kind not in self._slow_kinds:

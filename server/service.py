@@ -11,6 +11,7 @@ from server.access_log import AccessLog, Served
 from server.config import Config
 from server.crew import Crew
 from server.loop import Loop
+from server.overload import Overload
 from server.request import HeadLimits, Request
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Service:
         draining: no request after the one in flight: answers say ``Connection: close``.
         connections: those that are open.
         limits: what a request's head is held to.
+        overload: answers what no thread is to be had for.
     """
 
     config: Config
@@ -66,6 +68,7 @@ class Service:
     draining: bool = False
     connections: set[Client] = field(default_factory=set)
     limits: HeadLimits = field(init=False)
+    overload: Overload = field(init=False)
     _count: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
@@ -74,6 +77,7 @@ class Service:
             fields=self.config.limit_request_fields,
             field=self.config.limit_request_field_size,
         )
+        self.overload = Overload(self.config.threads, self.config.backlog_requests)
 
     def served(self, served: Served) -> None:
         """Note a request that has been answered."""

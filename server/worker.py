@@ -83,7 +83,9 @@ class Worker:
         self._loop = Loop(_tick(config))
         self._loop.on_tick = self._on_tick
         self._loop.on_signal = self._on_signal
-        self._crew = Crew(config.threads, self._loop.poll, self._on_slow_call)
+        self._crew = Crew(
+            config.threads, config.backlog_requests, self._loop.poll, self._on_slow_call
+        )
         self._next_sample = 0.0
         self._request_limit = config.max_requests
         if config.max_requests and config.max_requests_jitter:
@@ -203,6 +205,7 @@ class Worker:
         else:
             for acceptor in self._acceptors:
                 acceptor.resume()
+        self._service.overload.report(now)
         if self._config.timeout:
             self._look_for_hung_calls()
             self._watch_for_silence()

@@ -15,7 +15,7 @@ PACKAGES = ("server", "middleware", "app")
 LAYERS = (
     {"errors", "config", "grammar", "event_log", "memo"},
     {"request", "body", "response", "file_wrapper"},
-    {"environ", "gateway", "cgi", "access_log", "metrics"},
+    {"environ", "gateway", "cgi", "access_log", "metrics", "overload"},
     {"listen", "loop", "crew", "load", "outgoing"},
     {"service", "connection", "accept"},
     {"worker", "__main__", "cli"},

@@ -17,6 +17,7 @@ SETTINGS: dict[str, tuple[str, Any, list[str]]] = {
     "bind": ("0.0.0.0:80", ("0.0.0.0:80",), ["x", "a:b", "a:65536", "unix:", "fd://x", "a:-1"]),
     "backlog": ("7", 7, ["0", "-1", "x", "1.5", "²"]),
     "threads": ("7", 7, ["0", "-1", "x", "1.5", " 7", "+7", "1_0"]),
+    "backlog_requests": ("0", 0, ["-1", "x", "1.5"]),
     "max_requests": ("7", 7, ["-1", "x", "1.5"]),
     "max_requests_jitter": ("7", 7, ["-1", "x"]),
     "timeout": ("0.5", 0.5, ["-1", "x", "nan", "inf", "1e999"]),
@@ -36,7 +37,14 @@ SETTINGS: dict[str, tuple[str, Any, list[str]]] = {
 }
 
 # Settings that gunicorn has not; everything else is named as it is there.
-OUR_OWN = {"head_timeout", "body_timeout", "write_timeout", "limit_request_body", "worker"}
+OUR_OWN = {
+    "backlog_requests",
+    "head_timeout",
+    "body_timeout",
+    "write_timeout",
+    "limit_request_body",
+    "worker",
+}
 
 NAMES = [setting.name for setting in settings()]
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.crew import IDLE_LOOKS, SLOW, TASKS_A_TURN, Call, Crew
+from server.crew import BUSY, IDLE_LOOKS, SLOW, SLOW_MEMORY, TASKS_A_TURN, Call, Crew
 
 LONG = 15.0  # a wait that takes longer has failed
 
@@ -54,6 +54,7 @@ class Work:
         self._body = body
         self.kind = kind
         self.notes: list[str] = []
+        self.wait = 0.0
         self.threads: list[int] = []
         self.called = threading.Event()
         self.done = threading.Event()
@@ -70,6 +71,10 @@ class Work:
     def hand_back(self) -> None:
         self._end("hand_back")
 
+    def turn_away(self, wait: float) -> None:
+        self.wait = wait
+        self._end("turn_away")
+
     def _end(self, note: str) -> None:
         self.threads.append(threading.get_ident())
         self.notes.append(note)
@@ -81,13 +86,14 @@ class Shift:
 
     Args:
         threads: how many tasks may run at a time.
+        backlog: how many may wait.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, backlog: int = 1000) -> None:
         self.turns = Turns()
         self.slow: list[Call] = []
         self.noticed = threading.Event()
-        self.crew = Crew(threads, self.turns, self._on_slow)
+        self.crew = Crew(threads, backlog, self.turns, self._on_slow)
         self.raised: list[BaseException] = []
         self.thread = threading.Thread(target=self._run, name="shift", daemon=True)
         self.gates: list[threading.Event] = []
@@ -334,7 +340,7 @@ def test_only_the_leader_settles(shift: Callable[[int], Shift]) -> None:
 def test_one_thread_does_everything_where_one_call_is_allowed() -> None:
     turns = Turns()
     slow: list[Call] = []
-    crew = Crew(1, turns, slow.append)
+    crew = Crew(1, 1000, turns, slow.append)
     before = threading.active_count()
     during: list[int] = []
     tasks = [Work(lambda: during.append(threading.active_count())) for _ in range(5)]
@@ -412,6 +418,137 @@ def test_the_threads_keep_no_process_alive(shift: Callable[[int], Shift]) -> Non
     found = shift(2)
     assert found.turn()
     assert all(thread.daemon for thread in crew_threads())
+
+
+@pytest.mark.parametrize("backlog", [0, 1, 5])
+@pytest.mark.parametrize("threads", [2, 4])
+def test_those_beyond_the_backlog_are_turned_away_the_latest_first(
+    threads: int, backlog: int
+) -> None:
+    with Shift(threads, backlog) as found:
+        gate = found.gate()
+        running = [Work(lambda: gate.wait(LONG) and None) for _ in range(threads)]
+        found.submit(*running)
+        for task in running:
+            assert task.called.wait(LONG)
+        waiting = [Work() for _ in range(backlog)]
+        surplus = [Work() for _ in range(3)]
+        found.submit(*waiting, *surplus)
+        finish(*surplus)
+        more = Work()
+        found.submit(more)
+        finish(more)
+        assert [task.notes for task in [*surplus, more]] == [["turn_away"]] * 4
+        assert not any(task.done.is_set() for task in [*running, *waiting])
+        leader = {thread for task in [*surplus, more] for thread in task.threads}
+        assert leader.isdisjoint(task.threads[0] for task in running)
+        gate.set()
+        finish(*running, *waiting)
+        assert all(task.notes[0] == "call" for task in waiting)
+
+
+def test_a_task_that_follows_on_one_that_was_turned_away_is_turned_away_as_well() -> None:
+    with Shift(2, 0) as found:
+        gate = found.gate()
+        running = [Work(lambda: gate.wait(LONG) and None) for _ in range(2)]
+        found.submit(*running)
+        for task in running:
+            assert task.called.wait(LONG)
+        second = Work()
+
+        class First(Work):
+            def turn_away(self, wait: float) -> None:
+                super().turn_away(wait)
+                found.crew.submit(second)  # as pipelined requests are
+
+        found.submit(First())
+        finish(second)  # without another turn
+        assert second.notes == ["turn_away"]
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_burst_of_tasks_that_take_no_time_is_not_held_to_the_backlog(threads: int) -> None:
+    # A machine that stands still for a moment makes any call slow, so not all of them count.
+    with Shift(threads, 10) as found:
+        tasks = [Work() for _ in range(TASKS_A_TURN * 20)]
+        found.submit(*tasks)
+        finish(*tasks)
+    away = [task for task in tasks if "turn_away" in task.notes]
+    assert len(away) < len(tasks) // 2
+
+
+def test_a_burst_of_a_kind_that_was_slow_once_is_not_turned_away(
+    shift: Callable[[int], Shift],
+) -> None:
+    with Shift(2, 0) as found:
+        gate = found.gate()
+        first = Work(lambda: gate.wait(LONG) and None)
+        found.submit(first)
+        assert found.noticed.wait(LONG)
+        gate.set()
+        finish(first)
+        tasks = [Work() for _ in range(SLOW_MEMORY)]  # beside the leader, though they are fast
+        found.submit(*tasks)
+        finish(*tasks)
+    assert sum("turn_away" in task.notes for task in tasks) <= 1  # see above
+
+
+def test_one_thread_turns_away_what_its_calls_keep_waiting() -> None:
+    turns = Turns()
+    crew = Crew(1, 2, turns, lambda _call: None)
+    first = Work(lambda: time.sleep(SLOW * 1.5))  # takes time, which is what is tested
+    others = [Work() for _ in range(6)]
+    turns.post(lambda: [crew.submit(task) for task in [first, *others]] and None)
+    turns.post(lambda: None)
+    turns.post(crew.stop)
+    crew.run()
+    assert first.notes == ["call", "settle"]
+    assert [task.notes for task in others] == [["call", "settle"]] * 2 + [["turn_away"]] * 4
+    assert set(turns.threads) == {thread for task in others for thread in task.threads}
+
+
+def test_calls_of_the_leader_that_take_time_count_as_well() -> None:
+    with Shift(2, 10) as found:
+        # Not slow enough for another thread to take the lead, and too many of them to wait.
+        tasks = [Work(lambda: time.sleep(BUSY * 2)) for _ in range(TASKS_A_TURN * 2 + 20)]
+        found.submit(*tasks)
+        finish(*tasks)
+    assert [task.notes for task in tasks].count(["turn_away"]) > 0
+    assert all(task.notes[0] == "call" for task in tasks[: TASKS_A_TURN + 10])
+
+
+def test_one_thread_looks_after_the_loop_between_calls_that_take_time() -> None:
+    turns = Turns()
+    crew = Crew(1, 1000, turns, lambda _call: None)
+    order: list[str] = []
+
+    def body() -> None:
+        time.sleep(SLOW * 1.5)  # takes time, which is what is tested
+        order.append("call")
+
+    tasks = [Work(body), Work(body)]
+    turns.post(lambda: [crew.submit(task) for task in tasks] and None)
+    turns.post(lambda: order.append("poll"))
+    turns.post(crew.stop)
+    crew.run()
+    assert order == ["call", "poll", "call"]
+
+
+def test_who_is_turned_away_is_told_how_long_the_others_are_likely_to_take() -> None:
+    with Shift(2, 3) as found:
+        slow = [Work(lambda: time.sleep(SLOW * 4)) for _ in range(20)]
+        for task in slow:
+            found.submit(task)
+            finish(task)  # one after the other: nobody waits, and all but the first are measured
+        gate = found.gate()
+        running = [Work(lambda: gate.wait(LONG) and None) for _ in range(2)]
+        found.submit(*running)
+        for task in running:
+            assert task.called.wait(LONG)
+        found.submit(*(Work() for _ in range(3)), surplus := Work())
+        finish(surplus)
+        # Four of about 20 ms by two threads; a busy machine's are longer.
+        assert SLOW * 4 <= surplus.wait < 2
 
 
 class Mistake(Exception):  # noqa: N818  # named for whose it is
