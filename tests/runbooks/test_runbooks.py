@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -12,11 +11,10 @@ import pytest
 
 from tests.ops.harness import ROOT, Tree
 from tests.runbooks.page import Step, blocks, headings
+from tests.runbooks.shell import LIMIT, check_output, run_block
 
 PAGES = sorted((ROOT / "ops" / "runbooks").glob("*.md"))
 SHAPE = ["When", "See", "Do", "Verify", "Undo", "If it fails"]
-MARK = "--- end of a command, status "
-LIMIT = 60  # seconds for a block
 
 
 @pytest.fixture(scope="module")
@@ -27,30 +25,6 @@ def running() -> Iterator[Tree]:
     assert done.returncode == 0, done.stdout + done.stderr
     yield tree
     tree.remove()
-
-
-def run_block(tree: Tree, steps: list[Step]) -> list[str]:
-    """Run a block's commands in one shell; return what each printed. A failure raises."""
-    lines = ["set -o pipefail"]
-    for step in steps:
-        command = step.command.replace("localhost/", f"localhost:{tree.port}/")
-        lines += [command, f'printf "%s%d\\n" "{MARK}" $?']
-    shell = subprocess.run(
-        ["bash", "-c", "\n".join(lines)],
-        cwd=tree.root,
-        env=tree.environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=LIMIT,
-    )
-    *outputs, rest = re.split(rf"{MARK}(\d+)\n", shell.stdout)
-    assert rest == ""
-    printed, statuses = outputs[::2], outputs[1::2]
-    for step, output, status in zip(steps, printed, statuses, strict=True):
-        assert status == "0", f"{step.command} ended with status {status}:\n{output}"
-    return printed
 
 
 def follow(tree: Tree, step: Step) -> str:
@@ -86,9 +60,7 @@ def test_a_runbooks_commands_print_what_the_page_says(page: Path, running: Tree)
             assert block[0].pattern.match(follow(running, block[0])), block[0].command
             continue
         for step, output in zip(block, run_block(running, block), strict=True):
-            assert step.pattern.fullmatch(output.strip()), (
-                f"{page.name}: {step.command}\nshould print\n{step.expected}\nbut printed\n{output}"
-            )
+            check_output(page, step, output)
 
 
 def test_a_page_whose_output_is_wrong_would_be_noticed(tmp_path: Path) -> None:

@@ -1,0 +1,46 @@
+"""Runs the commands of a page in a stack, and compares what they print."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+from tests.ops.harness import Tree
+from tests.runbooks.page import Step
+
+MARK = "--- end of a command, status "
+LIMIT = 60  # seconds for a block
+
+
+def run_block(tree: Tree, steps: list[Step]) -> list[str]:
+    """Run a block's commands in one shell; return what each printed. A failure raises."""
+    # What curl tells about its progress is not for a page.
+    (tree.root / ".curlrc").write_text("silent\nshow-error\n")
+    lines = ["set -o pipefail"]
+    for step in steps:
+        command = step.command.replace("localhost/", f"localhost:{tree.port}/")
+        lines += [command, f'printf "%s%d\\n" "{MARK}" $?']
+    shell = subprocess.run(
+        ["bash", "-c", "\n".join(lines)],
+        cwd=tree.root,
+        env=tree.environ | {"CURL_HOME": str(tree.root)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=LIMIT,
+    )
+    *outputs, rest = re.split(rf"{MARK}(\d+)\n", shell.stdout)
+    assert rest == ""
+    printed, statuses = outputs[::2], outputs[1::2]
+    for step, output, status in zip(steps, printed, statuses, strict=True):
+        assert status == "0", f"{step.command} ended with status {status}:\n{output}"
+    return printed
+
+
+def check_output(page: Path, step: Step, output: str) -> None:
+    """Fail where a command printed something else than its page says."""
+    assert step.pattern.fullmatch(output.strip()), (
+        f"{page.name}: {step.command}\nshould print\n{step.expected}\nbut printed\n{output}"
+    )
