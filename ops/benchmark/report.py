@@ -1,0 +1,125 @@
+"""What is seen at the terminal: a progress bar while it runs, and tables at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ops.benchmark.peers import BASCULE
+from ops.benchmark.results import Results
+from ops.benchmark.scenarios import Scenario
+
+FIGURES: Mapping[str, tuple[str, Callable[[float], str]]] = {
+    "cpu_us": ("CPU µs/request", lambda value: f"{value:,.1f}"),
+    "requests_per_second": ("requests/s", lambda value: f"{value:,.0f}"),
+    "p50_ms": ("p50 ms", lambda value: f"{value:,.2f}"),
+    "p99_ms": ("p99 ms", lambda value: f"{value:,.2f}"),
+    "errors": ("errors", lambda value: f"{value:,.0f}"),
+}
+
+
+class ProgressBar:
+    """Shows how far a run is; a `runner.Watcher`, to be used in a ``with``."""
+
+    def __init__(self, console: Console, rounds: int, measurements: int) -> None:
+        self._rounds = rounds
+        # Drawn once a second, because drawing takes time from the load.
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            refresh_per_second=1,
+        )
+        self._task = self._bar.add_task("", total=measurements)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def begins(self, number: int, scenario: Scenario, server: str) -> None:
+        """Show what is measured now."""
+        text = f"round {number + 1}/{self._rounds} {scenario.name}: {server}"
+        self._bar.update(self._task, description=text)
+
+    def failed(self, scenario: Scenario, server: str, reason: str) -> None:
+        """Say so above the bar."""
+        self._bar.console.print(
+            f"[bold red]FAILED[/] {server} in {scenario.name}: {escape(reason)}"
+        )
+
+    def ended(self) -> None:
+        """Move the bar on."""
+        self._bar.advance(self._task)
+
+
+def table(results: Results, scenario: Scenario) -> Table:
+    """Return one scenario's figures, the best server first."""
+    shown = Table(title=escape(scenario.title), title_justify="left", min_width=72)
+    shown.add_column("server")
+    figures = (*scenario.shows, "errors")
+    for figure in figures:
+        shown.add_column(FIGURES[figure][0], justify="right")
+    first = scenario.shows[0]
+    for server in best_first(results, scenario):
+        cells = [
+            _cell(results, scenario.name, server, figure, figure == first) for figure in figures
+        ]
+        shown.add_row(server, *cells, style="bold" if server.startswith(BASCULE) else "")
+    for server, reason in results.failures.get(scenario.name, {}).items():
+        shown.add_row(server, f"[red]failed: {escape(reason[:200])}")
+    return shown
+
+
+def best_first(results: Results, scenario: Scenario) -> list[str]:
+    """Return a scenario's servers in the order of its first figure."""
+    first = scenario.shows[0]
+
+    def key(server: str) -> float:
+        found = results.spread(scenario.name, server, first)
+        return 0.0 if found is None else found.median
+
+    rises = first == "requests_per_second"
+    return sorted(results.servers_of(scenario.name), key=key, reverse=rises)
+
+
+def _cell(results: Results, scenario: str, server: str, figure: str, with_spread: bool) -> str:
+    found = results.spread(scenario, server, figure)
+    if found is None:
+        return ""
+    text = FIGURES[figure][1]
+    if figure == "errors" and found.high:
+        return f"[red]{text(found.high)}"
+    if with_spread and found.low != found.high:
+        return f"{text(found.median)} ({text(found.low)}–{text(found.high)})"
+    return text(found.median)
+
+
+def show(console: Console, results: Results, scenarios: Sequence[Scenario]) -> None:
+    """Print every table, the machine, and loudly who is missing."""
+    for scenario in scenarios:
+        if scenario.name in results.figures:
+            console.print(table(results, scenario))
+    for name, value in results.machine.items():
+        console.print(f"{name}: {value}", highlight=False, markup=False)
+    versions = ", ".join(f"{name} {version}" for name, version in results.servers.items())
+    console.print(f"servers: {versions}", highlight=False, markup=False)
+    warn_of_missing(console, results)
+
+
+def warn_of_missing(console: Console, results: Results) -> None:
+    """Say who was left out and why, so that nobody takes silence for a result."""
+    for name, reason in results.left_out.items():
+        console.print(f"[bold red]LEFT OUT[/] {name}: {escape(reason)}")
+    for scenario, failures in results.failures.items():
+        for name, reason in failures.items():
+            console.print(f"[bold red]FAILED[/] {name} in {scenario}: {escape(reason)}")

@@ -1,0 +1,83 @@
+"""Goes through the rounds: in each, every scenario; in each of those, every server in turn."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Sequence
+from typing import Protocol
+
+from ops.benchmark.peers import APPLICATIONS, PEERS, Peer, Start
+from ops.benchmark.processes import Server, StartError, free_port
+from ops.benchmark.results import Results
+from ops.benchmark.scenarios import Bench, Scenario
+from ops.benchmark.wrk import LoadError
+
+OVERHEAD_SECONDS = 0.8  # to start a server, await it and end it
+
+FAILURES = (StartError, LoadError, OSError, http.client.HTTPException)
+
+
+class Watcher(Protocol):
+    """Who wants to know how far a run is."""
+
+    def begins(self, number: int, scenario: Scenario, server: str) -> None:
+        """Note that a measurement of round `number` begins."""
+
+    def failed(self, scenario: Scenario, server: str, reason: str) -> None:
+        """Note that it failed; the others go on."""
+
+    def ended(self) -> None:
+        """Note that it ended, one way or the other."""
+
+
+def rotated(names: Sequence[str], turn: int) -> list[str]:
+    """Return the names, a different one first each turn: nobody always goes first or last."""
+    first = turn % len(names) if names else 0
+    return [*names[first:], *names[:first]]
+
+
+def taking_part(scenario: Scenario, servers: Sequence[str]) -> list[str]:
+    """Return those of `servers` that a scenario is for."""
+    return [name for name in servers if name in scenario.servers]
+
+
+def expected_seconds(
+    scenarios: Sequence[Scenario], servers: Sequence[str], bench: Bench, rounds: int
+) -> float:
+    """Return about how long a run takes."""
+    each = bench.seconds + bench.warm_up + OVERHEAD_SECONDS
+    return rounds * sum(
+        len(taking_part(scenario, servers)) * (each + scenario.extra_seconds)
+        for scenario in scenarios
+    )
+
+
+def check(peer: Peer, bench: Bench) -> None:
+    """Start a server once and have it answer.
+
+    Raises:
+        StartError: it does not start.
+        OSError: its program is missing.
+    """
+    address = f"127.0.0.1:{free_port()}"
+    wanted = Start(f"{APPLICATIONS}:hello", address, 1, floor=bench.floor)
+    log = bench.directory / f"{peer.name}.log"
+    with Server(peer.command(wanted), address, log) as server:
+        server.wait_until_it_answers()
+
+
+def run(scenarios: Sequence[Scenario], bench: Bench, results: Results, watcher: Watcher) -> None:
+    """Measure everything, into `results`."""
+    for number in range(results.rounds):
+        for scenario in scenarios:
+            for name in rotated(taking_part(scenario, list(results.servers)), number):
+                watcher.begins(number, scenario, name)
+                try:
+                    figures = scenario.measure(bench, PEERS[name])
+                except FAILURES as error:
+                    reason = str(error) or type(error).__name__
+                    results.add_failure(scenario.name, name, reason)
+                    watcher.failed(scenario, name, reason)
+                else:
+                    results.add(scenario.name, name, figures)
+                watcher.ended()
