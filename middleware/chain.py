@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SHORT_NAMES = {
     "dispatch": "middleware.dispatch:Dispatch",
     "exceptions": "middleware.exceptions:Exceptions",
+    "forward": "middleware.forward:Forward",
     "proxy_headers": "middleware.proxy_headers:ProxyHeaders",
     "request_id": "middleware.request_id:RequestId",
 }
