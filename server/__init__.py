@@ -3,9 +3,9 @@
 Layers, imports strictly downward (docs/server.md):
 
 0. ``errors``, ``config``, ``grammar``, ``event_log``, ``file_wrapper``
-1. ``request``, ``response`` (no sockets, no clock, no threads), and ``body``
-2. ``environ``, ``gateway``, ``access_log``, ``overload`` (PEP 3333, never the wire)
-3. ``listen``, ``loop``, ``crew``, ``outgoing`` (sockets and threads, never HTTP), ``load``
+1. ``request``, ``response`` (no sockets, no clock, no threads), ``body``, and ``load``
+2. ``environ``, ``gateway``, ``cgi``, ``access_log``, ``overload`` (PEP 3333, never the wire)
+3. ``listen``, ``loop``, ``crew``, ``outgoing`` (sockets and threads, never HTTP)
 4. ``service`` (what connections share), ``connection`` (one client), ``accept``
 5. ``worker``, ``__main__`` (the process)
 """
