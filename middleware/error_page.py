@@ -7,8 +7,12 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from middleware.accept import preferred
+
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
+
+FORMS = ("text/plain", "text/html", "application/json")
 
 
 def refuse(
@@ -38,7 +42,8 @@ def refuse(
 def error_page(environ: WSGIEnvironment, title: str, trace: str = "") -> tuple[str, bytes]:
     """Return content type and body of a page that names the request's id, where it has one."""
     request_id = environ.get("bascule.request_id", "")
-    media_type = _preferred(environ.get("HTTP_ACCEPT", ""))
+    # RFC 9110 §15.5.7: a client that takes none of them is still told what went wrong.
+    media_type = preferred(environ.get("HTTP_ACCEPT", ""), FORMS) or FORMS[0]
     if media_type == "application/json":
         report: dict[str, Any] = {"error": title, "request_id": request_id}
         if trace:
@@ -55,33 +60,3 @@ def error_page(environ: WSGIEnvironment, title: str, trace: str = "") -> tuple[s
         reference = f"Request {request_id}\n" if request_id else ""
         page = f"{title}\n{reference}{trace}"
     return f"{media_type}; charset=utf-8", page.encode("utf-8", "backslashreplace")
-
-
-def _preferred(accept: str) -> str:
-    """Return which of the three forms an Accept field (RFC 9110 §12.5.1) likes best; first: plain.
-
-    The weight of a range counts, not how exact it is: enough to choose among three error pages.
-    """
-    best, best_weight = "text/plain", 0.0
-    for item in accept.split(","):
-        media_range, *parameters = (part.strip().lower() for part in item.split(";"))
-        weight = 1.0
-        for parameter in parameters:
-            if parameter.startswith("q="):
-                try:
-                    weight = float(parameter[2:])
-                except ValueError:
-                    weight = 0.0
-        if weight > best_weight and media_range in _FORMS:
-            best, best_weight = _FORMS[media_range], weight
-    return best
-
-
-_FORMS = {
-    "text/plain": "text/plain",
-    "text/*": "text/plain",
-    "*/*": "text/plain",
-    "text/html": "text/html",
-    "application/json": "application/json",
-    "application/*": "application/json",
-}
