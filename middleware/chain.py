@@ -128,7 +128,8 @@ def _wrapped(chain: Chain, index: int, application: WSGIApplication) -> Any:
     try:
         constructor = imported(SHORT_NAMES.get(link.use, link.use))
         settings.check(constructor, link.settings)
-        return constructor(application, **link.settings)
+        values = settings.with_paths(constructor, link.settings, source.path.parent)
+        return constructor(application, **values)
     except NameRefusedError as error:
         raise source.error(f"link {error}", "links", index, "use") from error.__cause__
     except SettingError as error:

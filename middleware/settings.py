@@ -1,8 +1,10 @@
 """The check of a link's settings against the signature of its constructor.
 
 A link declares its settings as arguments after the application; that is the only declaration.
-Annotations that TOML has values for are checked: `bool`, `int`, `float`, `str`, `Sequence[T]`,
-`Mapping[str, T]`, `Literal[...]`, and unions of them. Any other is left to the link.
+Annotations that TOML has values for are checked: `bool`, `int`, `float`, `str`, `Path`,
+`Sequence[T]`, `Mapping[str, T]`, `Literal[...]`, and unions of them. Any other is left to the link.
+A `Path` is written as a string and read from the directory of the chain file, so that a chain
+means the same wherever the server is started.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, Literal, Union
 
 _ARRAYS = (Sequence, list)
@@ -56,6 +59,19 @@ def check(link: Callable[..., object], settings: Mapping[str, object]) -> None:
             raise SettingError(name, "missing, and it has no default")
 
 
+def with_paths(
+    link: Callable[..., object], settings: Mapping[str, object], directory: Path
+) -> dict[str, object]:
+    """Return checked settings in which what is declared as `Path` is one, seen from `directory`."""
+    parameters = inspect.signature(link).parameters
+    found = dict(settings)
+    for name, value in settings.items():
+        hint = _hint(link, parameters[name]) if name in parameters else None
+        if isinstance(value, str) and Path in (hint, *typing.get_args(hint)):
+            found[name] = directory / value
+    return found
+
+
 def did_you_mean(name: str, known: typing.Iterable[str]) -> str:
     """Return a remark to append to a message: the nearest known name, or all of them."""
     known = sorted(known)
@@ -87,6 +103,8 @@ def _matches(value: object, hint: Any) -> bool:
         matches = isinstance(value, dict) and all(_matches(item, arguments[1]) for item in items)
     elif hint in (bool, int, str):
         matches = type(value) is hint  # not isinstance: to Python, true is an int
+    elif hint is Path:
+        matches = type(value) is str
     elif hint is float:
         matches = type(value) in (int, float)
     else:
@@ -94,7 +112,13 @@ def _matches(value: object, hint: Any) -> bool:
     return matches
 
 
-_NOUNS = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
+_NOUNS = {
+    bool: "true or false",
+    int: "an integer",
+    float: "a number",
+    str: "a string",
+    Path: "the path of a file or directory",
+}
 _PLURALS = {bool: "of true and false", int: "of integers", float: "of numbers", str: "of strings"}
 
 

@@ -35,10 +35,11 @@ class Link:
         peers: Sequence[str] = (),
         weights: Mapping[str, int] = {},
         mode: Literal["fast", "safe"] = "fast",
+        file: Path | None = None,
         free: Any = None,
     ) -> None:
         self.application = application
-        self.settings = (size, name, on, share, limit, peers, weights, mode, free)
+        self.settings = (size, name, on, share, limit, peers, weights, mode, file, free)
         if name == "refused":
             raise SettingError("name", '"refused" is refused')
         if name == "broken":
@@ -122,11 +123,12 @@ def test_every_type_of_setting_reaches_its_link(chain_file: Callable[[str], Path
     path = chain_file(
         LINK
         + 'name = "n"\non = true\nshare = 1\nlimit = 3\npeers = ["a", "b"]\n'
-        + 'weights = {a = 1}\nmode = "safe"\nfree = 1979-05-27\n'
+        + 'weights = {a = 1}\nmode = "safe"\nfile = "some/where.txt"\nfree = 1979-05-27\n'
     )
     link: Any = build(load(path))
     *settings, free = link.settings
-    assert settings == [1, "n", True, 1, 3, ["a", "b"], {"a": 1}, "safe"]
+    file = path.parent / "some" / "where.txt"  # seen from the chain file, wherever we run
+    assert settings == [1, "n", True, 1, 3, ["a", "b"], {"a": 1}, "safe", file]
     assert str(free) == "1979-05-27"
 
 
@@ -248,6 +250,7 @@ def test_a_link_that_cannot_be_had_is_explained(
         ("weights = {a = 'x'}", 'setting "weights": a table is not a table of integers'),
         ("weights = 1", 'setting "weights": 1 is not a table of integers'),
         ("mode = 'quick'", 'setting "mode": "quick" is not "fast" or "safe"'),
+        ("file = 1", 'setting "file": 1 is not the path of a file or directory'),
         ("name = 'refused'", 'setting "name": "refused" is refused'),
         ("name = 'broken'", "cannot be built: RuntimeError: no connection"),
     ],
