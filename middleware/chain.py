@@ -31,6 +31,7 @@ SHORT_NAMES = {
     "forward": "middleware.forward:Forward",
     "proxy_headers": "middleware.proxy_headers:ProxyHeaders",
     "request_id": "middleware.request_id:RequestId",
+    "xslt": "middleware.xslt:Xslt",
 }
 
 

@@ -21,13 +21,16 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def examples() -> Iterator[tuple[str, dict[str, str], str]]:
-    """Give each http block with the chain and the modules that the page has before it."""
+    """Give each http block with the chain and the files that the page has before it."""
     chain, modules = "", {}
     for language, text in BLOCK.findall(PAGE):
         if language == "toml":
             chain = text
         elif language == "python":
             name = text.removeprefix("# ").split("\n")[0]
+            modules[name] = text
+        elif language == "xml":
+            name = text.removeprefix("<!-- ").split(" -->\n")[0]
             modules[name] = text
         elif language == "http":
             yield chain, dict(modules), text

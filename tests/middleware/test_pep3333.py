@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 from wsgiref.util import FileWrapper
 from wsgiref.validate import validator
@@ -15,18 +16,20 @@ from middleware.dispatch import Dispatch
 from middleware.exceptions import Exceptions
 from middleware.proxy_headers import ProxyHeaders
 from middleware.request_id import RequestId
+from middleware.xslt import Xslt
 from tests.middleware import hostile
 from tests.middleware.gateway import Gateway, respond
 
 dispatch = partial(Dispatch, mounts={"/elsewhere": "app.hello:application"})
+xslt = partial(Xslt, stylesheets=Path(__file__).parent)
 
 
 def whole_chain(application: Any) -> Any:
-    return RequestId(Exceptions(ProxyHeaders(dispatch(application))))
+    return RequestId(Exceptions(ProxyHeaders(xslt(dispatch(application)))))
 
 
 links = pytest.mark.parametrize(
-    "link", [RequestId, Exceptions, ProxyHeaders, dispatch, whole_chain]
+    "link", [RequestId, Exceptions, ProxyHeaders, dispatch, xslt, whole_chain]
 )
 
 

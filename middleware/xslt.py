@@ -1,0 +1,247 @@
+"""Transforms an XML response with its XSL stylesheet into HTML, for clients that prefer HTML.
+
+One resource has two representations then: the application's XML, and HTML. Which one a client gets
+follows from its Accept (RFC 9110 §12.5.1), so both carry `Vary: Accept`; and the HTML has an entity
+tag of its own, made from its bytes, so that neither passes for the other in a cache (§8.8.3.3).
+
+Whoever writes the document may choose among the stylesheets of one directory, and do nothing else:
+`transformation` and `stylesheets` draw these borders. What fails is answered 500, and only the log
+says why.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from middleware.accept import preferred
+from middleware.error_page import refuse
+from middleware.held_response import Body, Fields, HeldResponse, close_iterable
+from middleware.path_prefix import LongestPrefix
+from middleware.settings import SettingError
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from middleware.transformation import Page
+
+LIMIT = 1024 * 1024  # a document for people to read is far smaller
+OUTPUT_LIMIT = 8 * 1024 * 1024  # markup is a few times longer than the data in it
+
+# Fields that speak of the bytes of the XML (RFC 9110 §8, §13.2, §14.3; RFC 9530; RFC 1864), and
+# the date of a document, which does not change with its stylesheet.
+_OF_THE_XML = {
+    "accept-ranges",
+    "content-digest",
+    "content-length",
+    "content-md5",
+    "content-type",
+    "digest",
+    "etag",
+    "last-modified",
+    "repr-digest",
+}
+
+# entity-tag = [ weak ] opaque-tag                                            (RFC 9110 §8.8.3)
+_OURS = re.compile(r'(?:W/)?("xslt-[0-9a-f]+")')
+
+# No content, or a part of it, which is no document.
+_WITHOUT_A_DOCUMENT = ("204", "205", "206", "304")
+
+_log = logging.getLogger("bascule.xslt")
+
+
+class Xslt:
+    """Answer HTML where the application answers XML, the document has a stylesheet, and it fits."""
+
+    def __init__(
+        self,
+        application: WSGIApplication,
+        *,
+        stylesheets: Path,
+        under: Sequence[str] = ("/",),
+        paths: Mapping[str, str] = {},
+        limit: int = LIMIT,
+        output_limit: int = OUTPUT_LIMIT,
+    ) -> None:
+        """Compile the stylesheets that `paths` names.
+
+        `stylesheets`: the directory from which all stylesheets come; `under`: the path prefixes
+        whose responses are looked at; `paths`: the stylesheets to use, by path prefix, whatever a
+        document names; `limit`: bytes of XML, longer responses are left alone; `output_limit`:
+        bytes of HTML, longer results fail.
+        """
+        try:
+            from middleware.stylesheets import StylesheetError, Stylesheets  # noqa: PLC0415
+            from middleware.transformation import TransformationError, transform  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            message = f'the link needs the package "{error.name}"; install it: pip install lxml'
+            raise SettingError("use", message) from None
+        for name, number in (("limit", limit), ("output_limit", output_limit)):
+            if number < 1:
+                raise SettingError(name, f"{number} is not a number of bytes, 1 or more")
+        self._application = application
+        self._limit = limit
+        self._output_limit = output_limit
+        self._failures = (StylesheetError, TransformationError)
+        self._transform = transform
+        try:
+            self._stylesheets = Stylesheets(stylesheets)
+        except StylesheetError as error:
+            raise SettingError("stylesheets", str(error)) from None
+        for path, name in paths.items():
+            try:
+                self._stylesheets.get(name)
+            except StylesheetError as error:
+                raise SettingError("paths", f'"{path}": {error}', path) from None
+        self._stylesheet_for = LongestPrefix(paths, "paths").find
+        self._is_under = LongestPrefix(dict.fromkeys(under, True), "under").find
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Run the application; hold its response back where it may become HTML."""
+        if not self._is_under(_path(environ)):
+            return self._application(environ, start_response)
+        is_head = environ["REQUEST_METHOD"] == "HEAD"
+        # The application may change its environ, and a HEAD may have to be asked again as GET.
+        as_get = environ | {"REQUEST_METHOD": "GET"} if is_head else {}
+        known_tags = _own_tags(environ)
+        response = HeldResponse(
+            start_response,
+            lambda status, fields: self._may_become_html(environ, status, fields),
+            lambda fields: _varying(fields) if _is_xml(fields) else fields,
+            self._limit,
+        )
+        iterable = self._application(environ, response.start_response)
+        try:
+            passed = response.gather(iterable)
+            if passed is None and not is_head:
+                blocks = self._answer(environ, response, known_tags, start_response)
+                passed = Body(blocks, iterable) if hasattr(iterable, "close") else blocks
+        except BaseException:
+            close_iterable(iterable)
+            raise
+        if response.outgrew:
+            _log_untouched(environ, self._limit)
+        if passed is None:
+            # RFC 9110 §9.3.2: the fields of GET. They follow from the document, which HEAD lacks.
+            close_iterable(iterable)
+            return Body([], self(as_get, start_response))
+        return passed
+
+    def _may_become_html(self, environ: WSGIEnvironment, status: str, fields: Fields) -> bool:
+        if status[:3] in _WITHOUT_A_DOCUMENT or not _is_xml(fields):
+            return False
+        media_type = _media_type(fields)
+        if preferred(environ.get("HTTP_ACCEPT", ""), (media_type, "text/html")) != "text/html":
+            return False
+        length = _value(fields, "content-length")
+        if length.isdecimal() and int(length) > self._limit:
+            _log_untouched(environ, self._limit)
+            return False
+        return True
+
+    def _answer(
+        self,
+        environ: WSGIEnvironment,
+        response: HeldResponse,
+        known_tags: set[str],
+        start_response: StartResponse,
+    ) -> list[bytes]:
+        """Start the response that is held, as HTML where it can be; return its body."""
+        stylesheet = self._stylesheet_for(_path(environ))
+        try:
+            page = self._transform(response.body, self._stylesheets, stylesheet, self._output_limit)
+        except self._failures as error:
+            _log_failure(environ, error)
+            return refuse(environ, start_response, "500 Internal Server Error")
+        if page is None:
+            return response.release()
+        tag = f'"xslt-{hashlib.sha256(page.body).hexdigest()[:32]}"'
+        fields = [field for field in response.fields if field[0].lower() not in _OF_THE_XML]
+        fields.append(("ETag", tag))
+        fields = _varying(fields)
+        if tag in known_tags and response.status.startswith("200"):
+            start_response("304 Not Modified", fields)
+            return []
+        start_response(response.status, fields + _content_fields(page))
+        return [page.body]
+
+
+def _content_fields(page: Page) -> Fields:
+    return [
+        ("Content-Type", f"text/html; charset={page.encoding.lower()}"),
+        ("Content-Length", str(len(page.body))),
+    ]
+
+
+def _own_tags(environ: WSGIEnvironment) -> set[str]:
+    """Return the entity tags of our HTML that the client has.
+
+    The application does not know them, and its XML may be unchanged where the stylesheet is not. So
+    the whole condition is taken out of the environ, and it answers with the document.
+    """
+    tags = set(_OURS.findall(environ.get("HTTP_IF_NONE_MATCH", "")))
+    if tags:
+        del environ["HTTP_IF_NONE_MATCH"]
+        environ.pop("HTTP_IF_MODIFIED_SINCE", None)
+    return tags if environ["REQUEST_METHOD"] in ("GET", "HEAD") else set()
+
+
+def _value(fields: Fields, name: str) -> str:
+    """Return a field's value in lower case, that of a list as one; "" where it is not there."""
+    return ", ".join(value for field, value in fields if field.lower() == name).strip().lower()
+
+
+def _media_type(fields: Fields) -> str:
+    return _value(fields, "content-type").partition(";")[0].strip()
+
+
+def _is_xml(fields: Fields) -> bool:
+    """Return whether a response is XML that might be shown as HTML.
+
+    Not: XHTML and pictures, which browsers show; what is encoded, or to be saved as a file; and
+    what its author forbids to transform (RFC 9110 §7.7).
+    """
+    media_type = _media_type(fields)
+    if media_type not in ("application/xml", "text/xml"):
+        if not media_type.endswith("+xml") or media_type == "application/xhtml+xml":
+            return False
+        if media_type.startswith("image/"):
+            return False
+    return (
+        _value(fields, "content-encoding") in ("", "identity")
+        and not _value(fields, "content-disposition").startswith("attachment")
+        and "no-transform" not in _value(fields, "cache-control")
+    )
+
+
+def _varying(fields: Fields) -> Fields:
+    """Return the fields with a Vary that names Accept."""
+    varies = [name.strip() for name in _value(fields, "vary").split(",")]
+    return fields if {"accept", "*"} & set(varies) else [*fields, ("Vary", "Accept")]
+
+
+def _path(environ: WSGIEnvironment) -> str:
+    """Return the whole path; SCRIPT_NAME is not empty where the link itself is mounted."""
+    path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    return path
+
+
+def _log_failure(environ: WSGIEnvironment, error: Exception) -> None:
+    extra = _extra(environ, "xslt_failed")
+    # %r: what libxml2 quotes from the document must not begin a line of its own.
+    _log.error("%r cannot be shown as HTML: %r", extra["path"], str(error), extra=extra)
+
+
+def _log_untouched(environ: WSGIEnvironment, limit: int) -> None:
+    extra = _extra(environ, "xslt_too_long")
+    _log.warning("%r stays XML: it is longer than %d bytes", extra["path"], limit, extra=extra)
+
+
+def _extra(environ: WSGIEnvironment, event: str) -> dict[str, str]:
+    path = _path(environ).encode("latin-1", "replace").decode("utf-8", "backslashreplace")
+    return {"event": event, "request_id": environ.get("bascule.request_id", ""), "path": path}
