@@ -103,9 +103,9 @@ class JsonLines:
         }
         if request := served.request:
             line |= {
-                "method": request.method,
-                "target": request.target,
-                "protocol": f"HTTP/1.{request.minor}",
+                "method": request.line.method,
+                "target": request.line.target,
+                "protocol": f"HTTP/1.{request.line.minor}",
                 "host": request.variables.get("HTTP_HOST", ""),
                 "user_agent": request.variables.get("HTTP_USER_AGENT", ""),
             }
@@ -130,7 +130,9 @@ def combined(served: Served, now: float) -> str:
     """Return a line in the combined log format of Apache's httpd and of nginx."""
     request = served.request
     variables = request.variables if request else {}
-    line = f"{request.method} {request.target} HTTP/1.{request.minor}" if request else ""
+    line = ""
+    if request:
+        line = f"{request.line.method} {request.line.target} HTTP/1.{request.line.minor}"
     user = served.environ.get("REMOTE_USER", "")
     return (
         f"{served.environ.get('REMOTE_ADDR') or '-'} - {_quoted(user)[1:-1] if user else '-'} "

@@ -20,10 +20,9 @@ from typing import Any, Final
 
 from server import environ
 from server.access_log import Served
-from server.body import NO_BODY, Body
+from server.body import Body
 from server.errors import ClientDisconnected, ProtocolError
 from server.event_log import event
-from server.file_wrapper import FileRange
 from server.gateway import Ending, Exchange
 from server.loop import READABLE, WRITABLE
 from server.outgoing import Outgoing
@@ -37,6 +36,9 @@ RECEIVE_SIZE: Final = 16 * 1024
 LINGER_SILENCE: Final = 2.0
 LINGER_TIMEOUT: Final = 30.0
 NEVER: Final = float("inf")
+# A deadline that is yet to be set, so that no request pays for reading the clock: the idle time
+# counts from the next tick on.
+FROM_NEXT_TICK: Final = 0.0
 # nginx's status for a client that left before it was answered; for the log only.
 CLIENT_LEFT: Final = 499
 
@@ -50,6 +52,13 @@ class State(enum.Enum):
     SEND = enum.auto()  # the client takes bytes more slowly than they came
     LINGER = enum.auto()  # all is said; the client finishes (RFC 9112 §9.6)
     CLOSED = enum.auto()
+
+
+# Looked up once rather than for each event.
+_HEAD: Final = State.HEAD
+_CALL: Final = State.CALL
+_PERSIST: Final = Ending.PERSIST
+_NO_ENVIRON: Final[dict[str, Any]] = {}
 
 
 class Connection:
@@ -80,6 +89,7 @@ class Connection:
         "_state",
         "_untaken",
         "deadline",
+        "finish",
         "request",
     )
 
@@ -90,9 +100,11 @@ class Connection:
         self._state = State.HEAD
         self._reader = HeadReader(service.limits)
         self._outgoing = Outgoing(sock)
+        # The last bytes of a response: what the client does not take now, the loop sends.
+        self.finish = self._outgoing.put
         self._body: Body | None = None
         self._exchange: Exchange | None = None
-        self._environ: dict[str, Any] = {}
+        self._environ = _NO_ENVIRON
         self._drained: threading.Event | None = None  # there while a call waits for the client
         self._started = 0.0
         self._untaken = 0  # bytes that the client had not taken at the last look
@@ -105,7 +117,7 @@ class Connection:
     @property
     def kind(self) -> str:
         """The path: requests for one path are expected to take about as long."""
-        return self.request.path if self.request else ""
+        return self.request.line.path if self.request else ""
 
     @property
     def request_id(self) -> str:
@@ -121,7 +133,7 @@ class Connection:
         """Act on whatever the poller saw."""
         state = self._state
         try:
-            if state is State.HEAD or state is State.BODY:
+            if state is _HEAD or state is State.BODY:
                 self._receive()
             elif state is State.SEND:
                 self._flush()
@@ -139,7 +151,9 @@ class Connection:
     def on_deadline(self) -> None:
         """Act on a deadline that has passed."""
         state = self._state
-        if state is State.BODY:
+        if self.deadline == FROM_NEXT_TICK:
+            self.deadline = self._service.loop.now + self._service.config.keep_alive
+        elif state is State.BODY:
             self._refuse(ProtocolError(408, "the request's body did not come in time"))
         elif state is State.HEAD and self._reader.rest:
             self._refuse(ProtocolError(408, "the request's head did not come in time"))
@@ -193,23 +207,23 @@ class Connection:
             if self._body is not None:
                 self._feed(self._body, data)
                 return
-            began = bool(self._reader.rest)
+            began = self._reader.rest
             request = self._reader.feed(data)
             if request is not None:
-                self._begin(request)
+                self.request = request
+                self._started = self._service.loop.now
+                self._outgoing.sent = 0
+                if request.content_length or request.chunked:
+                    self._begin_body(request)
+                else:
+                    self._submit()
             elif not began:
                 self.deadline = self._service.loop.now + self._service.config.head_timeout
         except ProtocolError as error:
             self._refuse(error)
 
-    def _begin(self, request: Request) -> None:
-        """A head is complete: read the body, if there is one, then call the application."""
-        self.request = request
-        self._started = time.monotonic()
-        self._outgoing.sent = 0
-        if not request.has_body:
-            self._submit()
-            return
+    def _begin_body(self, request: Request) -> None:
+        """A head is complete, and its body is not."""
         service = self._service
         self._body = Body(request, service.config.limit_request_body, service.limits)
         self._state = State.BODY
@@ -229,7 +243,7 @@ class Connection:
             self._submit()
 
     def _submit(self) -> None:
-        self._state = State.CALL
+        self._state = _CALL
         self.deadline = NEVER
         self._service.crew.submit(self)
 
@@ -249,19 +263,20 @@ class Connection:
         if request is None:
             return
         if body is None:
-            self._environ = environ.build(self._shared, request, NO_BODY, 0)
+            variables = environ.build(self._shared, request)
         else:
             body.file.seek(0)
-            self._environ = environ.build(self._shared, request, body.file, body.length)
-        self._exchange = Exchange(request, self._environ, self)
-        self._exchange.run(self._service.application)
+            variables = environ.build_with_body(self._shared, request, body.file, body.length)
+        self._environ = variables
+        self._exchange = exchange = Exchange(request, variables, self)
+        exchange.run(self._service.application)
 
     def turn_away(self, wait: float) -> None:
         """Answer that too many requests wait for a thread; the leader's, in place of ``call``."""
         request, service = self.request, self._service
         if request is None:
             return
-        self._environ = environ.build(self._shared, request, NO_BODY, 0)
+        self._environ = environ.build(self._shared, request)
         self._exchange = Exchange(request, self._environ, self)
         self._exchange.run(service.overload.refusal(wait, service.loop.now))
         self._exchange.request_id = self.request_id
@@ -269,19 +284,13 @@ class Connection:
 
     def hand_back(self) -> None:
         """Give the connection to the leader once the call is over; called beside it."""
-        service, exchange = self._service, self._exchange
-        persists = exchange is not None and exchange.ending is Ending.PERSIST
-        if not persists or self._outgoing or self._reader.rest:
-            service.loop.call_soon(self.settle)
-            return
-        # Nothing but the next request is awaited: no need to disturb the leader.
-        self._log()
-        self._release()
-        self.deadline = time.monotonic() + service.config.keep_alive
-        # From here on the connection is the leader's. If it parked it meanwhile, it is told.
-        self._state = State.HEAD
-        if not self._events:
-            service.loop.call_soon(self._unpark)
+        if self._is_over():
+            # No need to disturb the leader, unless it parked the connection meanwhile.
+            self._await_request()
+            if not self._events:
+                self._service.loop.call_soon(self._unpark)
+        else:
+            self._service.loop.call_soon(self.settle)
 
     def persists(self) -> bool:
         """Return whether another request may follow the one in hand."""
@@ -295,7 +304,7 @@ class Connection:
             ClientDisconnected: the client went away, or took nothing within the write deadline.
         """
         self._outgoing.put(data)
-        if not self._outgoing:
+        if not self._outgoing.pending:
             return
         service = self._service
         self._drained = drained = threading.Event()
@@ -312,25 +321,38 @@ class Connection:
         if self._outgoing.lost:
             raise ClientDisconnected
 
-    def finish(self, data: bytes, file: FileRange | None) -> None:
-        """Take the last bytes of a response; what the client does not take now, the loop sends.
-
-        Raises:
-            ClientDisconnected: the client went away.
-        """
-        self._outgoing.put(data, file)
-
     # --- sending, by the leader ----------------------------------------------------------------
 
     def settle(self) -> None:
         """The application has returned: send what is left, then end the exchange."""
         try:
-            if self._outgoing and not self._outgoing.lost:
+            if self._is_over() and self._events:
+                self._await_request()
+            elif self._outgoing.pending and not self._outgoing.lost:
                 self._start_sending()
             else:
                 self._end()
         except Exception as error:
             self._break(error)
+
+    def _is_over(self) -> bool:
+        """Whether nothing but the next request is awaited, of which nothing has come."""
+        exchange = self._exchange
+        return (
+            exchange is not None
+            and exchange.ending is _PERSIST
+            and not self._outgoing.pending
+            and not self._reader.rest
+        )
+
+    def _await_request(self) -> None:
+        """Wait for the next request; from here on the connection is the leader's."""
+        service = self._service
+        if service.is_observed:
+            self._log()
+        self._release()
+        self.deadline = FROM_NEXT_TICK
+        self._state = _HEAD
 
     def _start_sending(self) -> None:
         self._state = State.SEND
@@ -355,7 +377,7 @@ class Connection:
         except ClientDisconnected:
             self._lose()
             return
-        if self._outgoing:
+        if self._outgoing.pending:
             self._await_progress()
             return
         if self._drained is None:
@@ -399,10 +421,10 @@ class Connection:
     def _next(self) -> None:
         """Wait for the next request, which may be here already (pipelining)."""
         self._state = State.HEAD
-        config, now = self._service.config, self._service.loop.now
-        self.deadline = now + (config.head_timeout if self._reader.rest else config.keep_alive)
+        self.deadline = FROM_NEXT_TICK
         self._watch(READABLE)
         if self._reader.rest:
+            self.deadline = self._service.loop.now + self._service.config.head_timeout
             self._take(b"")
 
     def _refuse(self, error: ProtocolError) -> None:
@@ -475,7 +497,7 @@ class Connection:
         if self._body is not None:
             self._body.close()
             self._body = None
-        self._outgoing.drop()
-        self.request = None
-        self._exchange = None
-        self._environ = {}
+        if self._outgoing.pending:
+            self._outgoing.drop()
+        self.request = self._exchange = None
+        self._environ = _NO_ENVIRON

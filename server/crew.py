@@ -115,6 +115,8 @@ class Crew:
         self._poll = poll
         self._on_slow = on_slow
         self._ready: deque[Task] = deque()
+        # Have a task run; to be called by the leader.
+        self.submit: Callable[[Task], None] = self._ready.append
         self._stopped = False
         self._failure: BaseException | None = None
         # Under the lock: who leads, what runs beside the leader, who waits.
@@ -136,10 +138,6 @@ class Crew:
         self._call_time = 0.0
         self._slow_kinds: dict[Hashable, int] = {}
         self._slow_share = 0.0
-
-    def submit(self, task: Task) -> None:
-        """Have a task run; to be called by the leader."""
-        self._ready.append(task)
 
     @property
     def is_alone(self) -> bool:
@@ -231,7 +229,8 @@ class Crew:
                         break
                 else:
                     task = self._ready.popleft()
-                if self._expects_slow(task.kind):
+                is_wary = self._slow_kinds or self._slow_share > CAUTION
+                if is_wary and self._expects_slow(task.kind):
                     with self._lock:
                         self._leave(task)
                     self._run_beside(task)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from server import __version__
+from server.body import NO_BODY
 from server.event_log import ErrorStream
 from server.file_wrapper import FileWrapper
 from server.request import Request
@@ -34,6 +35,7 @@ def template(
         "REMOTE_ADDR": peer[0] if peer else "",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
+        "wsgi.input": NO_BODY,
         "wsgi.errors": _ERRORS,
         "wsgi.multithread": multithread,
         # Whether there are more workers is for the supervisor to know: PEP 3333 asks whether an
@@ -51,10 +53,20 @@ def template(
 _ERRORS: Final = ErrorStream()
 
 
-def build(
+def build(shared: dict[str, Any], request: Request) -> dict[str, Any]:
+    """Return the environ of a request that has no body.
+
+    Args:
+        shared: the connection's ``template``.
+        request: the request's head.
+    """
+    return {**shared, **request.line.variables, **request.variables}
+
+
+def build_with_body(
     shared: dict[str, Any], request: Request, body: InputStream, length: int
 ) -> dict[str, Any]:
-    """Return the environ of one request.
+    """Return the environ of a request that has a body.
 
     Args:
         shared: the connection's ``template``.
@@ -62,12 +74,7 @@ def build(
         body: becomes ``wsgi.input``; ends where the body ends.
         length: of the body, in bytes.
     """
-    environ = {**shared, **request.variables}
-    environ["REQUEST_METHOD"] = request.method
-    environ["SERVER_PROTOCOL"] = f"HTTP/1.{request.minor}"
-    environ["PATH_INFO"] = request.path
-    environ["QUERY_STRING"] = request.query
-    environ["RAW_URI"] = request.target
+    environ = build(shared, request)
     environ["wsgi.input"] = body
     if request.chunked:
         # The body has been read to its end and the coding is gone: applications that read

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from traceback import format_exception_only
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from server.errors import ApplicationError, ClientDisconnected
 from server.event_log import event
@@ -72,10 +72,10 @@ class Exchange:
         ending: what becomes of the connection; settled once ``run`` has returned.
     """
 
-    # Defaults of what most exchanges never set.
+    # Of the class, so that an exchange sets only what differs.
     _framing: Framing | None = None  # settled when the head is sent
     _head: Head | None = None
-    _remaining: int | None = None  # bytes that the announced length still wants
+    _remaining: int | None = None  # bytes of a stream that its announced length still wants
     _complete = False
     status = 0
     request_id = ""
@@ -95,6 +95,9 @@ class Exchange:
         """Call the application and send its response; whatever it raises is logged, not raised."""
         try:
             iterable = application(self._environ, self._start_response)
+            if type(iterable) is list and self._framing is None:
+                self._send_whole(iterable)  # the usual response; a list has no close()
+                return
             try:
                 self._respond(iterable)
             finally:
@@ -148,39 +151,41 @@ class Exchange:
             if type(data) is not bytes:
                 _check_chunk(data)
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        head = self._checked_head()
+        head = self._head or self._missing_head()
         length = head.content_length
-        if self._request.method == "HEAD" or head.status in BODILESS:
-            # The body that HEAD leaves out tells its length, unless the application left it out.
-            if body and length is None and head.status not in BODILESS:
-                length = len(body)
-            body = b""
-        elif length is None:
+        if length is None:
             length = len(body)
+        if self._request.line.method == "HEAD" or head.status in BODILESS:
+            # The body that HEAD leaves out tells its length, unless the application left it out.
+            if not body or head.status in BODILESS:
+                length = head.content_length
+            body = b""
         elif length != len(body):
             raise ApplicationError(
                 f"Content-Length is {length}, and the body has {len(body)} bytes"
             )
-        self._complete_with(self._open(head, length) + body, None)
+        self._transport.finish(self._open(head, length) + body, None)
+        self._complete = True
 
     def _send_file(self, wrapper: FileWrapper) -> bool:
         """Send a file without reading it; return whether that was possible."""
         file = wrapper.file_range()
         if file is None:
             return False
-        head = self._checked_head()
+        head = self._head or self._missing_head()
         length = file.count
         if head.content_length is not None:
-            if head.content_length > file.count and self._request.method != "HEAD":
+            if head.content_length > file.count and self._request.line.method != "HEAD":
                 raise ApplicationError(
                     f"Content-Length is {head.content_length}, and the file has {length} bytes"
                 )
             length = head.content_length
         data = self._open(head, length)
         with_body = self._framing is Framing.LENGTH and length
-        self._complete_with(
+        self._transport.finish(
             data, FileRange(file.descriptor, file.offset, length) if with_body else None
         )
+        self._complete = True
         return True
 
     def _send_chunk(self, data: bytes) -> None:
@@ -190,9 +195,10 @@ class Exchange:
             raise ApplicationError("write was called after the response was complete")
         prefix = b""
         if self._framing is None:
-            head = self._checked_head()
+            head = self._head or self._missing_head()
             if data:
                 prefix = self._open(head, head.content_length)
+                self._remaining = head.content_length
         if not data:
             return
         if self._framing is Framing.NONE:
@@ -215,52 +221,45 @@ class Exchange:
     def _finish(self) -> None:
         """End a stream."""
         if self._framing is None:
-            head = self._checked_head()
-            bodiless = self._request.method == "HEAD" or head.status in BODILESS
+            head = self._head or self._missing_head()
+            bodiless = self._request.line.method == "HEAD" or head.status in BODILESS
             if head.content_length and not bodiless:
                 raise ApplicationError(f"no body, and Content-Length is {head.content_length}")
             prefix = self._open(head, head.content_length if bodiless else 0)
         else:
             prefix = b""
-        if self._remaining:
+        if self._remaining and self._framing is Framing.LENGTH:
             raise ApplicationError(
                 f"the body is {self._remaining} bytes shorter than its Content-Length"
             )
-        self._complete_with(
-            prefix + LAST_CHUNK if self._framing is Framing.CHUNKED else prefix, None
-        )
-
-    def _complete_with(self, data: bytes, file: FileRange | None) -> None:
-        self._transport.finish(data, file)
+        last = prefix + LAST_CHUNK if self._framing is Framing.CHUNKED else prefix
+        self._transport.finish(last, None)
         self._complete = True
 
-    def _checked_head(self) -> Head:
-        if self._head is None:
-            raise ApplicationError("start_response was not called before the body began")
-        return self._head
+    def _missing_head(self) -> NoReturn:
+        raise ApplicationError("start_response was not called before the body began")
 
     def _open(self, head: Head, length: int | None) -> bytes:
         """Settle framing and ending; return the head's bytes."""
-        request = self._request
-        self._framing = choose_framing(request.method, request.minor, head, length)
-        if self._framing is Framing.LENGTH:
-            self._remaining = length
-        if self._framing is Framing.CLOSE or not self._transport.persists():
-            self.ending = Ending.CLOSE
+        line = self._request.line
+        framing = choose_framing(line.method, line.minor, head, length)
         connection = None
-        if self.ending is not Ending.PERSIST:
+        if framing is Framing.CLOSE or not self._transport.persists():
+            self.ending = Ending.CLOSE
             connection = b"close"
-        elif request.minor == 0:
+        elif line.minor == 0:
             connection = b"keep-alive"
+        self._framing = framing
         self.status = head.status
-        self.request_id = head.request_id
-        return serialize_head(head, self._framing, length, connection, time.time())
+        if head.request_id is not None:
+            self.request_id = head.request_id
+        return serialize_head(head, framing, length, connection, time.time())
 
     def _fail(self, error: BaseException) -> None:
         """Log what the application raised; answer 500, or cut short what has begun."""
         details = {
-            "method": self._request.method,
-            "path": self._request.path,
+            "method": self._request.line.method,
+            "path": self._request.line.path,
             "request_id": self.request_id or self._environ.get("HTTP_X_REQUEST_ID", ""),
         }
         event(
@@ -279,7 +278,8 @@ class Exchange:
         head = check_head("500 Internal Server Error", [("Content-Type", "text/plain")])
         try:
             data = self._open(head, len(body))
-            self._complete_with(data if self._framing is Framing.NONE else data + body, None)
+            self._transport.finish(data if self._framing is Framing.NONE else data + body, None)
+            self._complete = True
         except ClientDisconnected:
             self.ending = Ending.ABORT
 

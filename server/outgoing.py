@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 import termios
-from typing import Final
+from typing import Final, NoReturn
 
 from server.errors import ClientDisconnected
 from server.file_wrapper import FileRange
@@ -25,22 +25,20 @@ class Outgoing:
         sock: connected, non-blocking.
 
     Attributes:
+        pending: something is left to be taken.
         sent: bytes that the client's side of the connection has taken so far.
         lost: the client went away, or the file became shorter than it was.
     """
 
-    __slots__ = ("_data", "_file", "_sock", "lost", "sent")
+    __slots__ = ("_data", "_file", "_sock", "lost", "pending", "sent")
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._data = _NOTHING
         self._file: FileRange | None = None
+        self.pending = False
         self.sent = 0
         self.lost = False
-
-    def __bool__(self) -> bool:
-        """Whether anything is left to be taken."""
-        return bool(self._data) or self._file is not None
 
     def put(self, data: bytes, file: FileRange | None = None) -> None:
         """Send what the client takes now, and keep the rest; to be called when nothing is left.
@@ -52,9 +50,21 @@ class Outgoing:
         Raises:
             ClientDisconnected: the client is lost.
         """
+        if file is None:
+            try:
+                taken = self._sock.send(data)
+            except (BlockingIOError, InterruptedError):
+                taken = 0
+            except OSError as error:
+                self._lose(error)
+            self.sent += taken
+            if taken != len(data):
+                self._data = memoryview(data)[taken:]
+                self.pending = True
+            return
         self._data = memoryview(data)
-        if file is not None:
-            self._file = FileRange(os.dup(file.descriptor), file.offset, file.count)
+        self._file = FileRange(os.dup(file.descriptor), file.offset, file.count)
+        self.pending = True
         self.flush()
 
     def flush(self) -> None:
@@ -75,8 +85,12 @@ class Outgoing:
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
-            self.lost = True
-            raise ClientDisconnected from error
+            self._lose(error)
+        self.pending = bool(self._data) or self._file is not None
+
+    def _lose(self, error: OSError) -> NoReturn:
+        self.lost = True
+        raise ClientDisconnected from error
 
     def _send_file(self, file: FileRange) -> None:
         taken = os.sendfile(
@@ -104,6 +118,7 @@ class Outgoing:
 
     def drop(self) -> None:
         """Forget what is left."""
+        self.pending = False
         self._data = _NOTHING
         self._drop_file()
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -39,8 +39,8 @@ class HeadLimits:
 
 
 @dataclass(slots=True)
-class Request:
-    """The head of one request.
+class RequestLine:
+    """A request line, parsed (RFC 9112 §3).
 
     Attributes:
         method: the method, case kept.
@@ -48,12 +48,8 @@ class Request:
         path: the target's path, percent-decoded, its bytes as latin-1 characters (PEP 3333).
         query: what follows the first ``?``, as sent.
         minor: 0 for HTTP/1.0, 1 for HTTP/1.1.
-        variables: the fields under their CGI names: ``CONTENT_TYPE``, ``CONTENT_LENGTH`` and
-            ``HTTP_…`` (RFC 3875 §4.1); several fields of one name are joined (RFC 9110 §5.3).
-        content_length: the body's length in bytes; None where there is no such field.
-        chunked: the body has the chunked transfer coding.
-        keep_alive: the client lets the connection persist (RFC 9112 §9.3).
-        expects_continue: the client waits for ``100 Continue`` (RFC 9110 §10.1.1).
+        authority: that of an absolute target, else None.
+        variables: the same under their CGI names (RFC 3875 §4.1).
     """
 
     method: str
@@ -61,15 +57,46 @@ class Request:
     path: str
     query: str
     minor: int
+    authority: bytes | None = None
+    variables: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.variables = {
+            "REQUEST_METHOD": self.method,
+            "SERVER_PROTOCOL": f"HTTP/1.{self.minor}",
+            "PATH_INFO": self.path,
+            "QUERY_STRING": self.query,
+            "RAW_URI": self.target,
+        }
+
+
+@dataclass(init=False)
+class Request:
+    """The head of one request.
+
+    Args:
+        line: its request line.
+        variables: its fields under their CGI names: ``CONTENT_TYPE``, ``CONTENT_LENGTH`` and
+            ``HTTP_…`` (RFC 3875 §4.1); several fields of one name are joined (RFC 9110 §5.3).
+
+    Attributes:
+        content_length: the body's length in bytes; None where there is no such field.
+        chunked: the body has the chunked transfer coding.
+        keep_alive: the client lets the connection persist (RFC 9112 §9.3).
+        expects_continue: the client waits for ``100 Continue`` (RFC 9110 §10.1.1).
+    """
+
+    line: RequestLine
     variables: dict[str, str]
+    # Defaults that stay with the class: most requests set none of them.
     content_length: int | None = None
     chunked: bool = False
     keep_alive: bool = True
     expects_continue: bool = False
 
-    @property
-    def has_body(self) -> bool:
-        return self.chunked or bool(self.content_length)
+    def __init__(self, line: RequestLine, variables: dict[str, str]) -> None:
+        self.line = line
+        self.variables = variables
 
 
 class HeadReader:
@@ -103,7 +130,7 @@ class HeadReader:
             ProtocolError: the head is refused.
         """
         end = data.find(_END)
-        if not self.rest and 0 < end == len(data) - len(_END) <= MAX_HEAD:
+        if 0 < end == len(data) - len(_END) <= MAX_HEAD and not self.rest:
             try:
                 return self._parser.parse(data[:end])
             except ProtocolError:
@@ -170,18 +197,6 @@ def check_length(line: bytes, limit: int, status: int, message: str) -> None:
 def field_room(limits: HeadLimits) -> int:
     """Return how many bytes a field line may have; the limit of gunicorn's counts its end too."""
     return limits.field - len(b"\r\n")
-
-
-@dataclass(slots=True)
-class RequestLine:
-    """A request line, parsed; ``authority`` is that of an absolute target, else None."""
-
-    method: str
-    target: str
-    path: str
-    query: str
-    minor: int
-    authority: bytes | None
 
 
 def parse_request_line(line: bytes, limit: int) -> RequestLine:
@@ -324,6 +339,7 @@ class HeadParser:
 
     def __init__(self, limits: HeadLimits) -> None:
         self._most_lines = limits.fields + 1
+        # The look-ups of the memos themselves: a hit runs no Python.
         self._request_line = RequestLines(limits.line).__getitem__
         self._field = FieldLines(field_room(limits)).__getitem__
 
@@ -349,19 +365,18 @@ class HeadParser:
         lines = head.split(b"\r\n")
         if len(lines) > self._most_lines:
             raise ProtocolError(431, "the request has too many fields")
-        line = self._request_line(lines[0])
-        del lines[0]
+        line = self._request_line(lines.pop(0))
         variables = dict(map(self._field, lines))
         if len(variables) != len(lines):
             variables = _join(map(self._field, lines))
         if "" in variables:
             del variables[""]
-        request = Request(line.method, line.target, line.path, line.query, line.minor, variables)
+        request = Request(line, variables)
         if line.authority is not None:
             _use_authority(request, line.authority)
         if line.minor == 0 or "HTTP_CONNECTION" in variables:
             _read_connection(request)
-        if line.minor and "HTTP_HOST" not in variables:
+        if "HTTP_HOST" not in variables and line.minor:
             raise ProtocolError(400, "no Host field")
         if "HTTP_TRANSFER_ENCODING" in variables:
             _read_transfer_encoding(request)
@@ -406,7 +421,7 @@ def _use_authority(request: Request, authority: bytes) -> None:
     text = authority.decode("latin-1")
     if request.variables.get("HTTP_HOST", text).lower() != text.lower():
         raise ProtocolError(400, "the Host field disagrees with the request target")
-    if request.minor and "HTTP_HOST" not in request.variables:
+    if request.line.minor and "HTTP_HOST" not in request.variables:
         raise ProtocolError(400, "no Host field")
     request.variables["HTTP_HOST"] = text
 
@@ -414,7 +429,7 @@ def _use_authority(request: Request, authority: bytes) -> None:
 def _read_transfer_encoding(request: Request) -> None:
     """Settle the body's length (RFC 9112 §6); any disagreement is refused."""
     codings = _members(request.variables["HTTP_TRANSFER_ENCODING"])
-    if request.minor == 0:
+    if request.line.minor == 0:
         raise ProtocolError(400, "Transfer-Encoding in an HTTP/1.0 request")
     if "CONTENT_LENGTH" in request.variables:
         raise ProtocolError(400, "both Content-Length and Transfer-Encoding")
@@ -431,11 +446,13 @@ def _read_transfer_encoding(request: Request) -> None:
 def _read_connection(request: Request) -> None:
     """Settle whether the connection may persist (RFC 9112 §9.3)."""
     options = _members(request.variables.get("HTTP_CONNECTION", ""))
-    request.keep_alive = "close" not in options and (request.minor == 1 or "keep-alive" in options)
+    persistent = request.line.minor == 1 or "keep-alive" in options
+    request.keep_alive = persistent and "close" not in options
 
 
 def _read_expectation(request: Request) -> None:
     expectations = _members(request.variables["HTTP_EXPECT"])
     if expectations and expectations != ["100-continue"]:
         raise ProtocolError(417, "the only expectation that is met is 100-continue")
-    request.expects_continue = bool(expectations) and request.has_body
+    has_body = request.chunked or bool(request.content_length)
+    request.expects_continue = bool(expectations) and has_body

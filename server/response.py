@@ -7,7 +7,6 @@ is sent, so that nothing it says can be read as something else on the wire.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
@@ -50,25 +49,28 @@ class Framing(enum.Enum):
     CLOSE = enum.auto()  # HTTP/1.0 without a length
 
 
-@dataclass(slots=True)
 class Head:
     """A status and fields that the application gave, checked.
 
-    Attributes:
+    Args:
         status: the status code.
         status_line: as on the wire, with the line's end.
         lines: the field lines as on the wire, without those that the server computes.
+
+    Attributes:
         content_length: the length in bytes that the application announced, or None.
-        request_id: the value of ``X-Request-ID``, for the access log; empty for none.
+        request_id: the value of ``X-Request-ID``, for the access log; None for no such field.
         own: names of the fields that the application gave instead of the server's own.
     """
 
-    status: int
-    status_line: bytes
-    lines: list[bytes]
     content_length: int | None = None
-    request_id: str = ""
+    request_id: str | None = None
     own: tuple[str, ...] = ()
+
+    def __init__(self, status: int, status_line: bytes, lines: list[bytes]) -> None:
+        self.status = status
+        self.status_line = status_line
+        self.lines = lines
 
 
 def check_head(status: object, fields: object) -> Head:
@@ -84,30 +86,31 @@ def check_head(status: object, fields: object) -> Head:
     code, status_line = _STATUSES[status]
     lines: list[bytes] = []
     head = Head(code, status_line, lines)
-    special: dict[str, str] | None = None
     for field in fields:
         try:
-            line, name = _FIELDS[field]
+            line, special = _FIELDS[field]
         except TypeError:
             raise ApplicationError(f"headers must hold tuples of str, not {field!r}") from None
-        if name:
-            if special is None:
-                special = {}
-            if name in special:
-                raise ApplicationError(f"the field {field[0]} is given twice")
-            special[name] = field[1]
-        lines.append(line)
-    if special is not None:
-        _use_special(head, special)
+        if special:
+            _use_special(head, special, field)
+        if line:
+            lines.append(line)
     return head
 
 
-def _use_special(head: Head, special: dict[str, str]) -> None:
-    if "content-length" in special:
-        head.content_length = int(special["content-length"])
-    head.request_id = special.get("x-request-id", "")
-    if "date" in special or "server" in special:
-        head.own = tuple(special)
+def _use_special(head: Head, name: str, field: tuple[str, str]) -> None:
+    """Take in a field that there may be only one of; ``name`` is its name in lower case."""
+    if name == "content-length":
+        is_second = head.content_length is not None
+        head.content_length = int(field[1])
+    elif name == "x-request-id":
+        is_second = head.request_id is not None
+        head.request_id = field[1]
+    else:
+        is_second = name in head.own
+        head.own += (name,)
+    if is_second:
+        raise ApplicationError(f"the field {field[0]} is given twice")
 
 
 # Fields that there may be only one of, and that the server looks at.
@@ -215,14 +218,16 @@ def serialize_head(
         connection: the value for ``Connection``; None for no such field.
         now: seconds since the epoch, for ``Date``.
     """
-    parts = [head.status_line]
-    if "server" not in head.own:
-        parts.append(SERVER)
-    if "date" not in head.own:
-        parts.append(date_line(now))
+    if head.own:
+        parts = [head.status_line, *head.lines]
+        if "server" not in head.own:
+            parts.append(SERVER)
+        if "date" not in head.own:
+            parts.append(date_line(now))
+    else:
+        parts = [head.status_line, SERVER, date_line(now), *head.lines]
     if connection:
         parts.append(b"Connection: %b\r\n" % connection)
-    parts += head.lines
     if framing is Framing.CHUNKED:
         parts.append(b"Transfer-Encoding: chunked\r\n\r\n")
     # "A server MUST NOT send a Content-Length header field in any response with a status code of
@@ -241,7 +246,7 @@ def date_line(now: float) -> bytes:
     """Return the ``Date`` field line (RFC 9110 §6.6.1), made once a second."""
     global _date  # noqa: PLW0603  # one immutable pair: threads replace it, never change it
     second, line = _date
-    if second != int(now):
+    if not 0 <= now - second < 1:
         # Not strftime: its names of days and months follow the locale.
         line = b"Date: %b\r\n" % formatdate(now, usegmt=True).encode("ascii")
         _date = (int(now), line)

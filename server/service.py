@@ -56,6 +56,7 @@ class Service:
         connections: those that are open.
         limits: what a request's head is held to.
         overload: answers what no thread is to be had for.
+        is_observed: somebody wants to know of each request served.
     """
 
     config: Config
@@ -69,9 +70,11 @@ class Service:
     connections: set[Client] = field(default_factory=set)
     limits: HeadLimits = field(init=False)
     overload: Overload = field(init=False)
+    is_observed: bool = field(init=False)
     _count: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
+        self.is_observed = bool(self.access_log or self.config.max_requests)
         self.limits = HeadLimits(
             line=self.config.limit_request_line,
             fields=self.config.limit_request_fields,

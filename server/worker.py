@@ -21,6 +21,7 @@ from server.event_log import event
 from server.listen import Listener, open_listener
 from server.load import load_application
 from server.loop import Loop
+from server.request import Request
 from server.service import Service
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ class Worker:
 
     def _in_flight(self) -> list[str]:
         requests = [each.request for each in list(self._service.connections)]
-        return [f"{each.method} {each.target}" for each in requests if each]
+        return [_request_line(each) for each in requests if each]
 
     # --- what the loop calls -------------------------------------------------------------------
 
@@ -256,9 +257,13 @@ class Worker:
             faulthandler.dump_traceback_later(self._config.timeout + LONGEST_TICK, exit=True)
 
 
+def _request_line(request: Request) -> str:
+    return f"{request.line.method} {request.line.target}"
+
+
 def _name(call: Call) -> str:
     request = call.task.request if isinstance(call.task, Connection) else None
-    return f"{request.method} {request.target}" if request else "a request that has just ended"
+    return _request_line(request) if request else "a request that has just ended"
 
 
 def _innermost(call: Call) -> str:

@@ -69,7 +69,7 @@ def read(
             elif body is not None:
                 rest = body.feed(piece)
             elif (request := reader.feed(piece)) is not None:
-                if request.has_body:
+                if request.chunked or request.content_length:
                     body = Body(request, body_limit, limits)
                     rest = body.feed(reader.rest)
                 else:

@@ -9,14 +9,17 @@ import pytest
 
 from server.body import SPOOL_SIZE, Body, ChunkedFraming, LengthFraming
 from server.errors import ProtocolError
-from server.request import HeadLimits, Request
+from server.request import HeadLimits, Request, RequestLine
 from tests.rfc9112.feeding import LIMITS, outcome_of
 
 SMALL = HeadLimits(line=100, fields=2, field=100)
 
 
 def a_request(length: int | None = None, *, chunked: bool = False) -> Request:
-    return Request("POST", "/", "/", "", 1, {}, content_length=length, chunked=chunked)
+    request = Request(RequestLine("POST", "/", "/", "", 1), {})
+    request.content_length = length
+    request.chunked = chunked
+    return request
 
 
 def encoded(*chunks: bytes) -> bytes:

@@ -222,7 +222,7 @@ def test_chunks_are_read_as_they_were_written() -> None:
 
 def test_the_request_id_is_known_for_the_log() -> None:
     assert check_head("200 OK", [("x-request-id", "abc")]).request_id == "abc"
-    assert check_head("200 OK", []).request_id == ""
+    assert check_head("200 OK", []).request_id is None
 
 
 def test_the_date_follows_the_clock() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from server.access_log import AccessLog, JsonLines, Served, combined
 from server.errors import ProtocolError, StartError
-from server.request import Request
+from server.request import Request, RequestLine
 from tests.rfc9112.feeding import read
 
 NOW = 784111777.5
@@ -123,7 +123,9 @@ def test_no_request_forges_a_combined_line(target: bytes, agent: bytes, referer:
 
 @given(target=st.text(max_size=40), agent=st.text(max_size=40), user=st.text(max_size=10))
 def test_not_even_one_that_the_server_would_refuse(target: str, agent: str, user: str) -> None:
-    request = Request("GET", target, "", "", 1, {"HTTP_USER_AGENT": agent, "HTTP_REFERER": target})
+    request = Request(
+        RequestLine("GET", target, "", "", 1), {"HTTP_USER_AGENT": agent, "HTTP_REFERER": target}
+    )
     line = combined(served(request), NOW)
     assert line.isprintable()
     assert COMBINED.fullmatch(line)
@@ -138,7 +140,7 @@ def test_no_request_forges_a_json_line(target: bytes, agent: bytes, referer: byt
     found = json.loads(line)
     assert found["status"] == 200
     if request is not None:
-        assert found["target"] == request.target
+        assert found["target"] == request.line.target
         assert found["user_agent"] == request.variables["HTTP_USER_AGENT"]
 
 

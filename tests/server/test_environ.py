@@ -48,7 +48,7 @@ def built(
     assert outcome.body is not None
     shared = environ.template(SERVER, peer, multithread=multithread)
     body = io.BytesIO(outcome.body)
-    return environ.build(shared, outcome.request, body, len(outcome.body))
+    return environ.build_with_body(shared, outcome.request, body, len(outcome.body))
 
 
 def test_every_variable_that_pep_3333_requires_is_there() -> None:
@@ -171,9 +171,9 @@ def test_two_requests_of_a_connection_share_nothing() -> None:
     shared = environ.template(SERVER, PEER, multithread=True)
     request = read([b"GET / HTTP/1.1\r\nHost: a\r\nX-A: b\r\n\r\n"]).request
     assert request is not None
-    first = environ.build(shared, request, NO_BODY, 0)
+    first = environ.build(shared, request)
     first.clear()
-    assert environ.build(shared, request, NO_BODY, 0)["HTTP_X_A"] == "b"
+    assert environ.build(shared, request)["HTTP_X_A"] == "b"
 
 
 def test_the_input_of_a_request_without_a_body_is_at_its_end() -> None:

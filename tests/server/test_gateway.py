@@ -14,7 +14,7 @@ import pytest
 from server.errors import ApplicationError, ClientDisconnected
 from server.file_wrapper import FileWrapper
 from server.gateway import Ending, Exchange
-from server.request import Request
+from server.request import Request, RequestLine
 from tests.rfc9112.strict_reader import Response, read_response
 from tests.server.transports import FakeTransport
 
@@ -70,7 +70,7 @@ def serve(
 ) -> tuple[Exchange, FakeTransport]:
     """Run one exchange to its end."""
     transport = transport or FakeTransport()
-    request = Request(method, "/", "/", "", minor, {})
+    request = Request(RequestLine(method, "/", "/", "", minor), {})
     exchange = Exchange(request, {"REQUEST_METHOD": method}, transport)
     exchange.run(application)  # type: ignore[arg-type]
     return exchange, transport
