@@ -1,0 +1,111 @@
+"""`python -m app`: an application under the standard library's reference server."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from app.__main__ import main
+
+ROOT = Path(__file__).parents[2]
+LIMIT = 60  # seconds for a process to end
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str, int]]:
+    """Start it; give the process, the line that it prints and the port that this line names."""
+    command = [sys.executable, "-m", "app", *arguments]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout
+            line = process.stdout.readline()
+            named = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
+            assert named, line
+            yield process, line, int(named[1])
+        finally:
+            process.kill()
+
+
+def get(port: int, target: str) -> bytes:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT)
+    connection.request("GET", target)
+    body = connection.getresponse().read()
+    connection.close()
+    return body
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ([], "app.hello:application"),
+        *(
+            ([f"app.forms:{form}"], f"app.forms:{form}")
+            for form in ("Greeting", "greeter", "generator", "writer")
+        ),
+    ],
+)
+def test_it_serves_and_ctrl_c_ends_it_quietly(arguments: list[str], name: str) -> None:
+    with running(*arguments, "--port", "0") as (process, line, port):
+        assert line == f"Serving {name} on http://127.0.0.1:{port}/ (Ctrl-C ends it)\n"
+        assert get(port, "/alice") == b"<h1>Hello, alice!</h1>"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=LIMIT)
+    assert process.returncode == 0
+    assert out == ""
+    assert "Traceback" not in err
+
+
+def test_without_options_it_means_hello_on_port_8000(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "(default: app.hello:application)" in said
+    assert "(default: 8000)" in said
+
+
+def test_a_port_in_use_is_one_line_and_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["--port", str(port)]) == 1
+    assert capsys.readouterr().err == (
+        f"python -m app: cannot listen on port {port}: {os.strerror(98)}; "
+        "name another port with --port\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("nowhere:application", "No module named 'nowhere'"),
+        ("app.hello:aplication", "module 'app.hello' has no attribute 'aplication'"),
+        ("app/hello.py", "invalid format: 'app/hello.py'"),
+        ("app.hello", "it is not callable"),
+    ],
+)
+def test_an_application_that_cannot_be_had_is_one_line(
+    name: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([name]) == 1
+    assert capsys.readouterr().err == f"python -m app: cannot load {name}: {reason}\n"
+
+
+@pytest.mark.parametrize("port", ["x", "-1", "65536", "²"])
+def test_what_is_no_port_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([f"--port={port}"])
+    assert caught.value.code == 2
+    assert f'"{port}" is not a port, 0 to 65535' in capsys.readouterr().err
