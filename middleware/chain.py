@@ -59,6 +59,11 @@ class Link:
     use: str
     settings: Mapping[str, object]
 
+    @property
+    def target(self) -> str:
+        """The name of what makes the link, "package.module:Class", where `use` is a short one."""
+        return SHORT_NAMES.get(self.use, self.use)
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -127,7 +132,7 @@ def _wrapped(chain: Chain, index: int, application: WSGIApplication) -> Any:
         remedy = did_you_mean(link.use, SHORT_NAMES)
         raise source.error(f"{name} is unknown{remedy}", "links", index, "use")
     try:
-        constructor = imported(SHORT_NAMES.get(link.use, link.use))
+        constructor = imported(link.target)
         settings.check(constructor, link.settings)
         values = settings.with_paths(constructor, link.settings, source.path.parent)
         return constructor(application, **values)

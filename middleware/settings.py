@@ -14,6 +14,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Union
@@ -35,27 +36,49 @@ class SettingError(ValueError):
         self.keys = keys
 
 
+@dataclass(frozen=True)
+class Setting:
+    """One setting as a link declares it: its annotation, resolved, and its default."""
+
+    name: str
+    hint: Any
+    default: object  # REQUIRED where there is none
+
+
+REQUIRED = inspect.Parameter.empty
+
+
+def declared(link: Callable[..., object]) -> dict[str, Setting]:
+    """Return a link's settings by name, in the order in which it declares them."""
+    _, *parameters = inspect.signature(link).parameters.values()
+    return {
+        parameter.name: Setting(parameter.name, _hint(link, parameter), parameter.default)
+        for parameter in parameters
+        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    }
+
+
+def takes_any(link: Callable[..., object]) -> bool:
+    """Return whether a link has settings that it does not declare (`**options`)."""
+    parameters = inspect.signature(link).parameters.values()
+    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+
+
 def check(link: Callable[..., object], settings: Mapping[str, object]) -> None:
     """Raise SettingError for an unknown or missing setting, or one of the wrong type.
 
     A missing setting is reported under its own name, though the file has no such key.
     """
-    _, *parameters = inspect.signature(link).parameters.values()
-    declared = {
-        parameter.name: parameter
-        for parameter in parameters
-        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-    }
-    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    known = declared(link)
     for name in settings:
-        if name not in declared and not takes_any:
-            raise SettingError(name, f"unknown{did_you_mean(name, declared)}")
-    for name, parameter in declared.items():
+        if name not in known and not takes_any(link):
+            raise SettingError(name, f"unknown{did_you_mean(name, known)}")
+    for name, setting in known.items():
         if name in settings:
-            hint = _hint(link, parameter)
-            if not _matches(settings[name], hint):
-                raise SettingError(name, f"{_toml(settings[name])} is not {_in_words(hint)}")
-        elif parameter.default is parameter.empty:
+            if not _matches(settings[name], setting.hint):
+                wrong, right = _toml(settings[name]), _in_words(setting.hint)
+                raise SettingError(name, f"{wrong} is not {right}")
+        elif setting.default is REQUIRED:
             raise SettingError(name, "missing, and it has no default")
 
 

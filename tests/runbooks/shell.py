@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 from tests.ops.harness import Tree
@@ -17,6 +19,8 @@ def run_block(tree: Tree, steps: list[Step]) -> list[str]:
     """Run a block's commands in one shell; return what each printed. A failure raises."""
     # What curl tells about its progress is not for a page.
     (tree.root / ".curlrc").write_text("silent\nshow-error\n")
+    # `python` is the one that runs the tests, whatever the machine calls its own.
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     lines = ["set -o pipefail"]
     for step in steps:
         command = step.command.replace("localhost/", f"localhost:{tree.port}/")
@@ -24,7 +28,7 @@ def run_block(tree: Tree, steps: list[Step]) -> list[str]:
     shell = subprocess.run(
         ["bash", "-c", "\n".join(lines)],
         cwd=tree.root,
-        env=tree.environ | {"CURL_HOME": str(tree.root)},
+        env=tree.environ | {"CURL_HOME": str(tree.root), "PATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
