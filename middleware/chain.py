@@ -30,6 +30,7 @@ SHORT_NAMES = {
     "exceptions": "middleware.exceptions:Exceptions",
     "forward": "middleware.forward:Forward",
     "proxy_headers": "middleware.proxy_headers:ProxyHeaders",
+    "ratelimit": "middleware.ratelimit:RateLimit",
     "request_id": "middleware.request_id:RequestId",
     "xslt": "middleware.xslt:Xslt",
 }
