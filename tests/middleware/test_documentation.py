@@ -58,6 +58,7 @@ def test_the_examples_are_answered_as_the_page_says(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("RUN_DIR", str(tmp_path))  # where links keep what workers share
     for name, text in modules.items():
         (tmp_path / name).write_text(text)
     (tmp_path / "chain.toml").write_text(chain)

@@ -15,21 +15,30 @@ import pytest
 from middleware.dispatch import Dispatch
 from middleware.exceptions import Exceptions
 from middleware.proxy_headers import ProxyHeaders
+from middleware.ratelimit import RateLimit
 from middleware.request_id import RequestId
 from middleware.xslt import Xslt
 from tests.middleware import hostile
 from tests.middleware.gateway import Gateway, respond
 
+FIELDS_OF_LINKS = ("X-Request-ID", "RateLimit-Policy", "RateLimit")
+
 dispatch = partial(Dispatch, mounts={"/elsewhere": "app.hello:application"})
 xslt = partial(Xslt, stylesheets=Path(__file__).parent)
+ratelimit = partial(RateLimit, limits=["1000000/second"], entries=8)
+
+
+@pytest.fixture(autouse=True)
+def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUN_DIR", str(tmp_path))
 
 
 def whole_chain(application: Any) -> Any:
-    return RequestId(Exceptions(ProxyHeaders(xslt(dispatch(application)))))
+    return RequestId(Exceptions(ProxyHeaders(ratelimit(xslt(dispatch(application))))))
 
 
 links = pytest.mark.parametrize(
-    "link", [RequestId, Exceptions, ProxyHeaders, dispatch, xslt, whole_chain]
+    "link", [RequestId, Exceptions, ProxyHeaders, ratelimit, dispatch, xslt, whole_chain]
 )
 
 
@@ -42,7 +51,7 @@ def test_a_link_passes_the_validator_on_both_sides_and_changes_nothing(
     # The validator demands a parameter-less `write` and positional arguments, as servers may.
     response = respond(validator(link(validator(application))))
     assert (response.status, response.blocks) == (bare.status, bare.blocks)
-    assert [field for field in response.fields if field[0] != "X-Request-ID"] == bare.fields
+    assert [field for field in response.fields if field[0] not in FIELDS_OF_LINKS] == bare.fields
 
 
 @links
