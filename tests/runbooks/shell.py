@@ -15,12 +15,17 @@ MARK = "--- end of a command, status "
 LIMIT = 60  # seconds for a block
 
 
-def run_block(tree: Tree, steps: list[Step]) -> list[str]:
-    """Run a block's commands in one shell; return what each printed. A failure raises."""
+def environ(tree: Tree) -> dict[str, str]:
+    """Return the environment of a page's commands: what they print is the same everywhere."""
     # What curl tells about its progress is not for a page.
     (tree.root / ".curlrc").write_text("silent\nshow-error\n")
     # `python` is the one that runs the tests, whatever the machine calls its own.
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return tree.environ | {"CURL_HOME": str(tree.root), "PATH": path}
+
+
+def run_block(tree: Tree, steps: list[Step]) -> list[str]:
+    """Run a block's commands in one shell; return what each printed. A failure raises."""
     lines = ["set -o pipefail"]
     for step in steps:
         command = step.command.replace("localhost/", f"localhost:{tree.port}/")
@@ -28,7 +33,7 @@ def run_block(tree: Tree, steps: list[Step]) -> list[str]:
     shell = subprocess.run(
         ["bash", "-c", "\n".join(lines)],
         cwd=tree.root,
-        env=tree.environ | {"CURL_HOME": str(tree.root), "PATH": path},
+        env=environ(tree),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
