@@ -32,6 +32,8 @@ from server.service import Service
 
 # One read holds a whole request of the usual kind; a larger buffer costs more to allocate.
 RECEIVE_SIZE: Final = 16 * 1024
+# Of a body more is on its way: fewer and larger reads halve what an upload costs.
+BODY_RECEIVE_SIZE: Final = 64 * 1024
 # How long the client, after the last response, may be silent, and may go on sending (seconds).
 LINGER_SILENCE: Final = 2.0
 LINGER_TIMEOUT: Final = 30.0
@@ -190,7 +192,7 @@ class Connection:
 
     def _receive(self) -> None:
         try:
-            data = self._sock.recv(RECEIVE_SIZE)
+            data = self._sock.recv(RECEIVE_SIZE if self._body is None else BODY_RECEIVE_SIZE)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:

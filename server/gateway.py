@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from traceback import format_exception_only
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from server.errors import ApplicationError, ClientDisconnected
 from server.event_log import event
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
     from server.request import Request
+
+# From this size on it costs less to send head and body as two parts than to join them.
+GATHER_SIZE: Final = 16 * 1024
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
@@ -54,8 +57,8 @@ class Transport(Protocol):
     def send(self, data: bytes) -> None:
         """Send bytes that more will follow; wait while the client does not keep up."""
 
-    def finish(self, data: bytes, file: FileRange | None) -> None:
-        """Take the last bytes of a response, and then those of the file; never wait."""
+    def finish(self, data: bytes, more: bytes | FileRange | None) -> None:
+        """Take the last bytes of a response, in one or two parts or with a file; never wait."""
 
 
 class Exchange:
@@ -164,7 +167,11 @@ class Exchange:
             raise ApplicationError(
                 f"Content-Length is {length}, and the body has {len(body)} bytes"
             )
-        self._transport.finish(self._open(head, length) + body, None)
+        data = self._open(head, length)
+        if len(body) < GATHER_SIZE:
+            self._transport.finish(data + body, None)
+        else:
+            self._transport.finish(data, body)
         self._complete = True
 
     def _send_file(self, wrapper: FileWrapper) -> bool:

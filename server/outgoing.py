@@ -40,17 +40,17 @@ class Outgoing:
         self.sent = 0
         self.lost = False
 
-    def put(self, data: bytes, file: FileRange | None = None) -> None:
+    def put(self, data: bytes, more: bytes | FileRange | None = None) -> None:
         """Send what the client takes now, and keep the rest; to be called when nothing is left.
 
         Args:
             data: bytes.
-            file: what follows them; its descriptor may be closed as soon as this returns.
+            more: what follows them; a file's descriptor may be closed as soon as this returns.
 
         Raises:
             ClientDisconnected: the client is lost.
         """
-        if file is None:
+        if more is None:
             try:
                 taken = self._sock.send(data)
             except (BlockingIOError, InterruptedError):
@@ -61,11 +61,28 @@ class Outgoing:
             if taken != len(data):
                 self._data = memoryview(data)[taken:]
                 self.pending = True
-            return
-        self._data = memoryview(data)
-        self._file = FileRange(os.dup(file.descriptor), file.offset, file.count)
-        self.pending = True
-        self.flush()
+        elif isinstance(more, bytes):
+            self._put_both(data, more)
+        else:
+            self._data = memoryview(data)
+            self._file = FileRange(os.dup(more.descriptor), more.offset, more.count)
+            self.pending = True
+            self.flush()
+
+    def _put_both(self, data: bytes, more: bytes) -> None:
+        """Send two blocks at once, the second of which is too large to be worth a copy."""
+        try:
+            taken = self._sock.sendmsg((data, more))
+        except (BlockingIOError, InterruptedError):
+            taken = 0
+        except OSError as error:
+            self._lose(error)
+        self.sent += taken
+        if taken < len(data):  # rare: the client had not even taken what came before
+            self._data = memoryview(data + more)[taken:]
+        else:
+            self._data = memoryview(more)[taken - len(data) :]
+        self.pending = bool(self._data)
 
     def flush(self) -> None:
         """Send more of what is left.

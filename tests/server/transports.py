@@ -49,9 +49,11 @@ class FakeTransport:
         assert isinstance(data, bytes)
         self.sent.append(data)
 
-    def finish(self, data: bytes, file: FileRange | None) -> None:
+    def finish(self, data: bytes, more: bytes | FileRange | None) -> None:
         self.send(data)
         self.finished += 1
-        if file is not None:
-            self.files.append(file)
-            self.sent.append(os.pread(file.descriptor, file.count, file.offset))
+        if isinstance(more, bytes):
+            self.sent.append(more)
+        elif more is not None:
+            self.files.append(more)
+            self.sent.append(os.pread(more.descriptor, more.count, more.offset))

@@ -1,0 +1,138 @@
+"""Outgoing bytes: what a client does not take is kept, in order, and never sent twice."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+import tracemalloc
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.errors import ClientDisconnected
+from server.file_wrapper import FileRange
+from server.outgoing import Outgoing
+
+MEBIBYTE = 1 << 20
+
+
+class Pair:
+    """What is put at one end, and a client at the other."""
+
+    def __init__(self) -> None:
+        ours, self.client = socket.socketpair()
+        ours.setblocking(False)
+        self.client.setblocking(False)
+        self.sock = ours
+        self.outgoing = Outgoing(ours)
+
+    def take(self) -> bytes:
+        """Read all that there is, at the client's end."""
+        parts = []
+        while True:
+            try:
+                part = self.client.recv(MEBIBYTE)
+            except BlockingIOError:
+                return b"".join(parts)
+            if not part:
+                return b"".join(parts)
+            parts.append(part)
+
+    def take_all(self) -> bytes:
+        """Read, and have the rest sent, until nothing is left."""
+        parts = [self.take()]
+        while self.outgoing.pending:
+            self.outgoing.flush()
+            parts.append(self.take())
+        return b"".join(parts)
+
+    def close(self) -> None:
+        self.outgoing.drop()
+        self.sock.close()
+        self.client.close()
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    pair = Pair()
+    yield pair
+    pair.close()
+
+
+def fill(pair: Pair) -> int:
+    """Leave no room in the socket; return how many bytes that took."""
+    filled = 0
+    while True:
+        try:
+            filled += pair.sock.send(b"." * 4096)
+        except BlockingIOError:
+            return filled
+
+
+blocks = st.sampled_from([0, 1, 100, 70_000, 300_000, 700_000])
+
+
+@given(sizes=st.lists(st.tuples(blocks, st.none() | blocks), min_size=1, max_size=4))
+def test_what_the_client_takes_is_what_was_put(sizes: list[tuple[int, int | None]]) -> None:
+    pair = Pair()
+    expected = received = b""
+    for size, more_size in sizes:
+        data = b"d" * size
+        more = None if more_size is None else b"m" * more_size
+        pair.outgoing.put(data, more)
+        expected += data + (more or b"")
+        received += pair.take_all()
+    assert received == expected
+    assert pair.outgoing.sent == len(expected)
+    pair.close()
+
+
+def test_two_parts_wait_whole_where_the_client_takes_nothing(pair: Pair) -> None:
+    filled = fill(pair)
+    pair.outgoing.put(b"head", b"body" * 1000)
+    assert pair.outgoing.pending
+    assert pair.outgoing.sent == 0
+    assert pair.take_all()[filled:] == b"head" + b"body" * 1000
+
+
+def test_a_large_second_part_is_kept_without_a_copy(pair: Pair) -> None:
+    body = bytes(16 * MEBIBYTE)
+    tracemalloc.start()
+    try:
+        pair.outgoing.put(b"head", body)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < MEBIBYTE
+    assert pair.take_all() == b"head" + body
+
+
+def test_a_file_follows_its_head_and_may_be_closed_at_once(pair: Pair) -> None:
+    content = bytes(range(256)) * 8192  # 2 MiB
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        pair.outgoing.put(b"head", FileRange(file.fileno(), 256, len(content) - 256))
+    assert pair.take_all() == b"head" + content[256:]
+
+
+@pytest.mark.parametrize("more", [None, b"more"])
+def test_a_client_that_has_gone_is_reported(pair: Pair, more: bytes | None) -> None:
+    pair.client.close()
+    with pytest.raises(ClientDisconnected):
+        pair.outgoing.put(b"data", more)
+    assert pair.outgoing.lost
+
+
+def test_a_file_that_became_shorter_is_reported(pair: Pair) -> None:
+    with tempfile.TemporaryFile() as file:
+        file.write(b"short")
+        file.flush()
+        pair.outgoing.put(b"head", FileRange(file.fileno(), 0, 5))
+        assert pair.take_all() == b"headshort"
+        pair.outgoing.put(b"head", FileRange(file.fileno(), 0, 10))
+        with pytest.raises(ClientDisconnected):
+            pair.take_all()
+    assert pair.outgoing.lost
