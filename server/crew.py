@@ -227,8 +227,10 @@ class Crew:
                     if task is None:
                         self._relieve()
                         break
-                else:
+                elif self._ready:
                     task = self._ready.popleft()
+                else:  # others have taken what was there when this turn began
+                    break
                 is_wary = self._slow_kinds or self._slow_share > CAUTION
                 if is_wary and self._expects_slow(task.kind):
                     with self._lock:
@@ -238,7 +240,7 @@ class Crew:
                 if not self._call_inline(task, seat):
                     return
             else:
-                if crowded:
+                if crowded and tasks:
                     self._end_turn(tasks, time.monotonic() - began)
 
     def _may_sleep(self) -> bool:
@@ -294,10 +296,11 @@ class Crew:
 
     def _call_inline(self, task: Task, seat: list[Task]) -> bool:
         """Call as the leader; return whether it still is one."""
+        # First the seat, then the flag: a watcher that is about to sleep looks the other way round.
+        seat.append(task)
         self._calls += 1
         if self._watcher_sleeps:
             self._wake_watcher()
-        seat.append(task)
         task.call()
         try:
             seat.pop()
@@ -357,7 +360,7 @@ class Crew:
                 calls = self._calls
                 if idle_looks >= IDLE_LOOKS:
                     self._watcher_sleeps = True
-                    if calls == self._calls:  # else one began before the flag could be seen
+                    if not self._seat:  # else a call began before the flag could be seen
                         self._watch.wait()
                     self._watcher_sleeps = False
                     idle_looks = 0
@@ -416,16 +419,23 @@ class Crew:
             task.hand_back()
 
     def _exchange_call(self) -> Task | None:
-        """End a call; take a task that waited for that, in one step, so that N calls stay N."""
+        """End a call; take a task that waited for that, in one step, so that N calls stay N.
+
+        This thread's entry is replaced or else goes last: a leader that sees no call beside it
+        takes from the queue without the lock.
+        """
         with self._lock:
+            if self._may_follow_on():
+                return self._take()
             del self._running[threading.get_ident()]
-            if self._stopped or not self._ready:
-                return None
-            if len(self._running) + len(self._seat) >= self._threads:
-                return None
-            if not self._is_full and not self._expects_slow(self._ready[0].kind):
-                return None  # the leader is awake, and runs it at less cost
-            return self._take()
+            return None
+
+    def _may_follow_on(self) -> bool:
+        """Return whether a thread that ends a call is to make the next, the lock held."""
+        if self._stopped or not self._ready:
+            return False
+        # A leader that is awake runs it at less cost.
+        return self._is_full or self._expects_slow(self._ready[0].kind)
 
     def _forget_call(self) -> None:
         with self._lock:
