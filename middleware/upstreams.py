@@ -13,9 +13,11 @@ import contextlib
 import http.client
 import re
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from queue import LifoQueue
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -34,8 +36,8 @@ if TYPE_CHECKING:
 
 BLOCK = 64 * 1024  # bytes of a body that are in memory at a time
 
-# Connections idle for longer (seconds) are not used again: a server that closes one at the moment
-# a request is sent makes that request fail. The shortest keep-alive in use is gunicorn's, 2 s.
+# Connections idle for longer (seconds) are closed: a server that closes one at the moment a request
+# is sent makes that request fail. The shortest keep-alive in use is gunicorn's, 2 s.
 LONGEST_IDLE = 1.0
 
 MAX_POOLED = 128  # idle connections that are kept for one upstream; threads are fewer
@@ -156,17 +158,20 @@ class _Connection(HTTPConnection):
                 self.sock = socket.create_connection(where, self._connect_timeout)
                 self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except TimeoutError as error:
-            self.close()
             raise ConnectTimeoutError(self, "not connected in time") from error
         except (OSError, UnicodeError) as error:  # UnicodeError: a name that IDNA has not
-            self.close()
             raise NewConnectionError(self, str(error)) from error
         self.sock.settimeout(self.timeout)
 
     @property
+    def is_fresh(self) -> bool:
+        """Whether its last response is recent."""
+        return time.monotonic() - self._used < LONGEST_IDLE
+
+    @property
     def is_connected(self) -> bool:
         """Whether the pool may use it again."""
-        return time.monotonic() - self._used < LONGEST_IDLE and super().is_connected
+        return self.is_fresh and super().is_connected
 
     def getresponse(self) -> Any:
         response = super().getresponse()
@@ -179,8 +184,46 @@ class _Connection(HTTPConnection):
             http.client.HTTPConnection.putheader(self, header, *values)
 
 
+class _IdleConnections(LifoQueue["_Connection | None"]):
+    """The connections that a pool has to give away; those left over for too long are closed.
+
+    An upstream that shuts down gracefully waits for that. A timer runs only while there are any.
+    """
+
+    def __init__(self, maxsize: int) -> None:
+        super().__init__(maxsize)
+        self._timer: threading.Timer | None = None
+
+    def put(
+        self, item: _Connection | None, block: bool = True, timeout: float | None = None
+    ) -> None:
+        super().put(item, block, timeout)
+        if item is not None:
+            self._sweep_later()
+
+    def _sweep_later(self) -> None:
+        with self.mutex:
+            if self._timer is None:
+                self._timer = threading.Timer(LONGEST_IDLE, self._sweep)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _sweep(self) -> None:
+        with self.mutex:
+            self._timer = None
+            stale = [each for each in self.queue if each and not each.is_fresh]
+            # The pool counts on as many entries as it may have connections.
+            self.queue = [None if each in stale else each for each in self.queue]
+            others = any(self.queue)
+        for connection in stale:
+            connection.close()
+        if others:
+            self._sweep_later()
+
+
 class _Pool(HTTPConnectionPool):
     ConnectionCls = _Connection
+    QueueCls = _IdleConnections  # type: ignore[assignment]  # generic there, of connections here
 
 
 class Upstream:
@@ -244,7 +287,6 @@ class Response:
         try:
             self.first = self.read()
         except BaseException:
-            self.close()
             raise
 
     def read(self) -> bytes:

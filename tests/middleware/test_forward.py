@@ -19,7 +19,7 @@ from middleware.retry import UpstreamError
 from middleware.settings import SettingError
 from tests.middleware import hostile
 from tests.middleware.gateway import Gateway, respond
-from tests.middleware.upstream import HELLO, Upstream, hang_up
+from tests.middleware.upstream import HELLO, Upstream, hang_up, read_request
 
 NO_BODY = b"HTTP/1.1 204 No Content\r\n\r\n"
 
@@ -152,6 +152,49 @@ def test_the_connection_stays_in_step_after_every_kind_of_response(answer: bytes
         assert respond(link).status.startswith(status.decode())
         assert respond(link).body == b"next"
     assert upstream.connections == 1
+
+
+def test_an_idle_connection_is_closed_and_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("middleware.upstreams.LONGEST_IDLE", 0.05)
+    closed = threading.Event()
+
+    def answer_and_wait(connection: socket.socket) -> None:
+        connection.sendall(HELLO)
+        if connection.recv(1) == b"":
+            closed.set()
+
+    with Upstream(answer_and_wait) as upstream:
+        link = forward(upstream)
+        assert respond(link).body == b"hello"
+        assert closed.wait(20)
+        assert respond(link, REQUEST_METHOD="POST").body == b"hello"
+    assert upstream.connections == 2
+
+
+def test_a_connection_that_the_upstream_has_closed_is_not_used_again() -> None:
+    closed = threading.Event()
+
+    def answer_and_close(connection: socket.socket) -> None:
+        connection.sendall(HELLO)
+        connection.shutdown(socket.SHUT_RDWR)
+        closed.set()
+
+    with Upstream(answer_and_close, HELLO) as upstream:
+        link = forward(upstream)
+        assert respond(link).body == b"hello"
+        assert closed.wait(20)
+        assert respond(link, REQUEST_METHOD="POST").body == b"hello"
+
+
+def test_a_connection_that_is_too_old_is_not_used_again_before_it_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Upstream() as upstream:
+        link = forward(upstream)
+        respond(link)
+        monkeypatch.setattr("middleware.upstreams.LONGEST_IDLE", 0.0)
+        respond(link)
+    assert upstream.connections == 2
 
 
 def test_the_response_to_head_has_the_fields_of_get_and_no_body() -> None:
@@ -354,6 +397,27 @@ def test_an_upstream_that_takes_no_body_is_a_504() -> None:
         link = forward(name, response_timeout=0.05)
         response = respond(link, REQUEST_METHOD="POST", **variables)
     assert response.status == "504 Gateway Timeout"
+
+
+def test_an_upstream_may_take_longer_to_read_a_body_than_to_be_reached() -> None:
+    def read_late(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        threading.Event().wait(0.2)  # longer than the time to connect
+        with connection, connection.makefile("rb") as file:
+            assert read_request(file).endswith(b"\0\0")
+            connection.sendall(HELLO)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=read_late, args=(listener,))
+        thread.start()
+        variables: dict[str, Any] = {
+            "wsgi.input": io.BytesIO(bytes(32 << 20)),
+            "CONTENT_LENGTH": str(32 << 20),
+        }
+        name = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        link = forward(name, connect_timeout=0.05, response_timeout=20.0)
+        assert respond(link, REQUEST_METHOD="POST", **variables).body == b"hello"
+        thread.join(20)
 
 
 def test_nobody_left_is_a_503_that_says_when_to_come_back(

@@ -1,0 +1,290 @@
+"""The link `forward` with real servers on both sides of it, and real failures of them."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import signal
+import socket
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.applications.upstream import BLOCK
+
+from .harness.gate import Gate
+from .harness.process import ServerProcess, bascule_command, running, scratch, started, wait_until
+
+MEBIBYTE = 1 << 20
+SIZE = 200  # MiB
+MOST_GROWTH = 8 * MEBIBYTE
+UPSTREAM = "tests.applications.upstream:application"
+
+CHAIN = """
+application = "{application}"
+
+[[links]]
+use = "request_id"
+
+[[links]]
+use = "exceptions"
+
+[[links]]
+use = "proxy_headers"
+
+[[links]]
+use = "forward"
+path = "/forward"
+upstreams = {upstreams}
+{settings}
+"""
+
+
+@contextlib.contextmanager
+def upstream(path: Path, application: str = UPSTREAM, **env: str) -> Iterator[ServerProcess]:
+    """Run a server at a unix socket."""
+    with started("--bind", f"unix:{path}", application, address=str(path), env=env) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def gateway(
+    upstreams: Sequence[Path], *, application: str = UPSTREAM, settings: str = ""
+) -> Iterator[ServerProcess]:
+    """Run our server with the whole chain and `forward` as its last link."""
+    names = json.dumps([f"unix:{path}" for path in upstreams])
+    with scratch() as directory:
+        chain = directory / "chain.toml"
+        text = CHAIN.format(application=application, upstreams=names, settings=settings)
+        chain.write_text(text)
+        command = bascule_command("--access-logfile", "off")
+        env = {"BASCULE_CHAIN": str(chain)}
+        with running(command, "app.wsgi:application", env=env) as server:
+            yield server
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    with scratch() as path:
+        yield path
+
+
+def get(server: ServerProcess, target: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(*server.address, timeout=20)
+    with contextlib.closing(connection):
+        connection.request("GET", target)
+        response = connection.getresponse()
+        return response.status, response.read()
+
+
+class Load:
+    """GETs from several clients at a time, while the `with` block runs.
+
+    Attributes:
+        answered: how many requests each upstream's process answered.
+        failed: what went wrong.
+    """
+
+    def __init__(self, server: ServerProcess, target: str) -> None:
+        self._server = server
+        self._target = target
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(6)]
+        self.answered: Counter[int] = Counter()
+        self.failed: list[str] = []
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join(30)
+
+    def wait_for_requests(self, count: int) -> None:
+        """Return when so many more have been answered."""
+        enough = self.answered.total() + count
+        wait_until(lambda: self.answered.total() >= enough, "requests under load", deadline=30)
+
+    def wait_for_process(self, pid: int) -> None:
+        """Return when this process has answered."""
+        wait_until(lambda: self.answered[pid], "an answer of a process", deadline=30)
+
+    def _run(self) -> None:
+        connection = http.client.HTTPConnection(*self._server.address, timeout=20)
+        while not self._over.is_set():
+            try:
+                connection.request("GET", self._target)
+                response = connection.getresponse()
+                body = response.read()
+            except (OSError, http.client.HTTPException) as error:
+                self.failed.append(repr(error))
+                connection.close()
+                continue
+            if response.status == 200:
+                self.answered[int(body)] += 1
+            else:
+                self.failed.append(f"{response.status} {body[:100]!r}")
+        connection.close()
+
+
+@pytest.mark.parametrize("balance", ["round-robin", "least-outstanding", "two-choices", "hash"])
+def test_no_get_fails_when_an_upstream_is_killed_and_it_comes_back_by_itself(
+    balance: str, directory: Path
+) -> None:
+    paths = [directory / name for name in ("a", "b", "c")]
+    with contextlib.ExitStack() as stack:
+        servers = {each.pid: each for each in (stack.enter_context(upstream(p)) for p in paths)}
+        server = stack.enter_context(gateway(paths, settings=f'balance = "{balance}"'))
+        load = stack.enter_context(Load(server, "/forward/pid"))
+        load.wait_for_requests(100)
+        if balance != "hash":  # by which all requests, of one client's address, go to one
+            assert set(load.answered) == set(servers)
+        victim = servers[load.answered.most_common(1)[0][0]]
+        victim.signal(signal.SIGKILL)
+        load.wait_for_requests(300)
+        again = stack.enter_context(upstream(Path(str(victim.address))))
+        load.wait_for_process(again.pid)
+        load.wait_for_requests(100)
+    assert load.failed == []
+
+
+def test_no_get_fails_while_upstreams_are_restarted_one_by_one(directory: Path) -> None:
+    paths = [directory / name for name in ("a", "b")]
+    with contextlib.ExitStack() as stack:
+        first = {path: stack.enter_context(upstream(path)) for path in paths}
+        server = stack.enter_context(gateway(paths))
+        with Load(server, "/forward/pid") as load:
+            for path, old in first.items():
+                load.wait_for_process(old.pid)
+                new = stack.enter_context(upstream(path))  # takes the socket over
+                old.stop()
+                load.wait_for_process(new.pid)
+    assert load.failed == []
+
+
+def memory(server: ServerProcess) -> int:
+    """Return the bytes that are this process's own: private pages, and its share of shared ones."""
+    rollup = Path(f"/proc/{server.pid}/smaps_rollup").read_text(encoding="ascii")
+    sizes = {line.split(":")[0]: line.split()[1] for line in rollup.splitlines()[1:]}
+    return int(sizes["Pss"]) * 1024
+
+
+def growth_while_receiving(server: ServerProcess, target: str) -> tuple[int, int]:
+    """Return how many bytes came, and by how much the process grew meanwhile at most."""
+    connection = http.client.HTTPConnection(*server.address, timeout=20)
+    connection.request("GET", target)
+    response = connection.getresponse()
+    before = most = memory(server)
+    received = 0
+    while data := response.read1(MEBIBYTE):
+        assert BLOCK.startswith(data[:16], received % 16)
+        step = received // (10 * MEBIBYTE)
+        received += len(data)
+        if received // (10 * MEBIBYTE) > step:
+            most = max(most, memory(server))
+    connection.close()
+    return received, most - before
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize("where", ["", "/forward"], ids=["the chain", "the chain and forward"])
+def test_a_large_response_takes_no_memory(where: str, framing: str, directory: Path) -> None:
+    with upstream(directory / "a"), gateway([directory / "a"]) as server:
+        assert get(server, f"{where}/{framing}/1")[0] == 200  # all that is loaded late is loaded
+        received, growth = growth_while_receiving(server, f"{where}/{framing}/{SIZE}")
+    assert received == SIZE * MEBIBYTE
+    assert growth < MOST_GROWTH
+
+
+def test_a_large_request_takes_no_memory(directory: Path) -> None:
+    with upstream(directory / "a"), gateway([directory / "a"]) as server:
+        connection = http.client.HTTPConnection(*server.address, timeout=60)
+        growths = []
+        for count in (SIZE // 100, SIZE):
+            before = memory(server)
+            connection.putrequest("POST", "/forward/swallow")
+            connection.putheader("Content-Length", str(count * MEBIBYTE))
+            connection.endheaders()
+            most = before
+            for _ in range(count):
+                connection.send(bytes(MEBIBYTE))
+                most = max(most, memory(server))
+            response = connection.getresponse()
+            growths.append(max(most, memory(server)) - before)
+            assert response.read() == str(count * MEBIBYTE).encode()
+        connection.close()
+    assert growths[1] < MOST_GROWTH
+
+
+def test_the_first_byte_arrives_before_the_last_is_produced(directory: Path) -> None:
+    gated = "tests.applications.mounted_gate:application"
+    with (
+        Gate(directory) as gate,
+        upstream(directory / "a", gated, **gate.env),
+        gateway([directory / "a"]) as server,
+    ):
+        connection = http.client.HTTPConnection(*server.address, timeout=20)
+        connection.request("GET", "/forward/stream")
+        response = connection.getresponse()
+        assert response.read1(100) == b"before\n"
+        gate.visit().release()
+        assert response.read() == b"after\n"
+        connection.close()
+
+
+def test_a_client_that_goes_ends_the_upstreams_response(directory: Path) -> None:
+    gated = "tests.applications.mounted_gate:application"
+    with (
+        Gate(directory) as gate,
+        upstream(directory / "a", gated, **gate.env),
+        gateway([directory / "a"]) as server,
+    ):
+        with server.client() as client:
+            client.send(b"GET /forward/endless HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert client.socket.recv(12) == b"HTTP/1.1 200"
+            client.reset()
+        visit = gate.visit()
+        assert visit.name == "closed"
+        visit.release()
+
+
+def test_a_response_that_breaks_off_breaks_off_for_the_client(directory: Path) -> None:
+    with upstream(directory / "a") as server_behind, gateway([directory / "a"]) as server:
+        connection = http.client.HTTPConnection(*server.address, timeout=20)
+        connection.request("GET", f"/forward/length/{SIZE}")
+        response = connection.getresponse()
+        response.read(MEBIBYTE)
+        server_behind.signal(signal.SIGKILL)
+        with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
+            response.read()
+        connection.close()
+        wait_until(lambda: "failed: IncompleteRead" in server.err + server.out, "the log line")
+
+
+def test_nothing_listens_to_what_the_target_says(directory: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as evil, upstream(directory / "a") as behind:
+        host = f"127.0.0.1:{evil.getsockname()[1]}".encode()
+        with gateway([directory / "a"]) as server:
+            for target in (
+                b"http://" + host + b"/forward/pid",
+                b"/forward//" + host + b"/pid",
+                b"/forward/@" + host + b"/pid",
+                b"/forward/pid?http://" + host,
+                b"/forward/%0d%0aHost:%20" + host,
+            ):
+                with server.client() as client:
+                    asked = host if target.startswith(b"http") else b"a"
+                    response = client.request(
+                        b"GET " + target + b" HTTP/1.1\r\nHost: " + asked + b"\r\n\r\n"
+                    )
+                    assert (response.status, int(response.body)) == (200, behind.pid)
+        evil.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            evil.accept()
