@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from middleware.error_page import refuse
 from middleware.forwarded import Host, MalformedFieldError, parse_host
 from middleware.imports import NameRefusedError, imported
+from middleware.path_prefix import prefix_matcher
 from middleware.settings import SettingError
 
 if TYPE_CHECKING:
@@ -93,15 +94,8 @@ def _sites(mounts: Mapping[str, str]) -> list[_Site]:
             applications[prefix] = imported(name)
         except NameRefusedError as error:
             raise SettingError("mounts", f'"{mount}": {error}', mount) from error.__cause__
-    sites = [_Site(host, prefixes, _matcher(prefixes)) for host, prefixes in by_host.items()]
+    sites = [_Site(host, prefixes, prefix_matcher(prefixes)) for host, prefixes in by_host.items()]
     return sorted(sites, key=lambda site: site.rank)
-
-
-def _matcher(prefixes: Iterable[str]) -> Callable[[str], re.Match[str] | None]:
-    """Return a match of the longest prefix that ends where a segment of the path does."""
-    longest_first = sorted(prefixes, key=len, reverse=True)
-    choices = "|".join(map(re.escape, longest_first))
-    return re.compile(rf"(?:{choices})(?=/|\Z)").match
 
 
 def _parsed(mount: str) -> tuple[Host | None, str]:
