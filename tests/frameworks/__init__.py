@@ -1,0 +1,1 @@
+"""Real frameworks behind the whole chain, the server and nginx: one small site in each."""
