@@ -128,10 +128,17 @@ def _close(environ: WSGIEnvironment, iterable: object) -> None:
             _log_exception(environ, "close() raised", sys.exc_info())
 
 
+def _text(path: str) -> str:
+    """Return the text of a path whose characters are bytes (PEP 3333, "Unicode Issues")."""
+    try:
+        return path.encode("latin-1").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        return path  # some frameworks put the text itself into the environ
+
+
 def _log_exception(environ: WSGIEnvironment, what: str, exc_info: OptExcInfo) -> None:
     method = environ.get("REQUEST_METHOD", "")
-    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    path = path.encode("latin-1", "replace").decode("utf-8", "backslashreplace")
+    path = _text(environ.get("SCRIPT_NAME", "")) + _text(environ.get("PATH_INFO", ""))
     _log.error(
         "%s %r: %s",  # %r: a line break in the path must not begin a line of its own
         method,

@@ -52,6 +52,20 @@ def test_the_traceback_is_logged_once_with_the_request(
     assert isinstance(record.exc_info[1], ValueError)
 
 
+def test_a_path_that_the_application_has_decoded_in_place_is_logged_whole(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Bottle and Falcon do so: PATH_INFO then holds letters that no byte stands for."""
+
+    def application(environ: Any, start_response: Any) -> Any:
+        environ["PATH_INFO"] = "/小明"
+        raise ValueError
+
+    script_name = "/größe".encode().decode("latin-1")
+    respond(Exceptions(application), SCRIPT_NAME=script_name)
+    assert vars(caplog.records[0])["path"] == "/größe/小明"
+
+
 @too_late
 def test_an_exception_after_the_head_is_logged_and_goes_on_to_the_server(
     application: Any, caplog: pytest.LogCaptureFixture
