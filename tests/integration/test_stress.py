@@ -1,0 +1,101 @@
+"""Fast, slow, streamed and slowly read responses, all at once: each client gets its own, once."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+
+import pytest
+
+from tests.applications import mixed
+
+from .harness.client import Client
+from .harness.process import ServerProcess, bascule_command, running, wait_until
+from .requests import get
+
+CLIENTS = 16
+ROUNDS = 12  # of each client, with up to seven requests each
+
+
+class Visitor:
+    """One client with two connections; its requests are the same in every run.
+
+    Args:
+        server: whom it asks.
+        number: tells it from the others.
+    """
+
+    def __init__(self, server: ServerProcess, number: int) -> None:
+        self._choose = random.Random(number)
+        self._number = number
+        self._server = server
+        self.asked: list[str] = []
+
+    def target(self, kind: str) -> str:
+        """Return a target that nobody else asks for."""
+        self.asked.append(f"/{kind}/{self._number}.{len(self.asked)}")
+        return self.asked[-1]
+
+    def check(self, client: Client, target: str) -> None:
+        """Read a response, and hold every byte of it to its target."""
+        response = client.read_final()
+        assert response.status == 200, target
+        assert response.body == mixed.body(target), target
+
+    def visit(self) -> None:
+        """Make all rounds."""
+        with self._server.client() as first, self._server.client(receive_buffer=16_384) as second:
+            for _ in range(ROUNDS):
+                kind = self._choose.choice(["fast", "slow", "stream", "whole", "long"])
+                held = self.target(kind)
+                second.send(get(held))
+                if kind == "long":  # its generator has a thread until it is read
+                    self.check(second, held)
+                together = [
+                    self.target(self._choice()) for _ in range(self._choose.choice([1, 1, 3]))
+                ]
+                first.send(b"".join(get(target) for target in together))
+                for target in together:
+                    self.check(first, target)
+                if self._choose.randrange(4) == 0:
+                    with self._server.client() as third:
+                        target = self.target(self._choice())
+                        third.send(get(target, "Connection: close"))
+                        self.check(third, target)
+                        third.read_ending()
+                if kind != "long":  # nobody has read it until now
+                    self.check(second, held)
+
+    def _choice(self) -> str:
+        return self._choose.choice(["fast"] * 6 + ["slow", "spin", "stream"])
+
+
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_each_request_of_many_sorts_at_once_is_answered_once_with_its_own_bytes(
+    threads: int,
+) -> None:
+    failures: list[str] = []
+    with running(bascule_command("--threads", str(threads)), "mixed") as server:
+        visitors = [Visitor(server, number) for number in range(CLIENTS)]
+
+        def run(visitor: Visitor) -> None:
+            try:
+                visitor.visit()
+            except Exception as error:  # reported below
+                failures.append(repr(error))
+
+        running_visitors = [threading.Thread(target=run, args=(each,)) for each in visitors]
+        for thread in running_visitors:
+            thread.start()
+        for thread in running_visitors:
+            thread.join()
+        assert failures == []
+        asked = Counter(target for visitor in visitors for target in visitor.asked)
+        asked["/"] += 1  # the harness's probe
+        wait_until(lambda: server.out.count("\n") >= asked.total(), "the access log's lines")
+        assert server.stop() == 0
+        lines = [line.split('"')[1:3] for line in server.out.splitlines()]
+        assert Counter(request.split()[1] for request, _ in lines) == asked
+        assert {status.split()[0] for _, status in lines} == {"200"}
+        assert "Traceback" not in server.err
