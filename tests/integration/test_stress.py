@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import random
+import socket
 import threading
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
 from tests.applications import mixed
 
 from .harness.client import Client
-from .harness.process import ServerProcess, bascule_command, running, wait_until
+from .harness.process import ServerProcess, bascule_command, running, scratch, wait_until
 from .requests import get
 
 CLIENTS = 16
-ROUNDS = 12  # of each client, with up to seven requests each
+ROUNDS = 30  # of each client, with up to seven requests each
 
 
 class Visitor:
@@ -45,7 +47,7 @@ class Visitor:
 
     def visit(self) -> None:
         """Make all rounds."""
-        with self._server.client() as first, self._server.client(receive_buffer=16_384) as second:
+        with self._server.client() as first, self._server.client() as second:
             for _ in range(ROUNDS):
                 kind = self._choose.choice(["fast", "slow", "stream", "whole", "long"])
                 held = self.target(kind)
@@ -71,26 +73,41 @@ class Visitor:
         return self._choose.choice(["fast"] * 6 + ["slow", "spin", "stream"])
 
 
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """A unix socket: a TCP connection would take megabytes before it pushes back."""
+    with scratch() as directory, socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(directory / "socket"))
+        sock.listen(1024)
+        yield sock
+
+
+def all_visit(visitors: list[Visitor]) -> list[str]:
+    """Have all visitors at once; return what went wrong."""
+    failures: list[str] = []
+
+    def run(visitor: Visitor) -> None:
+        try:
+            visitor.visit()
+        except Exception as error:  # reported by the caller
+            failures.append(repr(error))
+
+    threads = [threading.Thread(target=run, args=(visitor,)) for visitor in visitors]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return failures
+
+
 @pytest.mark.parametrize("threads", [1, 2, 8])
 def test_each_request_of_many_sorts_at_once_is_answered_once_with_its_own_bytes(
-    threads: int,
+    threads: int, listener: socket.socket
 ) -> None:
-    failures: list[str] = []
-    with running(bascule_command("--threads", str(threads)), "mixed") as server:
+    command = bascule_command("--threads", str(threads))
+    with running(command, "mixed", listener=listener) as server:
         visitors = [Visitor(server, number) for number in range(CLIENTS)]
-
-        def run(visitor: Visitor) -> None:
-            try:
-                visitor.visit()
-            except Exception as error:  # reported below
-                failures.append(repr(error))
-
-        running_visitors = [threading.Thread(target=run, args=(each,)) for each in visitors]
-        for thread in running_visitors:
-            thread.start()
-        for thread in running_visitors:
-            thread.join()
-        assert failures == []
+        assert all_visit(visitors) == []
         asked = Counter(target for visitor in visitors for target in visitor.asked)
         asked["/"] += 1  # the harness's probe
         wait_until(lambda: server.out.count("\n") >= asked.total(), "the access log's lines")

@@ -355,6 +355,24 @@ def test_a_task_that_follows_on_one_that_was_turned_away_is_turned_away_as_well(
         assert second.notes == ["turn_away"]
 
 
+def test_a_crowd_may_be_gone_before_its_turn() -> None:
+    with Shift(2, 0) as found:
+        gate = found.gate()
+        first = Work(lambda: gate.wait(LONG) and None, "slow")
+        found.submit(first)
+        assert found.noticed.wait(LONG)
+        last = Work(kind="slow")
+        found.submit(*(Work(kind="fast") for _ in range(TASKS_A_TURN)), last)
+
+        def poll() -> None:
+            gate.set()
+            assert last.done.wait(LONG)  # the thread of the first takes it from the queue
+
+        found.turns.post(poll)
+        assert found.turn()
+        finish(last)
+
+
 @pytest.mark.parametrize("threads", [1, 4])
 def test_a_burst_of_tasks_that_take_no_time_is_not_held_to_the_backlog(threads: int) -> None:
     # A machine that stands still for a moment makes any call slow, so not all of them count.

@@ -27,6 +27,7 @@ from server.crew import Call, Crew
 from tests.server.shift import Turns
 
 LONG = 5.0  # seconds until the crew has come to rest, and for any wait in a call
+MANY = 20  # polls for two turns; one that never sleeps needs hundreds
 # The interpreter's default is 5 ms, in which most races would hide.
 SWITCH_INTERVAL = 1e-5  # seconds
 
@@ -50,6 +51,7 @@ class Floor:
         self.inside: set[Job] = set()
         self.mistakes: list[str] = []
         self.poller = 0  # who polled last: the leader
+        self.polls = 0
         self.thread = threading.Thread(target=self._run, name="floor", daemon=True)
 
     def _run(self) -> None:
@@ -60,6 +62,7 @@ class Floor:
 
     def poll(self, *, wait: bool) -> None:
         self.poller = threading.get_ident()
+        self.polls += 1
         self.turns(wait=wait)
 
     def on_slow(self, call: Call) -> None:
@@ -264,6 +267,10 @@ class CrewMachine(RuleBasedStateMachine):
         if floor.mistakes:
             return
         assert floor.turned(), "the loop does not turn while calls are held"
+        polls = floor.polls
+        assert floor.turned()
+        assert floor.turned()
+        assert floor.polls - polls < MANY, "the leader polls without end though it may sleep"
         assert {call.task for call in floor.crew.running()} == held
         if waiting:
             called = [at for at, job in enumerate(floor.tasks) if job.notes[:1] == ["call"]]
