@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import os
 import resource
@@ -11,87 +10,23 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
-from ops.benchmark import machine, native, report, runner
+from ops.benchmark import aims, arguments, charts, machine, native, report, runner
+from ops.benchmark.arguments import Options
+from ops.benchmark.idle import DESCRIPTORS
 from ops.benchmark.install import InstallError, install
+from ops.benchmark.measure import Bench
 from ops.benchmark.peers import PEERS
-from ops.benchmark.processes import LOAD_CORE, ROOT, SERVER_CORE
+from ops.benchmark.processes import LOAD_CORES, SERVER_CORES
 from ops.benchmark.results import Results, write
-from ops.benchmark.scenarios import SCENARIOS, Bench
+from ops.benchmark.scenarios import SCENARIOS
 
-ROUNDS = 5
-SECONDS = 1.5
-WARM_UP_SECONDS = 0.3
-QUICK_SECONDS = 0.4
-QUICK_WARM_UP_SECONDS = 0.1
-OUTPUT = ROOT / "docs" / "bench"
-
-
-def _arguments(given: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="ops/bench",
-        description=(
-            "Measures the server beside gunicorn, waitress, uWSGI, cheroot, granian, bjoern, "
-            "fastwsgi and a floor in C: same interpreter, one worker on one core, the load on "
-            "another, rounds interleaved. docs/bench/README.md says how to read the figures."
-        ),
-    )
-    parser.add_argument(
-        "--only", type=_names(SCENARIOS), default=list(SCENARIOS), metavar="SCENARIO,...",
-        help=f"of {', '.join(SCENARIOS)}",
-    )  # fmt: skip
-    parser.add_argument(
-        "--servers", type=_names(PEERS), default=list(PEERS), metavar="SERVER,...",
-        help=f"of {', '.join(PEERS)}",
-    )  # fmt: skip
-    parser.add_argument("--rounds", type=_rounds, help=f"of everything (default: {ROUNDS})")
-    parser.add_argument(
-        "--seconds", type=_seconds, help=f"for each measurement (default: {SECONDS})"
-    )
-    parser.add_argument(
-        "--quick", action="store_true", help="one short round, to see that it works"
-    )
-    parser.add_argument(
-        "--output", type=Path, metavar="DIRECTORY",
-        help="for results.json and the charts (default: docs/bench; with --quick, --only or "
-        "--servers nothing is written unless this is given)",
-    )  # fmt: skip
-    return parser.parse_args(given)
-
-
-def _names(known: Iterable[str]) -> Callable[[str], list[str]]:
-    choices = list(known)
-
-    def parse(value: str) -> list[str]:
-        names = value.split(",")
-        for name in names:
-            if name not in choices:
-                raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(choices)}")
-        # In the order of the list, each once.
-        return [name for name in choices if name in names]
-
-    return parse
-
-
-def _rounds(value: str) -> int:
-    if value.isdecimal() and int(value) > 0:
-        return int(value)
-    raise argparse.ArgumentTypeError(f"{value!r} is no whole number from 1 up")
-
-
-def _seconds(value: str) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        number = 0.0
-    if 0.1 <= number <= 60:
-        return number
-    raise argparse.ArgumentTypeError(f"{value!r} is no number from 0.1 to 60")
+PLAIN_WIDTH = 110  # where no terminal says how wide it is: as the tables are
 
 
 def prepare(
@@ -113,71 +48,78 @@ def prepare(
     return servers, left_out
 
 
-def measure(arguments: argparse.Namespace, console: Console, directory: Path) -> Results:
+def measure(options: Options, console: Console, directory: Path) -> Results:
     """Do all the rounds and return what they found."""
-    quick = arguments.quick
-    bench = Bench(
-        directory,
-        native.build("floor", directory),
-        arguments.seconds or (QUICK_SECONDS if quick else SECONDS),
-        QUICK_WARM_UP_SECONDS if quick else WARM_UP_SECONDS,
-    )
-    servers, left_out = prepare(arguments.servers, bench, console)
+    for program in ("floor", "load"):
+        native.build(program, directory)
+    bench = Bench(directory, options.seconds, options.warm_up)
+    # Before anything of ours disturbs it.
+    described = machine.describe()
+    servers, left_out = prepare(options.servers, bench, console)
     found = Results(
-        rounds=arguments.rounds or (1 if quick else ROUNDS),
-        seconds=bench.seconds,
-        machine=machine.describe(),
+        rounds=options.rounds,
+        seconds=options.seconds,
+        machine=described,
         servers=servers,
         left_out=left_out,
         command=shlex.join(["ops/bench", *sys.argv[1:]]),
         began=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
-    chosen = [SCENARIOS[name] for name in arguments.only]
-    count = found.rounds * sum(len(runner.taking_part(each, list(servers))) for each in chosen)
-    minutes = runner.expected_seconds(chosen, list(servers), bench, found.rounds) / 60
-    console.print(f"{count} measurements, about {minutes:.0f} min", highlight=False)
+    chosen = [SCENARIOS[name] for name in options.scenarios]
+    count, seconds = runner.expected(chosen, list(servers), bench, options.rounds)
+    console.print(f"{count} measurements, about {seconds / 60:.0f} min", highlight=False)
     began = time.monotonic()
-    with report.ProgressBar(console, found.rounds, count) as bar:
+    with report.ProgressBar(console, options.rounds, count) as bar:
         runner.run(chosen, bench, found, bar)
     found.took_seconds = time.monotonic() - began
     return found
 
 
+def finish(options: Options, found: Results, console: Console) -> None:
+    """Print what was found, and write it where that is wanted."""
+    verdicts = aims.judge(found)
+    report.show(console, found, [SCENARIOS[name] for name in options.scenarios], verdicts)
+    if options.output:
+        options.output.mkdir(parents=True, exist_ok=True)
+        judged = {"aims": [verdict.as_json() for verdict in verdicts]}
+        write(options.output / "results.json", {**found.as_json(SCENARIOS), **judged})
+        charts.draw(found, SCENARIOS, options.output)
+        console.print(f"Written to {options.output}", highlight=False, markup=False)
+
+
+def allow_descriptors() -> None:
+    """Let this process and the servers have as many connections as `idle` opens.
+
+    No more than that: some servers allocate for every descriptor that they may have.
+    """
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if most == resource.RLIM_INFINITY else min(DESCRIPTORS, most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), most))
+
+
 def main(given: Sequence[str]) -> int:
     """Run the benchmark; return the exit status."""
-    arguments = _arguments(given)
-    console = Console()
+    options = arguments.parse(given)
+    console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)
     # What ends us ends the servers as well, by the way of every ``with``.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    # A parent that ignored it (a shell's background job) must not take Ctrl-C away.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    allow_descriptors()
     try:
         native.require("wrk", "wrk")
-        if not {SERVER_CORE, LOAD_CORE} <= os.sched_getaffinity(0):
+        if not {int(SERVER_CORES), int(LOAD_CORES)} <= os.sched_getaffinity(0):
             raise native.MissingToolError("needs two cores: one for the server, one for the load")
         with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-            found = measure(arguments, console, Path(directory))
+            found = measure(options, console, Path(directory))
     except native.MissingToolError as error:
         console.print(f"[bold red]ops/bench[/] {escape(str(error))}")
         return 1
     except KeyboardInterrupt:
         console.print("Interrupted; nothing is left running, nothing was written.")
         return 130
-    chosen = [SCENARIOS[name] for name in arguments.only]
-    report.show(console, found, chosen)
-    if output := where_to_write(arguments):
-        output.mkdir(parents=True, exist_ok=True)
-        write(output / "results.json", found.as_json(SCENARIOS))
-        console.print(f"Written to {output}", highlight=False, markup=False)
+    finish(options, found, console)
     return 0
-
-
-def where_to_write(arguments: argparse.Namespace) -> Path | None:
-    """Return the directory for files: the one asked for; docs/bench only for a whole run."""
-    if arguments.output:
-        return Path(arguments.output)
-    is_whole = arguments.only == list(SCENARIOS) and arguments.servers == list(PEERS)
-    return OUTPUT if is_whole and not arguments.quick else None
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
+from wsgiref.util import FileWrapper
 
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
@@ -90,5 +91,5 @@ def download(environ: Environ, start_response: StartResponse) -> Iterable[bytes]
     start_response("200 OK", _fields(path.stat().st_size))
     # The server closes it (PEP 3333, "Optional Platform-Specific File Handling").
     file = path.open("rb")
-    wrapped: Iterable[bytes] = environ["wsgi.file_wrapper"](file, READ_BYTES)
-    return wrapped
+    wrapper: Callable[..., Iterable[bytes]] = environ.get("wsgi.file_wrapper", FileWrapper)
+    return wrapper(file, READ_BYTES)

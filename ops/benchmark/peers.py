@@ -9,12 +9,15 @@ from __future__ import annotations
 import importlib.metadata
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from ops.benchmark.file_server import file_server
+
 # Not resolved: the virtual environment's own directory is meant.
 BIN: Final = Path(sys.executable).parent
+# As `embedded` and the servers' own commands import it.
 APPLICATIONS: Final = "ops.benchmark.applications"
 
 
@@ -25,9 +28,10 @@ class Start:
     application: str  # MODULE:CALLABLE
     address: str  # HOST:PORT or unix:PATH
     threads: int
+    directory: Path  # has the compiled floor; nginx writes there
     access_log: Path | None = None  # JSON lines go there, by those that can write them
-    closes: bool = False  # the floor cannot know: it does not parse
-    floor: Path = Path()  # the compiled floor
+    closes: bool = False  # every request asks for it; the floor cannot know: it does not parse
+    speaks_uwsgi: bool = False  # instead of HTTP, by the one that can
 
     @property
     def is_unix(self) -> bool:
@@ -60,6 +64,7 @@ class Peer:
     lock: str = ""  # requirements/LOCK.txt brings it, where requirements/bench.txt does not
     is_threaded: bool = False
     has_unix_sockets: bool = True
+    speaks_uwsgi: bool = False
     serves_applications: bool = True
 
     def version(self) -> str:
@@ -79,7 +84,7 @@ def _bascule(start: Start) -> list[str]:
 
 
 def _bascule_single(start: Start) -> list[str]:
-    return _bascule(Start(start.application, start.address, threads=1, access_log=start.access_log))
+    return _bascule(replace(start, threads=1))
 
 
 def _gunicorn(worker_class: str) -> Callable[[Start], list[str]]:
@@ -115,8 +120,13 @@ def _uwsgi(start: Start) -> list[str]:
     that matters it is ``--http-socket``, which closes, and has to be told to say so.
     """
     module, _, callable_name = start.application.rpartition(":")
-    keeps = not start.closes and callable_name not in {"stream", "upload"}
-    kind = ["--http11-socket"] if keeps else ["--add-header", "Connection: close", "--http-socket"]
+    keeps = not start.closes and callable_name in {"hello", "page", "sleep", "compute"}
+    if start.speaks_uwsgi:
+        kind = ["--socket"]
+    elif keeps:
+        kind = ["--http11-socket"]
+    else:
+        kind = ["--add-header", "Connection: close", "--http-socket"]
     return [
         *(str(BIN / "uwsgi"), *kind, start.path, "--threads", str(start.threads)),
         *("--module", f"{module}:{callable_name}", "--need-app", "--single-interpreter"),
@@ -130,7 +140,8 @@ def _granian(start: Start) -> list[str]:
     return [
         *(str(BIN / "granian"), "--interface", "wsgi", "--workers", "1"),
         *("--blocking-threads", str(start.threads), "--http", "1", "--no-ws"),
-        *("--backlog", "2048", "--log-level", "warning", *where),
+        # Backpressure counts connections, and by default no more than the backlog are served.
+        *("--backlog", "2048", "--backpressure", "20000", "--log-level", "warning", *where),
         start.application,
     ]
 
@@ -146,12 +157,17 @@ def _embedded(server: str) -> Callable[[Start], list[str]]:
 
 
 def _floor(start: Start) -> list[str]:
-    return [str(start.floor), start.address, "close" if start.closes else "keep-alive"]
+    return [str(start.directory / FLOOR), start.address, "close" if start.closes else "keep-alive"]
+
+
+def _nginx(start: Start) -> list[str]:
+    return file_server(start.directory, start.port)
 
 
 BASCULE: Final = "bascule"
 BASCULE_SINGLE: Final = "bascule-1"
 FLOOR: Final = "floor"
+NGINX: Final = "nginx"  # by itself, as it serves files
 
 PEERS: Final = {
     peer.name: peer
@@ -163,11 +179,12 @@ PEERS: Final = {
             "fastwsgi", _embedded("fastwsgi"), "fastwsgi", "bench-fastwsgi", has_unix_sockets=False
         ),
         Peer("granian", _granian, "granian", is_threaded=True),
-        Peer("uwsgi", _uwsgi, "uwsgi", "bench-uwsgi", is_threaded=True),
+        Peer("uwsgi", _uwsgi, "uwsgi", "bench-uwsgi", is_threaded=True, speaks_uwsgi=True),
         Peer("waitress", _waitress, "waitress", is_threaded=True),
         Peer("cheroot", _embedded("cheroot"), "cheroot", is_threaded=True),
         Peer("gunicorn-gthread", _gunicorn("gthread"), "gunicorn", is_threaded=True),
         Peer("gunicorn-sync", _gunicorn("sync"), "gunicorn"),
         Peer(FLOOR, _floor, serves_applications=False),
+        Peer(NGINX, _nginx, serves_applications=False),
     )
 }

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -18,8 +18,12 @@ START_SECONDS: Final = 15.0  # until a server must have answered its first reque
 POLL_SECONDS: Final = 0.02
 TICK_US: Final = 1_000_000 / os.sysconf("SC_CLK_TCK")
 
-SERVER_CORE: Final = 0
-LOAD_CORE: Final = 1
+# Lists of cores, as taskset(1) has them.
+SERVER_CORES: Final = "0"
+LOAD_CORES: Final = "1"
+# The whole stack has two cores, and the load a third where there is one.
+STACK_CORES: Final = "0,1"
+STACK_LOAD_CORES: Final = "2" if (os.cpu_count() or 1) > 2 else STACK_CORES
 
 
 class StartError(Exception):
@@ -32,9 +36,9 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def pinned(core: int | None, command: Sequence[str]) -> list[str]:
-    """Return the command that runs `command` on one core, or anywhere where `core` is None."""
-    return list(command) if core is None else ["taskset", "-c", str(core), *command]
+def pinned(cores: str, command: Sequence[str]) -> list[str]:
+    """Return the command that runs `command` on some cores only."""
+    return ["taskset", "-c", cores, *command]
 
 
 class Server:
@@ -46,8 +50,7 @@ class Server:
         address: str,
         log: Path,
         *,
-        core: int | None = SERVER_CORE,
-        environment: Mapping[str, str] | None = None,
+        cores: str = SERVER_CORES,
     ) -> None:
         """Start `command`, which will listen on `address` (``HOST:PORT`` or ``unix:PATH``).
 
@@ -57,9 +60,8 @@ class Server:
         self._log = log
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                pinned(core, command),
+                pinned(cores, command),
                 cwd=ROOT,
-                env={**os.environ, **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -106,7 +108,7 @@ class Server:
 
     def pids(self) -> list[int]:
         """Return the ids of all its processes, its own first."""
-        return list(_tree(self._process.pid))
+        return list(tree(self._process.pid))
 
     def cpu_us(self) -> float:
         """Return the processor time, user and system, of all its processes, in µs.
@@ -127,6 +129,16 @@ class Server:
                 found.append(pss(Path(f"/proc/{pid}/smaps_rollup").read_text()))
         return found
 
+    def reset_peak_bytes(self) -> int:
+        """Forget how much memory was resident at most; return how much is now."""
+        for pid in self.pids():
+            Path(f"/proc/{pid}/clear_refs").write_text("5")  # proc(5)
+        return self.peak_bytes()
+
+    def peak_bytes(self) -> int:
+        """Return how much memory was resident at most, the sum of its processes."""
+        return sum(peak(Path(f"/proc/{pid}/status").read_text()) for pid in self.pids())
+
     def stop(self) -> None:
         """End the whole tree at once; nothing it could still say is of interest."""
         with contextlib.suppress(ProcessLookupError):
@@ -134,13 +146,14 @@ class Server:
         self._process.wait()
 
 
-def _tree(pid: int) -> Iterator[int]:
+def tree(pid: int) -> Iterator[int]:
+    """Return the ids of a process and of all under it, its own first."""
     yield pid
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for task in Path(f"/proc/{pid}/task").iterdir():
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 for child in (task / "children").read_text().split():
-                    yield from _tree(int(child))
+                    yield from tree(int(child))
 
 
 def cpu_ticks(stat: str) -> int:
@@ -154,10 +167,19 @@ def cpu_ticks(stat: str) -> int:
 
 def pss(smaps_rollup: str) -> int:
     """Return the bytes of the line ``Pss:`` in ``/proc/PID/smaps_rollup`` (proc(5))."""
-    for line in smaps_rollup.splitlines():
-        if line.startswith("Pss:"):
+    return _kibibytes(smaps_rollup, "Pss:")
+
+
+def peak(status: str) -> int:
+    """Return the bytes of the line ``VmHWM:`` in ``/proc/PID/status`` (proc(5))."""
+    return _kibibytes(status, "VmHWM:")
+
+
+def _kibibytes(text: str, name: str) -> int:
+    for line in text.splitlines():
+        if line.startswith(name):
             return int(line.split()[1]) * 1024
-    raise ValueError("no Pss in smaps_rollup")
+    raise ValueError(f"no {name} there")
 
 
 def connect(address: str, timeout: float = 5.0) -> socket.socket:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Self
 
 from rich.console import Console
@@ -10,17 +10,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from ops.benchmark.aims import Verdict
+from ops.benchmark.figures import FIGURES, best_first
 from ops.benchmark.peers import BASCULE
 from ops.benchmark.results import Results
 from ops.benchmark.scenarios import Scenario
-
-FIGURES: Mapping[str, tuple[str, Callable[[float], str]]] = {
-    "cpu_us": ("CPU µs/request", lambda value: f"{value:,.1f}"),
-    "requests_per_second": ("requests/s", lambda value: f"{value:,.0f}"),
-    "p50_ms": ("p50 ms", lambda value: f"{value:,.2f}"),
-    "p99_ms": ("p99 ms", lambda value: f"{value:,.2f}"),
-    "errors": ("errors", lambda value: f"{value:,.0f}"),
-}
 
 
 class ProgressBar:
@@ -80,18 +74,6 @@ def table(results: Results, scenario: Scenario) -> Table:
     return shown
 
 
-def best_first(results: Results, scenario: Scenario) -> list[str]:
-    """Return a scenario's servers in the order of its first figure."""
-    first = scenario.shows[0]
-
-    def key(server: str) -> float:
-        found = results.spread(scenario.name, server, first)
-        return 0.0 if found is None else found.median
-
-    rises = first == "requests_per_second"
-    return sorted(results.servers_of(scenario.name), key=key, reverse=rises)
-
-
 def _cell(results: Results, scenario: str, server: str, figure: str, with_spread: bool) -> str:
     found = results.spread(scenario, server, figure)
     if found is None:
@@ -104,14 +86,46 @@ def _cell(results: Results, scenario: str, server: str, figure: str, with_spread
     return text(found.median)
 
 
-def show(console: Console, results: Results, scenarios: Sequence[Scenario]) -> None:
+def aims_table(verdicts: Sequence[Verdict]) -> Table:
+    """Return the aims, each with what was measured and whether that is enough."""
+    shown = Table(title="Aims", title_justify="left")
+    for column in ("what", "aim", "measured", "against", ""):
+        shown.add_column(column, justify="right" if column == "measured" else "left")
+    words = {True: "[green]met", False: "[bold red]NOT MET", None: "[yellow]not measured"}
+    for verdict in verdicts:
+        aim, measured = verdict.aim, verdict.measured
+        shown.add_row(
+            aim.subject,
+            f"{aim.bound} {aim.limit:g}{aim.unit}",
+            ""
+            if measured is None
+            else f"{measured:,.3g}"
+            if measured < 100
+            else f"{measured:,.0f}",
+            verdict.against,
+            words[verdict.is_met],
+        )
+    return shown
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:,.3g}" if value < 100 else f"{value:,.0f}"
+
+
+def show(
+    console: Console,
+    results: Results,
+    scenarios: Sequence[Scenario],
+    verdicts: Sequence[Verdict],
+) -> None:
     """Print every table, the machine, and loudly who is missing."""
     for scenario in scenarios:
         if scenario.name in results.figures:
             console.print(table(results, scenario))
+    console.print(aims_table(verdicts))
     for name, value in results.machine.items():
         console.print(f"{name}: {value}", highlight=False, markup=False)
-    versions = ", ".join(f"{name} {version}" for name, version in results.servers.items())
+    versions = ", ".join(f"{name} {version}".strip() for name, version in results.servers.items())
     console.print(f"servers: {versions}", highlight=False, markup=False)
     warn_of_missing(console, results)
 

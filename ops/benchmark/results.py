@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ops.benchmark.scenarios import Figures, Scenario
+from ops.benchmark.measure import Figures
+from ops.benchmark.scenarios import Scenario
 from ops.benchmark.spread import Spread, spread
 
 

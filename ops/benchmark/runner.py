@@ -6,15 +6,17 @@ import http.client
 from collections.abc import Sequence
 from typing import Protocol
 
-from ops.benchmark.peers import APPLICATIONS, PEERS, Peer, Start
-from ops.benchmark.processes import Server, StartError, free_port
+from ops.benchmark.measure import Bench
+from ops.benchmark.native import MissingToolError
+from ops.benchmark.peers import PEERS, Peer
+from ops.benchmark.processes import Server, StartError
 from ops.benchmark.results import Results
-from ops.benchmark.scenarios import Bench, Scenario
+from ops.benchmark.scenarios import Scenario
 from ops.benchmark.wrk import LoadError
 
 OVERHEAD_SECONDS = 0.8  # to start a server, await it and end it
 
-FAILURES = (StartError, LoadError, OSError, http.client.HTTPException)
+FAILURES = (StartError, LoadError, MissingToolError, OSError, http.client.HTTPException)
 
 
 class Watcher(Protocol):
@@ -41,15 +43,22 @@ def taking_part(scenario: Scenario, servers: Sequence[str]) -> list[str]:
     return [name for name in servers if name in scenario.servers]
 
 
-def expected_seconds(
+def expected(
     scenarios: Sequence[Scenario], servers: Sequence[str], bench: Bench, rounds: int
-) -> float:
-    """Return about how long a run takes."""
-    each = bench.seconds + bench.warm_up + OVERHEAD_SECONDS
-    return rounds * sum(
-        len(taking_part(scenario, servers)) * (each + scenario.extra_seconds)
-        for scenario in scenarios
-    )
+) -> tuple[int, float]:
+    """Return how many measurements a run has, and about how many seconds it takes."""
+    count, seconds = 0, 0.0
+    for scenario in scenarios:
+        times = rounds_of(scenario, rounds) * len(taking_part(scenario, servers))
+        each = bench.seconds * scenario.lasts + bench.warm_up + OVERHEAD_SECONDS
+        count += times
+        seconds += times * (each + scenario.extra_seconds)
+    return count, seconds
+
+
+def rounds_of(scenario: Scenario, rounds: int) -> int:
+    """Return how many of the rounds a scenario takes part in."""
+    return min(rounds, scenario.most_rounds or rounds)
 
 
 def check(peer: Peer, bench: Bench) -> None:
@@ -59,10 +68,8 @@ def check(peer: Peer, bench: Bench) -> None:
         StartError: it does not start.
         OSError: its program is missing.
     """
-    address = f"127.0.0.1:{free_port()}"
-    wanted = Start(f"{APPLICATIONS}:hello", address, 1, floor=bench.floor)
-    log = bench.directory / f"{peer.name}.log"
-    with Server(peer.command(wanted), address, log) as server:
+    wanted = bench.start("hello")
+    with Server(peer.command(wanted), wanted.address, bench.log(peer)) as server:
         server.wait_until_it_answers()
 
 
@@ -70,6 +77,8 @@ def run(scenarios: Sequence[Scenario], bench: Bench, results: Results, watcher: 
     """Measure everything, into `results`."""
     for number in range(results.rounds):
         for scenario in scenarios:
+            if number >= rounds_of(scenario, results.rounds):
+                continue
             for name in rotated(taking_part(scenario, list(results.servers)), number):
                 watcher.begins(number, scenario, name)
                 try:

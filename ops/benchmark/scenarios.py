@@ -2,111 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Final
 
-from ops.benchmark import wrk
-from ops.benchmark.peers import APPLICATIONS, BASCULE, BASCULE_SINGLE, PEERS, Peer, Start
-from ops.benchmark.processes import Server, free_port
+from ops.benchmark import files, idle, mixed, stack, wrk
+from ops.benchmark.measure import MEBIBYTE, Bench, Figures, started, under_wrk
+from ops.benchmark.peers import BASCULE, BASCULE_SINGLE, FLOOR, NGINX, PEERS, Peer
 
-# Every server that can take threads gets as many, in every scenario: what is deployed has one
-# setting, and none of them is faster with fewer (gunicorn and uWSGI are slower with one).
-THREADS: Final = 8
-
-UPLOAD_BYTES: Final = 1024 * 1024
+UPLOAD_BYTES: Final = MEBIBYTE
 # As many as there are threads: with more, the slowest servers answer none in a short run.
 UPLOAD_CONNECTIONS: Final = 8
 
-Figures = Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What a measurement may use: a directory, the compiled programs, how long to measure."""
-
-    directory: Path
-    floor: Path
-    seconds: float
-    warm_up: float
-
-    def script(self, text: str) -> Path:
-        """Write a Lua script for wrk and return where."""
-        path = self.directory / "load.lua"
-        path.write_text(text)
-        return path
+Measure = Callable[[Bench, Peer], Figures]
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """One thing to measure for some servers.
 
-    `measure` raises `StartError`, `LoadError` or `OSError` where a server cannot do it.
+    `measure` raises one of `runner.FAILURES` where a server cannot do it.
     """
 
     name: str
     title: str
-    measure: Callable[[Bench, Peer], Figures]
+    measure: Measure
     # The figures of the table, the one to compare by first.
     shows: tuple[str, ...]
-    servers: tuple[str, ...] = tuple(PEERS)
-    extra_seconds: float = 0.0  # on top of a start and a measurement, for the estimate
+    servers: tuple[str, ...]
+    # For the estimate of a run's length: how often it measures, and what it does besides.
+    lasts: float = 1.0
+    extra_seconds: float = 0.0
+    most_rounds: int | None = None
 
 
-def start(bench: Bench, peer: Peer, application: str, **options: object) -> Server:
-    """Start a server on a free TCP port and wait for its first answer.
-
-    Raises:
-        StartError: there was none.
-    """
-    address = f"127.0.0.1:{free_port()}"
-    wanted = Start(
-        f"{APPLICATIONS}:{application}",
-        address,
-        THREADS,
-        floor=bench.floor,
-        **options,  # type: ignore[arg-type]
-    )
-    server = Server(peer.command(wanted), address, bench.directory / f"{peer.name}.log")
-    try:
-        server.wait_until_it_answers()
-    except BaseException:
-        server.stop()
-        raise
-    return server
-
-
-def under_wrk(
-    server: Server, bench: Bench, script: str, connections: int = wrk.CONNECTIONS
-) -> Figures:
-    """Warm a server up, load it, and return its figures."""
-    path = bench.script(script)
-    wrk.run(server.address, path, bench.warm_up, connections=connections)
-    before = server.cpu_us()
-    load = wrk.run(server.address, path, bench.seconds, connections=connections)
-    used = server.cpu_us() - before
-    return {
-        "cpu_us": used / load.requests,
-        "requests_per_second": load.requests_per_second,
-        "p50_ms": load.p50_us / 1000,
-        "p99_ms": load.p99_us / 1000,
-        "errors": load.errors,
-    }
-
-
-def _plain(application: str, script: Callable[[], str]) -> Callable[[Bench, Peer], Figures]:
+def _plain(application: str, script: Callable[[], str]) -> Measure:
     def measure(bench: Bench, peer: Peer) -> Figures:
-        with start(bench, peer, application) as server:
+        with started(bench, peer, bench.start(application)) as server:
             return under_wrk(server, bench, script())
 
     return measure
 
 
-def _logged(script: Callable[[], str]) -> Callable[[Bench, Peer], Figures]:
+def _logged(script: Callable[[], str]) -> Measure:
     def measure(bench: Bench, peer: Peer) -> Figures:
         log = bench.directory / "access.log"
-        with start(bench, peer, "hello", access_log=log) as server:
+        with started(bench, peer, replace(bench.start("hello"), access_log=log)) as server:
             figures = under_wrk(server, bench, script())
         log.unlink()
         return figures
@@ -114,69 +55,146 @@ def _logged(script: Callable[[], str]) -> Callable[[Bench, Peer], Figures]:
     return measure
 
 
-def _upload(bench: Bench, peer: Peer) -> Figures:
-    with start(bench, peer, "upload") as server:
-        return under_wrk(server, bench, wrk.upload(UPLOAD_BYTES), UPLOAD_CONNECTIONS)
-
-
 def _new_connection(bench: Bench, peer: Peer) -> Figures:
-    with start(bench, peer, "hello", closes=True) as server:
+    with started(bench, peer, replace(bench.start("hello"), closes=True)) as server:
         return under_wrk(server, bench, wrk.closing())
 
 
-CPU: Final = ("cpu_us", "requests_per_second", "p50_ms", "p99_ms")
-RATE: Final = ("requests_per_second", "cpu_us", "p50_ms", "p99_ms")
-APPLICATION_SERVERS: Final = tuple(
+def _upload(bench: Bench, peer: Peer) -> Figures:
+    with started(bench, peer, bench.start("upload")) as server:
+        return under_wrk(server, bench, wrk.upload(UPLOAD_BYTES), UPLOAD_CONNECTIONS)
+
+
+def _memory(bench: Bench, peer: Peer) -> Figures:
+    with started(bench, peer, bench.start("hello")) as server:
+        figures = under_wrk(server, bench, wrk.proxied())
+        shares = server.pss_bytes()
+    return {
+        "worker_pss_mib": max(shares) / MEBIBYTE,
+        "all_pss_mib": sum(shares) / MEBIBYTE,
+        "errors": figures["errors"],
+    }
+
+
+_CPU: Final = ("cpu_us", "requests_per_second", "p50_ms", "p99_ms")
+_RATE: Final = ("requests_per_second", "cpu_us", "p50_ms", "p99_ms")
+_MIXED: Final = ("fast_p99_ms", "fast_p50_ms", "slow_p99_ms", "requests_per_second")
+
+_APPLICATION_SERVERS: Final = tuple(
     peer.name for peer in PEERS.values() if peer.serves_applications and peer.name != BASCULE_SINGLE
+)
+_ALL: Final = tuple(name for name in PEERS if name != NGINX)
+# uWSGI and gunicorn's sync worker keep only as many connections as they have threads.
+_KEEP_MANY: Final = tuple(
+    name for name in _APPLICATION_SERVERS if name not in {"uwsgi", "gunicorn-sync"}
 )
 
 SCENARIOS: Final = {
     scenario.name: scenario
     for scenario in (
-        Scenario("hello", "Hello, wrk's own short head", _plain("hello", wrk.fixed), CPU),
+        Scenario("hello", "Hello, wrk's own short head", _plain("hello", wrk.fixed), _CPU, _ALL),
         Scenario(
             "proxied",
             "Hello, the fields that nginx forwards, one of them new each time",
             _plain("hello", wrk.proxied),
-            CPU,
+            _CPU,
+            _ALL,
         ),
         Scenario(
             "hello-log",
             "Hello with the JSON access log on, into a file",
             _logged(wrk.fixed),
-            CPU,
+            _CPU,
             (BASCULE,),
         ),
         Scenario(
             "proxied-log",
             "Proxied hello with the JSON access log on, into a file",
             _logged(wrk.proxied),
-            CPU,
+            _CPU,
             (BASCULE,),
         ),
-        Scenario("connections", "A new connection for each request", _new_connection, RATE),
-        Scenario("page", "A body of 64 KiB", _plain("page", wrk.fixed), RATE, APPLICATION_SERVERS),
+        Scenario("connections", "A new connection for each request", _new_connection, _RATE, _ALL),
+        Scenario(
+            "page", "A body of 64 KiB", _plain("page", wrk.fixed), _RATE, _APPLICATION_SERVERS
+        ),
         Scenario(
             "stream",
             "A stream of 100 pieces",
             _plain("stream", wrk.fixed),
-            RATE,
-            APPLICATION_SERVERS,
+            _RATE,
+            _APPLICATION_SERVERS,
         ),
         Scenario(
             "sleep",
             "An application that waits 10 ms; 8 threads where there are threads",
             _plain("sleep", wrk.fixed),
-            RATE,
-            APPLICATION_SERVERS,
+            _RATE,
+            _APPLICATION_SERVERS,
         ),
         Scenario(
             "compute",
             "An application that computes for 1 ms",
             _plain("compute", wrk.fixed),
-            RATE,
-            APPLICATION_SERVERS,
+            _RATE,
+            _APPLICATION_SERVERS,
         ),
-        Scenario("upload", "A body of 1 MiB to read", _upload, RATE, APPLICATION_SERVERS),
+        Scenario(
+            "mixed",
+            "5 % of the requests take 50 ms, all connections busy: what the fast ones wait",
+            mixed.saturated,
+            _MIXED,
+            _APPLICATION_SERVERS,
+            lasts=mixed.FACTOR,
+        ),
+        Scenario(
+            "mixed-steady",
+            "5 % of the requests take 50 ms, 500 requests a second: what the fast ones wait",
+            mixed.steady,
+            _MIXED,
+            _APPLICATION_SERVERS,
+            lasts=mixed.FACTOR,
+        ),
+        Scenario("upload", "A body of 1 MiB to read", _upload, _RATE, _APPLICATION_SERVERS),
+        Scenario(
+            "download",
+            "A file of 1 GiB on one connection (wsgi.file_wrapper)",
+            files.download,
+            ("mib_per_second", "cpu_us_per_mib"),
+            (*_APPLICATION_SERVERS, NGINX),
+        ),
+        Scenario(
+            "large",
+            "1 GiB up and down: by how much a worker's memory grows at most",
+            files.large,
+            ("up_growth_mib", "down_growth_mib"),
+            (BASCULE, "granian", "gunicorn-gthread"),
+            extra_seconds=10.0,
+            most_rounds=1,
+        ),
+        Scenario(
+            "stack",
+            "The whole stack over two cores: nginx and the server on its best transport",
+            stack.stack,
+            ("requests_per_second", "p50_ms", "p99_ms", "cpu_us", "nginx_cpu_us"),
+            (*_APPLICATION_SERVERS, FLOOR),
+        ),
+        Scenario(
+            "idle",
+            "10,000 idle connections: memory of each, and hello beside them",
+            idle.idle,
+            ("kib_per_connection", "p99_ms", "p99_alone_ms", "cpu_us", "cpu_us_alone"),
+            _KEEP_MANY,
+            lasts=2.0,
+            extra_seconds=3.0,
+        ),
+        Scenario(
+            "memory",
+            "Memory (PSS) after serving hello: the worker, and all of the server",
+            _memory,
+            ("worker_pss_mib", "all_pss_mib"),
+            _APPLICATION_SERVERS,
+            most_rounds=3,
+        ),
     )
 }

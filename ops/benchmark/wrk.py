@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ops.benchmark import heads
-from ops.benchmark.processes import LOAD_CORE, pinned
+from ops.benchmark.processes import LOAD_CORES, pinned
 
 CONNECTIONS: Final = 64
 # wrk's own limit only; it is stopped before (it takes whole seconds and we want fractions).
@@ -112,7 +112,7 @@ def run(
     seconds: float,
     *,
     connections: int,
-    core: int | None = LOAD_CORE,
+    cores: str = LOAD_CORES,
 ) -> Load:
     """Put load on a TCP `address` for some seconds.
 
@@ -125,7 +125,7 @@ def run(
         *("--script", str(script), f"http://{address}/"),
     ]
     with subprocess.Popen(
-        pinned(core, command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        pinned(cores, command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         try:
             time.sleep(seconds)

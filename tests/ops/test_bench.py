@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ops.benchmark import machine, processes, runner, spread, wrk
+from ops.benchmark import arguments, heads, machine, mixed, native, processes, runner, spread, wrk
 from ops.benchmark.install import LOCKS, locked_version, reason
 from ops.benchmark.peers import PEERS
+from tests.nginx.harness import Nginx, binaries
+from tests.ops.harness import is_alive
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +30,7 @@ def test_processor_time_is_read_from_a_process_whose_name_has_parentheses() -> N
 def test_processor_time_of_a_server_counts_its_children(tmp_path: Path) -> None:
     busy = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done"
     command = ["sh", "-c", f"({busy}; sleep 60) & wait"]
-    with processes.Server(command, "127.0.0.1:1", tmp_path / "log", core=None) as server:
+    with processes.Server(command, "127.0.0.1:1", tmp_path / "log") as server:
         own = server.pids()[0]
         while server.cpu_us() < 50_000:
             assert server.is_running()
@@ -36,7 +40,7 @@ def test_processor_time_of_a_server_counts_its_children(tmp_path: Path) -> None:
 
 def test_ending_a_server_ends_its_children(tmp_path: Path) -> None:
     command = ["sh", "-c", "sleep 60 & wait"]
-    with processes.Server(command, "127.0.0.1:1", tmp_path / "log", core=None) as server:
+    with processes.Server(command, "127.0.0.1:1", tmp_path / "log") as server:
         while len(server.pids()) < 2:
             assert server.is_running()
         child = server.pids()[1]
@@ -48,7 +52,7 @@ def test_ending_a_server_ends_its_children(tmp_path: Path) -> None:
 def test_a_server_that_ends_at_once_is_reported_with_its_last_words(tmp_path: Path) -> None:
     command = ["sh", "-c", "echo no such thing; exit 3"]
     with (
-        processes.Server(command, "127.0.0.1:1", tmp_path / "log", core=None) as server,
+        processes.Server(command, "127.0.0.1:1", tmp_path / "log") as server,
         pytest.raises(processes.StartError, match=r"ended with status 3: no such thing"),
     ):
         server.wait_until_it_answers()
@@ -114,11 +118,123 @@ def test_the_reason_why_a_peer_does_not_build_is_the_compilers_error() -> None:
     assert reason(output) == ("bjoern/server.c:1:10: fatal error: ev.h: No such file or directory")
 
 
+def test_a_load_of_two_kinds_is_read_apart() -> None:
+    output = (
+        'RESULT {"seconds":2.0,"errors":1,"fast":90,"fast_p50_us":100,"fast_p99_us":2500,'
+        '"slow":10,"slow_p50_us":50000,"slow_p99_us":60000}\n'
+    )
+    figures = mixed.parse(output)
+    assert figures["fast_p99_ms"] == 2.5
+    assert figures["slow_p99_ms"] == 60.0
+    assert figures["requests_per_second"] == 50.0
+
+
+def test_a_load_without_a_result_is_an_error_with_its_words() -> None:
+    with pytest.raises(wrk.LoadError, match="connect: Connection refused"):
+        mixed.parse("", "load: connect: Connection refused\n")
+
+
+def test_peak_memory_is_read_in_bytes() -> None:
+    assert (
+        processes.peak("VmPeak:\t 9 kB\nVmHWM:\t    2048 kB\nVmRSS:\t 10 kB\n") == 2 * 1024 * 1024
+    )
+
+
+def test_a_missing_program_is_named_with_its_package() -> None:
+    with pytest.raises(native.MissingToolError, match=r"needs no-such-program.*apt-get install x"):
+        native.require("no-such-program", "x")
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        (["--only", "helo"], "'helo' is none of hello"),
+        (["--servers", "apache"], "'apache' is none of bascule"),
+        (["--rounds", "0"], "'0' is no whole number from 1 up"),
+        (["--seconds", "0.01"], "'0.01' is no number from 0.1 to 60"),
+    ],
+)
+def test_a_wrong_argument_is_refused_in_one_line(
+    given: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        arguments.parse(given)
+    assert ended.value.code == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_only_a_whole_run_replaces_the_committed_figures() -> None:
+    assert arguments.parse([]).output == arguments.OUTPUT
+    for part in (["--quick"], ["--only", "hello"], ["--servers", "bascule,bjoern"]):
+        assert arguments.parse(part).output is None
+    assert arguments.parse(["--quick", "--output", "somewhere"]).output == Path("somewhere")
+
+
+def test_the_proxied_head_is_what_nginx_forwards(nginx: Nginx) -> None:
+    upstream = nginx.upstreams[0]
+    nginx.request(heads.TARGET, fields={"Host": heads.HOST, **dict(heads.BROWSER)})
+    (seen,) = upstream.seen
+    request_id = dict(seen["fields"])["X-Request-ID"]
+    fields = "".join(f"{name}: {value}\r\n" for name, value in seen["fields"])
+    assert f"{seen['line']}\r\n{fields}\r\n" == heads.proxied().replace(heads.UNIQUE, request_id)
+    assert len(request_id) == 32
+
+
+@pytest.fixture
+def nginx() -> Iterator[Nginx]:
+    """The stack's nginx before one worker's stand-in."""
+    with Nginx(binaries()[0], WORKERS="1") as running:
+        running.upstream("worker-0.sock")
+        yield running
+
+
 @pytest.mark.integration
-def test_a_quick_run_measures_and_writes_what_it_found(tmp_path: Path) -> None:
+def test_an_interrupted_run_leaves_no_server(tmp_path: Path) -> None:
+    needs_wrk()
+    command = ["ops/bench", "--seconds", "30", "--servers", "bascule", "--only", "hello"]
+    with subprocess.Popen(
+        [*command, "--output", str(tmp_path)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        # Two servers: the one that is tried first ends, the second is under measurement.
+        while "measurements" not in process.stdout.readline():
+            assert process.poll() is None
+        while not (servers := children(process.pid, "-m\0server")):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Interrupted" in output
+    assert [pid for pid in servers if is_alive(pid)] == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def children(parent: int, command: str) -> list[int]:
+    """The processes under `parent` that run a command."""
+    found = []
+    for pid in processes.tree(parent):
+        try:
+            if command in Path(f"/proc/{pid}/cmdline").read_text():
+                found.append(pid)
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def needs_wrk() -> None:
+    """Skip where wrk is missing; in CI go on and fail."""
     if shutil.which("wrk") is None and os.environ.get("CI") != "true":
         pytest.skip("wrk is not installed (Debian: apt-get install wrk)")
-    command = ["ops/bench", "--quick", "--servers", "bascule,floor", "--only", "hello"]
+
+
+@pytest.mark.integration
+def test_a_quick_run_measures_and_writes_what_it_found(tmp_path: Path) -> None:
+    needs_wrk()
+    command = ["ops/bench", "--quick", "--servers", "bascule,floor", "--only", "hello,mixed"]
     done = subprocess.run(
         [*command, "--output", str(tmp_path)],
         cwd=ROOT,
@@ -131,6 +247,9 @@ def test_a_quick_run_measures_and_writes_what_it_found(tmp_path: Path) -> None:
     assert "LEFT OUT" not in done.stdout
     found = json.loads((tmp_path / "results.json").read_text())
     assert found["left_out"] == {}
+    assert found["scenarios"]["mixed"]["servers"]["bascule"]["fast_p99_ms"]["median"] > 0
+    assert {each["subject"] for each in found["aims"] if each["met"] is not None} == set()
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".svg", ".png"}
     cells = found["scenarios"]["hello"]["servers"]
     assert list(cells) == ["bascule", "floor"]
     for cell in cells.values():

@@ -1,0 +1,127 @@
+"""How ops/bench judges a run by its aims."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ops.benchmark import aims
+from ops.benchmark.figures import best_first
+from ops.benchmark.measure import Figures
+from ops.benchmark.peers import PEERS
+from ops.benchmark.results import Results
+from ops.benchmark.scenarios import SCENARIOS
+
+
+def results(figures: dict[str, dict[str, list[Figures | None]]]) -> Results:
+    """A run of two rounds that found these figures."""
+    return Results(
+        rounds=2,
+        seconds=1.0,
+        machine={},
+        servers=dict.fromkeys(PEERS, "1"),
+        left_out={},
+        figures=figures,
+    )
+
+
+def verdict(run: Results, subject: str, unit: str) -> aims.Verdict:
+    """The verdict on one aim."""
+    (found,) = [
+        each
+        for each in aims.judge(run)
+        if each.aim.subject == subject and each.aim.unit.endswith(unit)
+    ]
+    return found
+
+
+def cpu(*rounds: float) -> list[Figures | None]:
+    return [{"cpu_us": each} for each in rounds]
+
+
+def rate(*rounds: float) -> list[Figures | None]:
+    return [{"requests_per_second": each} for each in rounds]
+
+
+def test_a_ratio_up_to_the_limit_is_met() -> None:
+    run = results({"hello": {"bascule": cpu(11.0, 22.0), "bjoern": cpu(10.0, 20.0)}})
+    found = verdict(run, "hello, CPU a request", "bjoern")
+    assert (found.measured, found.against, found.is_met) == (1.1, "bjoern", True)
+
+
+def test_a_ratio_above_the_limit_is_not_met() -> None:
+    run = results({"hello": {"bascule": cpu(12.0, 12.0), "bjoern": cpu(10.0, 10.0)}})
+    assert verdict(run, "hello, CPU a request", "bjoern").is_met is False
+
+
+def test_an_aim_whose_peer_was_left_out_is_not_judged() -> None:
+    run = results({"hello": {"bascule": cpu(1.0, 1.0)}})
+    found = verdict(run, "hello, CPU a request", "bjoern")
+    assert (found.measured, found.is_met) == (None, None)
+
+
+def test_an_aim_whose_peer_failed_in_every_round_is_not_judged() -> None:
+    run = results({"hello": {"bascule": cpu(1.0, 1.0), "bjoern": [None, None]}})
+    assert verdict(run, "hello, CPU a request", "bjoern").is_met is None
+
+
+def test_against_several_peers_the_hardest_to_match_counts() -> None:
+    run = results(
+        {
+            "connections": {
+                "bascule": rate(100.0, 100.0),
+                "granian": rate(80.0, 80.0),
+                "uwsgi": rate(125.0, 125.0),
+                "floor": rate(900.0, 900.0),
+            }
+        }
+    )
+    found = verdict(run, "new connections, requests/s", "best peer")
+    assert (found.measured, found.against, found.is_met) == (0.8, "uwsgi", False)
+
+
+def test_with_the_log_on_it_is_compared_with_the_peer_that_writes_none() -> None:
+    run = results({"hello": {"bjoern": cpu(10.0, 10.0)}, "hello-log": {"bascule": cpu(12.0, 12.0)}})
+    found = verdict(run, "hello with the JSON access log, CPU a request", "bjoern without")
+    assert (found.measured, found.is_met) == (1.2, True)
+
+
+def test_every_aim_names_scenarios_and_figures_that_are_measured() -> None:
+    """An aim that asks for what no scenario gives would never be judged."""
+    names = ("cpu_us", "requests_per_second", "p99_ms", "p99_alone_ms", "fast_p99_ms")
+    names += ("kib_per_connection", "up_growth_mib", "down_growth_mib", "mib_per_second")
+    names += ("worker_pss_mib",)
+    everything: Figures = dict.fromkeys(names, 1.0)
+    run = results(
+        {
+            scenario.name: {server: [everything, everything] for server in scenario.servers}
+            for scenario in SCENARIOS.values()
+        }
+    )
+    assert [each.aim.subject for each in aims.judge(run) if each.is_met is None] == []
+
+
+def test_a_table_has_the_best_server_first() -> None:
+    run = results(
+        {
+            "hello": {"bjoern": cpu(9.0, 9.0), "bascule": cpu(8.0, 8.0), "uwsgi": [None, None]},
+            "page": {"bjoern": rate(9.0, 9.0), "bascule": rate(8.0, 8.0)},
+        }
+    )
+    assert best_first(run, SCENARIOS["hello"]) == ["bascule", "bjoern"]
+    assert best_first(run, SCENARIOS["page"]) == ["bjoern", "bascule"]
+
+
+def test_the_file_has_every_round_its_median_and_what_failed() -> None:
+    run = results({})
+    run.add("hello", "bascule", {"cpu_us": 1.0})
+    run.add("hello", "bascule", {"cpu_us": 3.0})
+    run.add_failure("hello", "bjoern", "did not start")
+    run.add_failure("hello", "bjoern", "did not start")
+    found: dict[str, Any] = run.as_json(SCENARIOS)["scenarios"]["hello"]
+    assert found["servers"]["bascule"]["cpu_us"] == {
+        "median": 2.0,
+        "low": 1.0,
+        "high": 3.0,
+        "rounds": [1.0, 3.0],
+    }
+    assert found["failures"] == {"bjoern": "did not start"}
