@@ -121,6 +121,8 @@ class _Response(http.client.HTTPResponse):
         if self.status < 200:
             raise http.client.HTTPException("an interim response instead of a final one")
         self._check_framing()
+        if self.status in (http.client.NO_CONTENT, http.client.NOT_MODIFIED):
+            self.chunked = False  # there is no body whatever the fields say (RFC 9112 §6.3)
 
     def _check_framing(self) -> None:
         """Refuse what two readers could frame differently (RFC 9112 §6.1, §6.3)."""
@@ -282,7 +284,7 @@ class Response:
         self._response = response
         phrase = response.reason or http.client.responses.get(response.status, "Unknown")
         self.status = f"{response.status} {phrase}"
-        self.fields = list(response.headers.items())
+        self.fields = [(name, value.strip(" \t")) for name, value in response.headers.items()]
         self.version = "1.0" if response.version == 10 else "1.1"
         try:
             self.first = self.read()

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import socket
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from wsgiref.validate import validator
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from middleware.exceptions import Exceptions
 from middleware.forward import Forward
@@ -24,9 +28,9 @@ from tests.middleware.upstream import HELLO, Upstream, hang_up, read_request
 NO_BODY = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
-def forward(*upstreams: Upstream | str, **settings: Any) -> Forward:
+def forward(*upstreams: Upstream | str, application: Any = None, **others: Any) -> Forward:
     names = [each if isinstance(each, str) else each.name for each in upstreams]
-    return Forward(settings.pop("application", None), upstreams=names, **settings)
+    return Forward(application, upstreams=names, **others)
 
 
 def closed_port() -> str:
@@ -141,8 +145,10 @@ def test_connections_are_used_again() -> None:
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX: y\r\n\r\n",
         b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + HELLO,
         HELLO,
+        b"HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: \t5 \r\n\r\nhello",
     ],
-    ids=["204", "304", "empty", "chunked", "interim", "length"],
+    ids=["204", "304", "empty", "chunked", "interim", "length", "304 chunked", "white space"],
 )
 def test_the_connection_stays_in_step_after_every_kind_of_response(answer: bytes) -> None:
     after = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnext"
@@ -505,6 +511,58 @@ def test_what_is_no_response_is_a_502(answer: bytes) -> None:
         assert respond(validator(forward(upstream))).status == "502 Bad Gateway"
 
 
+PIECES = [
+    *(b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 404 Not Found\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    *(b"HTTP/1.1 304 Not Modified\r\n", b"HTTP/1.1 103 Early Hints\r\n", b"HTTP/9.9 200 OK\r\n"),
+    *(b"Content-Length: 5\r\n", b"Content-Length: 0\r\n", b"Transfer-Encoding: chunked\r\n"),
+    *(
+        b"Connection: close, X\r\n",
+        b"X: y\r\n",
+        b"X: \xff\x85\r\n",
+        b"Set-Cookie: a\r\n",
+        b": y\r\n",
+    ),
+    *(
+        b"\r\n",
+        b"\r\n\r\n",
+        b"\n",
+        b"\r",
+        b" ",
+        b"\0",
+        b"hello",
+        b"5\r\nhello\r\n",
+        b"0\r\n\r\n",
+        b"fffffffff\r\n",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def babbling() -> Iterator[tuple[Upstream, list[bytes]]]:
+    """An upstream, and what it says to the next request before it hangs up."""
+    words: list[bytes] = [b""]
+    with Upstream(lambda connection: connection.sendall(words[0])) as upstream:
+        yield upstream, words
+
+
+@settings(max_examples=200, deadline=None)
+@given(said=st.lists(st.sampled_from(PIECES), max_size=8).map(b"".join) | st.binary(max_size=30))
+def test_whatever_an_upstream_says_is_a_response_or_a_502_or_cut_short(
+    babbling: tuple[Upstream, list[bytes]], said: bytes
+) -> None:
+    upstream, words = babbling
+    words[0] = said
+    gateway = Gateway(forward(upstream, response_timeout=5.0))
+    try:
+        gateway.run()
+    except UpstreamError:
+        assert gateway.head_is_sent, "cut short before there was anything to cut"
+    assert gateway.status.startswith(("200 ", "304 ", "404 ", "502 "))
+    for name, value in gateway.fields:
+        assert re.fullmatch(r"[A-Za-z-]+", name)
+        assert re.fullmatch(r"[\t \x21-\x7e\x80-\xff]*", value)
+
+
 # --- the chain -------------------------------------------------------------------------------
 
 
@@ -558,7 +616,7 @@ def test_the_first_request_starts_active_checks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("wrong", "message"),
     [
         ({"upstreams": []}, 'setting "upstreams": empty'),
         ({"upstreams": ["http://a", "http://a"]}, 'setting "upstreams": has an address twice'),
@@ -584,9 +642,9 @@ def test_the_first_request_starts_active_checks() -> None:
         ({"max_failures": 0}, 'setting "max_failures": 0 must be more than 0'),
     ],
 )
-def test_a_setting_that_cannot_work_is_refused(settings: dict[str, Any], message: str) -> None:
+def test_a_setting_that_cannot_work_is_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingError) as caught:
-        Forward(hostile.greets, **{"upstreams": ["http://a"], **settings})
+        Forward(hostile.greets, **{"upstreams": ["http://a"], **wrong})
     assert message in str(caught.value)
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from middleware.dispatch import Dispatch
 from middleware.exceptions import Exceptions
+from middleware.forward import Forward
 from middleware.proxy_headers import ProxyHeaders
 from middleware.ratelimit import RateLimit
 from middleware.request_id import RequestId
@@ -24,6 +25,7 @@ from tests.middleware.gateway import Gateway, respond
 FIELDS_OF_LINKS = ("X-Request-ID", "RateLimit-Policy", "RateLimit")
 
 dispatch = partial(Dispatch, mounts={"/elsewhere": "app.hello:application"})
+forward = partial(Forward, path="/elsewhere", upstreams=["http://nowhere.invalid"])
 xslt = partial(Xslt, stylesheets=Path(__file__).parent)
 ratelimit = partial(RateLimit, limits=["1000000/second"], entries=8)
 
@@ -34,11 +36,11 @@ def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def whole_chain(application: Any) -> Any:
-    return RequestId(Exceptions(ProxyHeaders(ratelimit(xslt(dispatch(application))))))
+    return RequestId(Exceptions(ProxyHeaders(ratelimit(xslt(forward(dispatch(application)))))))
 
 
 links = pytest.mark.parametrize(
-    "link", [RequestId, Exceptions, ProxyHeaders, ratelimit, dispatch, xslt, whole_chain]
+    "link", [RequestId, Exceptions, ProxyHeaders, ratelimit, dispatch, xslt, forward, whole_chain]
 )
 
 
