@@ -55,7 +55,7 @@ def test_the_traceback_is_logged_once_with_the_request(
 def test_a_path_that_the_application_has_decoded_in_place_is_logged_whole(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Bottle and Falcon do so: PATH_INFO then holds letters that no byte stands for."""
+    """Bottle and Django do so: PATH_INFO then holds letters that no byte stands for."""
 
     def application(environ: Any, start_response: Any) -> Any:
         environ["PATH_INFO"] = "/小明"
