@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from middleware.chain import ChainError, build, load
 from middleware.dispatch import Dispatch
+from middleware.exceptions import Exceptions
 from middleware.settings import SettingError
 from tests.middleware.gateway import Gateway, respond
 
@@ -30,6 +31,10 @@ class Told:
     def __call__(self, environ: Any, start_response: Any) -> Any:
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [json.dumps([self.name, environ["SCRIPT_NAME"], environ["PATH_INFO"]]).encode()]
+
+
+def raises(environ: Any, start_response: Any) -> Any:
+    raise ValueError("broken")
 
 
 inner, a, b, c, d = map(Told, ["inner", "a", "b", "c", "d"])
@@ -131,6 +136,11 @@ def test_the_most_exact_host_that_has_the_path_wins(
     host: str, path: str, answer: list[str]
 ) -> None:
     assert reached(Dispatch(inner, mounts=HOSTS), path, HTTP_HOST=host) == answer
+
+
+def test_an_exact_host_goes_before_a_domain_of_the_same_length() -> None:
+    for mounts in ({"*.example": A, "b.example": B}, {"b.example": B, "*.example": A}):
+        assert reached(Dispatch(inner, mounts=mounts), "/", HTTP_HOST="b.example")[0] == "b"
 
 
 @pytest.mark.parametrize(
@@ -280,6 +290,14 @@ def test_a_mount_that_cannot_be_imported_stops_the_start_at_its_line(
         "ZeroDivisionError: division by zero"
     )
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_an_exception_in_a_mounted_application_is_logged_with_the_whole_path(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    link = Exceptions(Dispatch(inner, mounts={"/broken": f"{HERE}:raises"}))
+    assert respond(validator(link), PATH_INFO="/broken/x").status.startswith("500")
+    assert [getattr(record, "path", "") for record in caplog.records] == ["/broken/x"]
 
 
 segments = st.lists(st.sampled_from(["a", "b", "ab", "", "é"]), max_size=4)
