@@ -31,6 +31,23 @@ def test_the_hello_application_greets(stack: Project, target: str, greeting: str
     assert reply.fields["content-type"] == "text/html; charset=utf-8"
 
 
+@pytest.mark.parametrize("service", ["nginx", "nginx-baseline"])
+@pytest.mark.parametrize(
+    ("accept", "content_type", "beginning"),
+    [
+        ("text/html", "text/html; charset=utf-8", b"<!DOCTYPE html>"),
+        ("application/xml", "application/xml", b"<?xml "),
+    ],
+)
+def test_the_catalogue_is_a_page_or_xml_as_the_client_prefers(
+    stack: Project, service: str, accept: str, content_type: str, beginning: bytes
+) -> None:
+    reply = request(stack.address(service), "/catalogue/", fields={"Accept": accept})
+    assert (reply.status, reply.fields["content-type"]) == (200, content_type)
+    assert reply.body.startswith(beginning)
+    assert "accept" in reply.fields["vary"].lower()
+
+
 def test_a_static_file_is_served(stack: Project) -> None:
     reply = request(stack.address(), "/static/bascule.svg")
     assert (reply.status, reply.fields["content-type"]) == (200, "image/svg+xml")
