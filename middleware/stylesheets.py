@@ -130,8 +130,7 @@ class _Resolver(etree.Resolver):
         self, system_url: str | None, _public_id: str | None, context: Any
     ) -> Any:
         url = system_url or ""
-        if not url.startswith(_ROOT):
-            raise StylesheetError(f'"{url}" is not in the directory of stylesheets')
+        # What is not below _ROOT keeps its scheme or its slash, and so is no name.
         text = self._stylesheets.read(url.removeprefix(_ROOT), self._stamps)
         return self.resolve_string(text, context, base_url=url)
 

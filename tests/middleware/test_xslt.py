@@ -242,21 +242,26 @@ def test_who_has_the_html_is_told_so_until_the_stylesheet_changes(sheets: Path) 
     seen = []
 
     def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        seen.append(environ.get("HTTP_IF_NONE_MATCH"))
+        seen.extend(name for name in environ if name.startswith("HTTP_IF_"))
         start_response("200 OK", [XML, ("ETag", '"xml"'), ("Cache-Control", "max-age=60")])
         return [DOCUMENT]
 
     link = Xslt(validator(application), stylesheets=sheets)
     tag = respond(link, HTTP_ACCEPT=BROWSER).field("ETag")
     for sent in (tag, f'W/{tag}, "xml"'):
-        response = respond(validator(link), HTTP_ACCEPT=BROWSER, HTTP_IF_NONE_MATCH=sent)
+        response = respond(
+            validator(link),
+            HTTP_ACCEPT=BROWSER,
+            HTTP_IF_NONE_MATCH=sent,
+            HTTP_IF_MODIFIED_SINCE="Sun, 06 Nov 1994 08:49:37 GMT",
+        )
         assert (response.status, response.body) == ("304 Not Modified", b"")
         assert response.fields == [
             ("Cache-Control", "max-age=60"),
             ("ETag", tag),
             ("Vary", "Accept"),
         ]
-    assert seen == [None, None, None]  # it must not answer for its XML
+    assert seen == []  # it must not answer for its XML
 
     (sheets / "page.xsl").write_text(SHEET % "new ")
     response = respond(validator(link), HTTP_ACCEPT=BROWSER, HTTP_IF_NONE_MATCH=tag)
@@ -357,6 +362,19 @@ def test_an_application_may_change_its_mind_while_the_response_is_held(sheets: P
 
     response = respond(Xslt(application, stylesheets=sheets), HTTP_ACCEPT=BROWSER)
     assert (response.status, response.body) == ("503 Away", b"sorry")
+
+
+def test_what_was_held_of_a_response_goes_with_it(sheets: Path) -> None:
+    def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [XML])(b"<secret")
+        try:
+            raise LookupError
+        except LookupError:
+            start_response("503 Away", [XML], sys.exc_info())
+        return [DOCUMENT]
+
+    response = respond(Xslt(application, stylesheets=sheets), HTTP_ACCEPT=BROWSER)
+    assert (response.status, response.body.strip()) == ("503 Away", PAGE)
 
 
 def test_an_application_that_starts_twice_is_told_so(sheets: Path) -> None:

@@ -6,6 +6,7 @@ and no connection made, within a second.
 
 from __future__ import annotations
 
+import os
 import resource
 import socket
 import time
@@ -41,6 +42,8 @@ class Target:
         self.secret = directory / "secret.xml"
         self.secret.write_text("<a>top-secret</a>")
         self.written = directory / "written.xml"
+        self.pipe = directory / "pipe"
+        os.mkfifo(self.pipe)  # whoever opens it waits for ever
         self.listener = listener
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/a.xml"
         self.sheets = directory / "sheets"
@@ -48,7 +51,7 @@ class Target:
         (self.sheets / "page.xsl").write_text(sheet(COPY))
 
     def filled(self, text: str) -> str:
-        for name in ("secret", "written", "url"):
+        for name in ("secret", "written", "pipe", "url"):
             text = text.replace(f"@{name}@", str(getattr(self, name)))
         return text
 
@@ -111,6 +114,7 @@ DOCUMENTS = {
     "<a>" + '<b c="&e;"/>' * 20_000 + "</a>",
     "an entity of a file": '<!DOCTYPE a [<!ENTITY e SYSTEM "@secret@">]><a>&e;</a>',
     "an entity of a file by URL": '<!DOCTYPE a [<!ENTITY e SYSTEM "file://@secret@">]><a>&e;</a>',
+    "an entity that nobody ever ends": '<!DOCTYPE a [<!ENTITY e SYSTEM "@pipe@">]><a>&e;</a>',
     "an entity of the network": '<!DOCTYPE a [<!ENTITY e SYSTEM "@url@">]><a>&e;</a>',
     "a parameter entity of a file": '<!DOCTYPE a [<!ENTITY % e SYSTEM "@secret@"> %e;]><a/>',
     "a parameter entity of the network": '<!DOCTYPE a [<!ENTITY % e SYSTEM "@url@"> %e;]><a/>',
