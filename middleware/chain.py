@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
 SHORT_NAMES = {
+    "allowlist": "middleware.allowlist:Allowlist",
     "dispatch": "middleware.dispatch:Dispatch",
     "exceptions": "middleware.exceptions:Exceptions",
     "forward": "middleware.forward:Forward",

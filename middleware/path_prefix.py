@@ -11,6 +11,16 @@ from middleware.settings import SettingError
 T = TypeVar("T")
 
 
+def prefix_key(prefix: str) -> str:
+    """Return a prefix in the form of PATH_INFO, "" for all paths. ValueError if it is none.
+
+    PATH_INFO holds bytes as latin-1 characters (PEP 3333, "Unicode Issues"); people write UTF-8.
+    """
+    if not prefix.startswith("/"):
+        raise ValueError(f'"{prefix}" does not begin with "/"')
+    return prefix.rstrip("/").encode().decode("latin-1")
+
+
 class LongestPrefix(Generic[T]):
     """Values by path prefix. "/shop" has /shop and /shop/x, not /shopping; "/" has all."""
 
@@ -18,10 +28,10 @@ class LongestPrefix(Generic[T]):
         """`values` by prefix, as written in `setting`, which SettingError names if one is wrong."""
         self._values: dict[str, T] = {}
         for prefix, value in values.items():
-            if not prefix.startswith("/"):
-                raise SettingError(setting, f'"{prefix}" does not begin with "/"', prefix)
-            # PATH_INFO holds bytes as latin-1 characters (PEP 3333, "Unicode Issues").
-            key = prefix.rstrip("/").encode().decode("latin-1")
+            try:
+                key = prefix_key(prefix)
+            except ValueError as error:
+                raise SettingError(setting, str(error), prefix) from None
             if key in self._values:
                 raise SettingError(setting, f'"{prefix}" is there twice', prefix)
             self._values[key] = value

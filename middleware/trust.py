@@ -19,7 +19,7 @@ def trust(peers: Sequence[str]) -> Callable[[str], bool]:
     IPv6 clothes ("::ffff:10.0.0.1") count as IPv4. Whatever is no address is not trusted.
     Raises ValueError, fit to be shown, for a peer that is none of these.
     """
-    networks = [_network(peer) for peer in peers if peer != UNIX]
+    networks = [parse_network(peer) for peer in peers if peer != UNIX]
     trusts_unix = UNIX in peers
 
     @lru_cache(MEMO_ENTRIES)
@@ -37,7 +37,8 @@ def trust(peers: Sequence[str]) -> Callable[[str], bool]:
     return trusted
 
 
-def _network(peer: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+def parse_network(peer: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """Return an address or a network as a network. Raises ValueError, fit to be shown."""
     try:
         return ipaddress.ip_network(peer)
     except ValueError as error:

@@ -7,13 +7,16 @@ import tempfile
 import timeit
 from collections.abc import Callable
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any
 
+from middleware.allowlist import Allowlist
 from middleware.dispatch import Dispatch
 from middleware.exceptions import Exceptions
 from middleware.proxy_headers import ProxyHeaders
 from middleware.ratelimit import RateLimit
 from middleware.request_id import RequestId
+from middleware.xslt import Xslt
 from tests.middleware.gateway import Gateway
 
 CALLS = 50_000
@@ -61,13 +64,15 @@ def measure(table: str) -> None:
             ("exceptions", Exceptions(application)),
             ("proxy_headers", ProxyHeaders(application)),
             ("dispatch", dispatch),
+            ("allowlist", Allowlist(application, rules=["deny 203.0.113.0/24"])),
+            ("xslt, elsewhere", Xslt(application, stylesheets=Path(), under=["/catalogue"])),
             ("ratelimit", RateLimit(application, limits=["1000000/second"], table=table)),
             ("all four", chain),
         ):
             cost = microseconds(
                 lambda link=link, environ=environ: link(dict(environ), start_response)
             )
-            print(f"  {name:14}{cost - bare:6.2f} µs")
+            print(f"  {name:16}{cost - bare:6.2f} µs")
     clients = itertools.count(0x08000000)
     environ = Gateway(application, **NGINX).environ
 

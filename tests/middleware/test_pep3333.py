@@ -12,6 +12,7 @@ from wsgiref.validate import validator
 
 import pytest
 
+from middleware.allowlist import Allowlist
 from middleware.dispatch import Dispatch
 from middleware.exceptions import Exceptions
 from middleware.forward import Forward
@@ -26,6 +27,7 @@ FIELDS_OF_LINKS = ("X-Request-ID", "RateLimit-Policy", "RateLimit")
 
 dispatch = partial(Dispatch, mounts={"/elsewhere": "app.hello:application"})
 forward = partial(Forward, path="/elsewhere", upstreams=["http://nowhere.invalid"])
+allowlist = partial(Allowlist, rules=["allow 192.0.2.0/24", "allow unix"])
 xslt = partial(Xslt, stylesheets=Path(__file__).parent)
 ratelimit = partial(RateLimit, limits=["1000000/second"], entries=8)
 
@@ -36,11 +38,24 @@ def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def whole_chain(application: Any) -> Any:
-    return RequestId(Exceptions(ProxyHeaders(ratelimit(xslt(forward(dispatch(application)))))))
+    return RequestId(
+        Exceptions(ProxyHeaders(allowlist(ratelimit(xslt(forward(dispatch(application)))))))
+    )
 
 
 links = pytest.mark.parametrize(
-    "link", [RequestId, Exceptions, ProxyHeaders, ratelimit, dispatch, xslt, forward, whole_chain]
+    "link",
+    [
+        RequestId,
+        Exceptions,
+        ProxyHeaders,
+        allowlist,
+        ratelimit,
+        dispatch,
+        xslt,
+        forward,
+        whole_chain,
+    ],
 )
 
 
