@@ -274,8 +274,9 @@ def _members(upstreams: Sequence[str], weights: Sequence[int]) -> list[Member]:
         raise SettingError("upstreams", "has an address twice; give it a weight instead")
     if weights and len(weights) != len(upstreams):
         raise SettingError("weights", f"has {len(weights)} for {len(upstreams)} upstreams")
-    if any(weight < 1 for weight in weights):
-        raise SettingError("weights", "must each be 1 or more")
+    for index, weight in enumerate(weights):
+        if weight < 1:
+            raise SettingError("weights", f"{weight} must be 1 or more", index)
     return [
         Member(name, weight)
         for name, weight in zip(upstreams, weights or [1] * len(upstreams), strict=True)
@@ -288,12 +289,13 @@ def _connected(
     try:
         from middleware.upstreams import Upstream, parse_address  # noqa: PLC0415 (needs urllib3)
     except ModuleNotFoundError as error:
-        remedy = f'"forward" needs the package "{error.name}"; install it: pip install urllib3'
-        raise SettingError("use", remedy) from None
-    try:
-        return {
-            member: Upstream(parse_address(member.name), connect_timeout, response_timeout)
-            for member in members
-        }
-    except ValueError as error:
-        raise SettingError("upstreams", str(error)) from None
+        message = f'the link needs the package "{error.name}"; install it: pip install urllib3'
+        raise SettingError("use", message) from None
+    connected = {}
+    for index, member in enumerate(members):
+        try:
+            address = parse_address(member.name)
+        except ValueError as error:
+            raise SettingError("upstreams", str(error), index) from None
+        connected[member] = Upstream(address, connect_timeout, response_timeout)
+    return connected

@@ -6,6 +6,7 @@ import io
 import logging
 import re
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from middleware.chain import ChainError, build, load
 from middleware.exceptions import Exceptions
 from middleware.forward import Forward
 from middleware.proxy_headers import ProxyHeaders
@@ -240,6 +242,12 @@ def test_fields_that_come_several_times_stay_apart() -> None:
         fields = respond(forward(upstream)).fields
     assert [value for name, value in fields if name.lower() == "set-cookie"] == ["a=1", "b=2"]
     assert [value for name, value in fields if name == "Date"] == ["x"]
+
+
+def test_white_space_round_a_value_is_not_part_of_it() -> None:
+    with Upstream(b"HTTP/1.1 200 OK\r\nContent-Length:\t 5 \r\nX:y\r\n\r\nhello") as upstream:
+        response = respond(forward(upstream))
+    assert (response.field("Content-Length"), response.field("X")) == ("5", "y")
 
 
 def test_redirects_are_the_clients_to_follow() -> None:
@@ -631,7 +639,7 @@ def test_the_first_request_starts_active_checks() -> None:
         ({"upstreams": ["unix:"]}, '"unix:" must name a socket'),
         ({"upstreams": ["unix:/" + "x" * 107]}, "must name a socket, in at most 107 bytes"),
         ({"weights": [1, 2]}, 'setting "weights": has 2 for 1 upstreams'),
-        ({"weights": [0]}, 'setting "weights": must each be 1 or more'),
+        ({"weights": [0]}, 'setting "weights": 0 must be 1 or more'),
         ({"path": "api"}, 'setting "path": "api" must begin with "/"'),
         ({"host": "a b"}, 'setting "host": "a b" is not a host'),
         ({"hash_field": "a b"}, 'setting "hash_field": "a b" is not the name of a field'),
@@ -651,3 +659,19 @@ def test_a_setting_that_cannot_work_is_refused(wrong: dict[str, Any], message: s
 def test_a_path_needs_an_application_for_the_rest() -> None:
     with pytest.raises(SettingError, match='setting "path": must be "/"'):
         Forward(None, upstreams=["http://a"], path="/api")
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delitem(sys.modules, "middleware.upstreams")
+    monkeypatch.setitem(sys.modules, "urllib3", None)
+    path = tmp_path / "chain.toml"
+    path.write_text(
+        'application = "app.hello:application"\n'
+        '[[links]]\nuse = "forward"\nupstreams = ["http://a"]\n'
+    )
+    with pytest.raises(ChainError) as caught:
+        build(load(path))
+    assert str(caught.value) == (
+        f'{path}:2: link "forward": setting "use": the link needs the package "urllib3"; '
+        "install it: pip install urllib3"
+    )
