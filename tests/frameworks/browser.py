@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -64,10 +64,13 @@ class Browser:
         self,
         method: str,
         target: str,
-        body: bytes | None = None,
+        body: bytes | Iterator[bytes] | None = None,
         fields: Mapping[str, str] | None = None,
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        """Send a request; return its connection, for the caller to close, and its response."""
+        """Send a request; return its connection, for the caller to close, and its response.
+
+        A body that is an iterator goes out chunked.
+        """
         if isinstance(self._address, Path):
             connection: http.client.HTTPConnection = UnixConnection(self._address)
         else:
@@ -82,7 +85,7 @@ class Browser:
         self,
         method: str,
         target: str,
-        body: bytes | None = None,
+        body: bytes | Iterator[bytes] | None = None,
         fields: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send a request and read all of its response."""

@@ -131,6 +131,25 @@ def test_a_file_that_has_not_changed_is_not_sent_again(stack: Stack) -> None:
     assert again.body == b""
 
 
+@pytest.mark.parametrize("direct", [False, True], ids=["nginx", "worker"])
+def test_a_form_of_unknown_length_is_read(stack: Stack, direct: bool) -> None:
+    """nginx measures a chunked body before it hands it on; the server does so itself."""
+    browser = stack.behind_tls() if direct else stack.browser()
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = browser.ask("POST", "/form", iter([b"name=", b"al", b"ice"]), kind)
+    assert answer.status == 303
+    assert answer.fields["Location"].endswith("/hello/alice")
+
+
+def test_a_part_of_a_file_is_sent_where_the_framework_knows_ranges(stack: Stack) -> None:
+    answer = stack.browser().get("/download", Range="bytes=1000000-2000000")
+    if stack.framework in ("Django", "Falcon"):
+        assert (answer.status, answer.body) == (200, FILE)
+    else:
+        assert (answer.status, answer.body) == (206, FILE[1000000:2000001])
+        assert answer.fields["Content-Range"] == f"bytes 1000000-2000000/{len(FILE)}"
+
+
 def test_a_stream_is_sent_while_it_is_made(stack: Stack) -> None:
     connection, response = stack.browser().open("GET", "/stream")
     assert response.readline() == b"first\n"
