@@ -17,6 +17,7 @@ from server.access_log import AccessLog
 from server.config import Config
 from server.connection import Connection
 from server.crew import Call, Crew
+from server.deadlines import Deadlines
 from server.event_log import event
 from server.listen import Listener, open_listener
 from server.load import load_application
@@ -101,6 +102,7 @@ class Worker:
             on_served=self._on_served,
             on_empty=self._on_empty,
         )
+        self._deadlines = Deadlines(self._loop, self._service.connections)
         self._acceptors = [Acceptor(listener, self._service) for listener in self._listeners]
 
     def run(self) -> int:
@@ -195,9 +197,7 @@ class Worker:
 
     def _on_tick(self) -> None:
         now = self._loop.now
-        for connection in list(self._service.connections):
-            if connection.deadline <= now:
-                connection.on_deadline()
+        self._deadlines.sweep()
         if self._service.draining:
             if self._stop is Stop.QUICK:  # some were not idle yet when the signal came
                 self._close_idle()

@@ -26,7 +26,7 @@ LAYERS = (
         "overload",
     },
     {"listen", "loop", "crew", "outgoing"},
-    {"service", "connection", "accept"},
+    {"service", "connection", "accept", "deadlines"},
     {"worker", "__main__", "cli"},
 )
 
@@ -36,6 +36,7 @@ WITHIN_A_LAYER = {
     ("cgi", "cgi_request"): "a process of CGI is one request",
     ("cgi", "cgi_response"): "and its response",
     ("accept", "connection"): "what is accepted becomes a connection",
+    ("deadlines", "service"): "its clients are what has deadlines",
     ("accept", "service"): "a service is what the connections of a process share",
     ("connection", "service"): "a service is what the connections of a process share",
     ("__main__", "worker"): "the process begins by running its worker",
