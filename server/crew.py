@@ -13,6 +13,9 @@ With N calls allowed at a time there are N + 1 threads, so that one is always fr
 tasks wait, and the poller never waits for the application. With one call allowed there is one
 thread, which does both in turn: nothing is ever concurrent, for applications that cannot bear it.
 
+Where fast calls come among slow ones, the slow ones leave one of the N places to them, so that a
+fast one does not wait for a slow one to end.
+
 No more than a given number of tasks may wait while all calls are being made; those beyond, the
 latest, are turned away. A burst of tasks that take no time is not held to that: it is gone before
 anybody could try again.
@@ -40,6 +43,10 @@ KINDS: Final = 1024
 # from which share on the next is expected to be slow.
 LAST_CALL: Final = 0.125
 CAUTION: Final = 0.25
+# The slow leave a place to the fast if there are this many; of fewer it would cost too much.
+PLACES_TO_SPARE: Final = 4
+# For how long after a fast call beside slow ones (seconds).
+FAST_MEMORY: Final = 1.0
 # Looks without any call in between after which the watcher sleeps until there is one.
 IDLE_LOOKS: Final = 20
 # Tasks that are run before the loop is looked after again.
@@ -131,6 +138,8 @@ class Crew:
         # an item the lead may be taken; taking the item out is one step for the interpreter, so
         # either the leader does it, or the watcher.
         self._seat: list[Task] = []
+        self._held: deque[Task] = deque()  # expected to be slow, while the slow have no place
+        self._spare_until = 0.0
         self._is_full = False  # the leader may sleep though tasks wait: all calls are being made
         self._calls = 0
         self._watcher_sleeps = False
@@ -217,11 +226,11 @@ class Crew:
         seat = self._seat
         while not self._stopped:
             crowded = len(self._ready) > self._backlog
-            self._poll(wait=not self._ready or self._may_sleep())
+            self._poll(wait=not (self._ready or self._held) or self._may_sleep())
             began = time.monotonic() if crowded else 0.0
             tasks = min(len(self._ready), TASKS_A_TURN)
-            for _ in range(tasks):
-                if self._running:
+            for _ in range(tasks or len(self._held)):
+                if self._running or self._held:
                     # Threads that finish a call take from the queue as well.
                     task = self._take_beside()
                     if task is None:
@@ -246,28 +255,56 @@ class Crew:
     def _may_sleep(self) -> bool:
         """Return whether tasks wait that nothing can be done about but by a call that ends."""
         with self._lock:
-            full = len(self._running) >= self._threads
-            self._is_full = full and len(self._ready) <= self._backlog
+            self._is_full = self._all_taken() and self._count_waiting() <= self._backlog
             return self._is_full
+
+    def _all_taken(self) -> bool:
+        """Return whether there is no place for any task that waits, the lock held."""
+        places = self._threads if self._ready else self._places_for_slow()
+        return len(self._running) >= places
+
+    def _places_for_slow(self) -> int:
+        if self._threads >= PLACES_TO_SPARE and time.monotonic() < self._spare_until:
+            return self._threads - 1
+        return self._threads
+
+    def _count_waiting(self) -> int:
+        return len(self._ready) + len(self._held)
 
     def _take_beside(self) -> Task | None:
         """Take a task for the leader's own call, if one more call is allowed."""
         with self._lock:
-            if not self._ready or len(self._running) >= self._threads:
-                return None
-            return self._take()
+            return self._take(len(self._running))
 
-    def _take(self) -> Task:
-        """Take the first task that waits for this thread's call, the lock held."""
-        task = self._ready.popleft()
-        me = threading.get_ident()
-        self._running[me] = Call(me, task, time.monotonic())
+    def _take(self, others: int) -> Task | None:
+        """Take a task for this thread's call if there is a place for one, the lock held.
+
+        Args:
+            others: how many calls run on other threads.
+        """
+        task = self._choose(others)
+        if task is not None:
+            me = threading.get_ident()
+            self._running[me] = Call(me, task, time.monotonic())
         return task
+
+    def _choose(self, others: int) -> Task | None:
+        if others >= self._threads:
+            return None
+        has_place_for_slow = others < self._places_for_slow()
+        if self._held and has_place_for_slow:
+            return self._held.popleft()
+        while self._ready:
+            task = self._ready.popleft()
+            if has_place_for_slow or not self._expects_slow(task.kind):
+                return task
+            self._held.append(task)
+        return None
 
     def _relieve(self) -> None:
         """Turn away the tasks that are more than may wait, if all calls are being made."""
         with self._lock:
-            if len(self._ready) <= self._backlog:
+            if self._count_waiting() <= self._backlog:
                 return
             rest = SLOW - self._longest_call()
             self._is_full = True
@@ -276,8 +313,8 @@ class Crew:
             # then there is nothing to lead for but more tasks that would have to wait.
             time.sleep(rest)
         with self._lock:
-            is_full = len(self._running) >= self._threads
-            surplus = self._take_surplus() if is_full and self._longest_call() >= SLOW else []
+            is_busy = self._all_taken() and self._longest_call() >= SLOW
+            surplus = self._take_surplus() if is_busy else []
         self._turn_away(surplus)
 
     def _longest_call(self) -> float:
@@ -287,7 +324,8 @@ class Crew:
 
     def _take_surplus(self) -> list[Task]:
         """Take the tasks that are more than may wait, the latest first, the lock held."""
-        return [self._ready.pop() for _ in range(len(self._ready) - self._backlog)]
+        count = self._count_waiting() - self._backlog
+        return [(self._ready or self._held).pop() for _ in range(count)]
 
     def _turn_away(self, tasks: list[Task]) -> None:
         wait = (self._backlog + len(tasks)) * self._call_time / self._threads
@@ -425,21 +463,25 @@ class Crew:
         takes from the queue without the lock.
         """
         with self._lock:
-            if self._may_follow_on():
-                return self._take()
-            del self._running[threading.get_ident()]
-            return None
+            task = self._take(len(self._running) - 1) if self._may_follow_on() else None
+            if task is None:
+                del self._running[threading.get_ident()]
+            return task
 
     def _may_follow_on(self) -> bool:
         """Return whether a thread that ends a call is to make the next, the lock held."""
-        if self._stopped or not self._ready:
+        if self._stopped:
             return False
-        # A leader that is awake runs it at less cost.
-        return self._is_full or self._expects_slow(self._ready[0].kind)
+        if self._is_full or self._held:
+            return True
+        # What is fast a leader that is awake runs at less cost.
+        return bool(self._ready) and self._expects_slow(self._ready[0].kind)
 
     def _forget_call(self) -> None:
+        """End the leader's own call, which was fast beside others."""
         with self._lock:
             self._running.pop(threading.get_ident(), None)
+            self._spare_until = time.monotonic() + FAST_MEMORY
 
     # --- expectations --------------------------------------------------------------------------
 

@@ -355,6 +355,62 @@ def test_a_task_that_follows_on_one_that_was_turned_away_is_turned_away_as_well(
         assert second.notes == ["turn_away"]
 
 
+def occupy(found: Shift, tasks: list[Work], places: int) -> None:
+    """Have the first task make its kind slow, and a fast one run beside it; then submit the rest."""
+    found.submit(tasks[0])
+    assert found.noticed.wait(LONG)
+    for _ in range(3):  # one of them may be interrupted, and count as slow
+        fast = Work(kind="fast")
+        found.submit(fast)
+        finish(fast)
+    found.submit(*tasks[1:])
+    for task in tasks[:places]:
+        assert task.called.wait(LONG)
+    assert found.turn()
+
+
+def test_the_slow_leave_one_of_four_places_to_the_fast(shift: Callable[[int], Shift]) -> None:
+    found = shift(4)
+    gate = found.gate()
+    tasks = [Work(lambda: gate.wait(LONG) and None, "slow") for _ in range(6)]
+    occupy(found, tasks, 3)
+    fast = Work(kind="fast")
+    found.submit(fast)
+    finish(fast)  # though slow ones wait that came before it
+    assert [task.called.is_set() for task in tasks] == [True] * 3 + [False] * 3
+    # Once no fast one has come for a while, the slow have that place too.
+    end = time.monotonic() + LONG
+    while not tasks[3].called.is_set():
+        assert time.monotonic() < end
+        tasks[3].called.wait(0.05)
+        assert found.turn()
+    assert not tasks[4].called.is_set()
+    gate.set()
+    finish(*tasks)
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_of_fewer_places_the_slow_have_all(shift: Callable[[int], Shift], threads: int) -> None:
+    found = shift(threads)
+    gate = found.gate()
+    tasks = [Work(lambda: gate.wait(LONG) and None, "slow") for _ in range(threads)]
+    occupy(found, tasks, threads)
+    gate.set()
+    finish(*tasks)
+
+
+def test_the_slow_that_wait_for_a_place_are_held_to_the_backlog() -> None:
+    with Shift(4, 2) as found:
+        gate = found.gate()
+        tasks = [Work(lambda: gate.wait(LONG) and None, "slow") for _ in range(8)]
+        occupy(found, tasks, 3)
+        finish(*tasks[5:])
+        assert [task.notes for task in tasks[5:]] == [["turn_away"]] * 3
+        gate.set()
+        finish(*tasks)
+        assert all(task.notes[0] == "call" for task in tasks[:5])
+
+
 def test_a_crowd_may_be_gone_before_its_turn() -> None:
     with Shift(2, 0) as found:
         gate = found.gate()
