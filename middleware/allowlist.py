@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from middleware.access_rules import Rule, parse_rule
 from middleware.error_page import refuse
+from middleware.request_path import full_path, path_text
 from middleware.rule_file import FixedRules, RuleFile
 from middleware.settings import SettingError
 
@@ -51,10 +52,9 @@ class Allowlist:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Run the application where the client is admitted."""
         address = environ.get("REMOTE_ADDR", "unknown")
-        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-        if self._rules.current().admits(address, path):
+        if self._rules.current().admits(address, full_path(environ)):
             return self._application(environ, start_response)
-        _log_denied(environ, address, path)
+        _log_denied(environ, address)
         return refuse(environ, start_response, "403 Forbidden")
 
 
@@ -65,8 +65,8 @@ def _parsed(rules: Sequence[str], index: int) -> Rule:
         raise SettingError("rules", str(error), index) from None
 
 
-def _log_denied(environ: WSGIEnvironment, address: str, path: str) -> None:
-    path = path.encode("latin-1", "replace").decode("utf-8", "backslashreplace")
+def _log_denied(environ: WSGIEnvironment, address: str) -> None:
+    path = path_text(environ)
     extra = {
         "event": "denied",
         "request_id": environ.get("bascule.request_id", ""),

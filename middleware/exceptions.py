@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from middleware.error_page import error_page
+from middleware.request_path import path_text
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -128,17 +129,9 @@ def _close(environ: WSGIEnvironment, iterable: object) -> None:
             _log_exception(environ, "close() raised", sys.exc_info())
 
 
-def _text(path: str) -> str:
-    """Return the text of a path whose characters are bytes (PEP 3333, "Unicode Issues")."""
-    try:
-        return path.encode("latin-1").decode("utf-8", "backslashreplace")
-    except UnicodeEncodeError:
-        return path  # some frameworks put the text itself into the environ
-
-
 def _log_exception(environ: WSGIEnvironment, what: str, exc_info: OptExcInfo) -> None:
     method = environ.get("REQUEST_METHOD", "")
-    path = _text(environ.get("SCRIPT_NAME", "")) + _text(environ.get("PATH_INFO", ""))
+    path = path_text(environ)
     _log.error(
         "%s %r: %s",  # %r: a line break in the path must not begin a line of its own
         method,

@@ -11,9 +11,7 @@ says why.
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,33 +19,24 @@ from typing import TYPE_CHECKING
 from middleware.accept import preferred
 from middleware.error_page import refuse
 from middleware.held_response import Body, Fields, HeldResponse, close_iterable
+from middleware.html_variant import (
+    content_length,
+    fields_beside_html,
+    may_be_shown,
+    media_type,
+    tag_of,
+    take_known_tags,
+    varying,
+)
 from middleware.path_prefix import LongestPrefix
+from middleware.request_path import full_path, path_text
 from middleware.settings import SettingError
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-    from middleware.transformation import Page
-
 LIMIT = 1024 * 1024  # a document for people to read is far smaller
 OUTPUT_LIMIT = 8 * 1024 * 1024  # markup is a few times longer than the data in it
-
-# Fields that speak of the bytes of the XML (RFC 9110 §8, §13.2, §14.3; RFC 9530; RFC 1864), and
-# the date of a document, which does not change with its stylesheet.
-_OF_THE_XML = {
-    "accept-ranges",
-    "content-digest",
-    "content-length",
-    "content-md5",
-    "content-type",
-    "digest",
-    "etag",
-    "last-modified",
-    "repr-digest",
-}
-
-# entity-tag = [ weak ] opaque-tag                                            (RFC 9110 §8.8.3)
-_OURS = re.compile(r'(?:W/)?("xslt-[0-9a-f]+")')
 
 # No content, or a part of it, which is no document.
 _WITHOUT_A_DOCUMENT = ("204", "205", "206", "304")
@@ -103,23 +92,25 @@ class Xslt:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Run the application; hold its response back where it may become HTML."""
-        if not self._is_under(_path(environ)):
+        path = full_path(environ)  # now: frameworks decode it in place
+        if not self._is_under(path):
             return self._application(environ, start_response)
         is_head = environ["REQUEST_METHOD"] == "HEAD"
         # The application may change its environ, and a HEAD may have to be asked again as GET.
         as_get = environ | {"REQUEST_METHOD": "GET"} if is_head else {}
-        known_tags = _own_tags(environ)
+        known_tags = take_known_tags(environ)
         response = HeldResponse(
             start_response,
             lambda status, fields: self._may_become_html(environ, status, fields),
-            lambda fields: _varying(fields) if _is_xml(fields) else fields,
+            lambda fields: varying(fields) if may_be_shown(fields) else fields,
             self._limit,
         )
         iterable = self._application(environ, response.start_response)
         try:
             passed = response.gather(iterable)
             if passed is None and not is_head:
-                blocks = self._answer(environ, response, known_tags, start_response)
+                stylesheet = self._stylesheet_for(path)
+                blocks = self._answer(environ, response, stylesheet, known_tags, start_response)
                 passed = Body(blocks, iterable) if hasattr(iterable, "close") else blocks
         except BaseException:
             close_iterable(iterable)
@@ -133,13 +124,12 @@ class Xslt:
         return passed
 
     def _may_become_html(self, environ: WSGIEnvironment, status: str, fields: Fields) -> bool:
-        if status[:3] in _WITHOUT_A_DOCUMENT or not _is_xml(fields):
+        if status[:3] in _WITHOUT_A_DOCUMENT or not may_be_shown(fields):
             return False
-        media_type = _media_type(fields)
-        if preferred(environ.get("HTTP_ACCEPT", ""), (media_type, "text/html")) != "text/html":
+        forms = (media_type(fields), "text/html")
+        if preferred(environ.get("HTTP_ACCEPT", ""), forms) != "text/html":
             return False
-        length = _value(fields, "content-length")
-        if length.isdecimal() and int(length) > self._limit:
+        if content_length(fields) > self._limit:
             _log_untouched(environ, self._limit)
             return False
         return True
@@ -148,11 +138,11 @@ class Xslt:
         self,
         environ: WSGIEnvironment,
         response: HeldResponse,
+        stylesheet: str | None,
         known_tags: set[str],
         start_response: StartResponse,
     ) -> list[bytes]:
         """Start the response that is held, as HTML where it can be; return its body."""
-        stylesheet = self._stylesheet_for(_path(environ))
         try:
             page = self._transform(response.body, self._stylesheets, stylesheet, self._output_limit)
         except self._failures as error:
@@ -160,75 +150,15 @@ class Xslt:
             return refuse(environ, start_response, "500 Internal Server Error")
         if page is None:
             return response.release()
-        tag = f'"xslt-{hashlib.sha256(page.body).hexdigest()[:32]}"'
-        fields = [field for field in response.fields if field[0].lower() not in _OF_THE_XML]
-        fields.append(("ETag", tag))
-        fields = _varying(fields)
+        tag = tag_of(page.body)
+        fields = fields_beside_html(response.fields, tag)
         if tag in known_tags and response.status.startswith("200"):
             start_response("304 Not Modified", fields)
             return []
-        start_response(response.status, fields + _content_fields(page))
+        content_type = ("Content-Type", f"text/html; charset={page.encoding.lower()}")
+        length = ("Content-Length", str(len(page.body)))
+        start_response(response.status, [*fields, content_type, length])
         return [page.body]
-
-
-def _content_fields(page: Page) -> Fields:
-    return [
-        ("Content-Type", f"text/html; charset={page.encoding.lower()}"),
-        ("Content-Length", str(len(page.body))),
-    ]
-
-
-def _own_tags(environ: WSGIEnvironment) -> set[str]:
-    """Return the entity tags of our HTML that the client has.
-
-    The application does not know them, and its XML may be unchanged where the stylesheet is not. So
-    the whole condition is taken out of the environ, and it answers with the document.
-    """
-    tags = set(_OURS.findall(environ.get("HTTP_IF_NONE_MATCH", "")))
-    if tags:
-        del environ["HTTP_IF_NONE_MATCH"]
-        environ.pop("HTTP_IF_MODIFIED_SINCE", None)
-    return tags if environ["REQUEST_METHOD"] in ("GET", "HEAD") else set()
-
-
-def _value(fields: Fields, name: str) -> str:
-    """Return a field's value in lower case, that of a list as one; "" where it is not there."""
-    return ", ".join(value for field, value in fields if field.lower() == name).strip().lower()
-
-
-def _media_type(fields: Fields) -> str:
-    return _value(fields, "content-type").partition(";")[0].strip()
-
-
-def _is_xml(fields: Fields) -> bool:
-    """Return whether a response is XML that might be shown as HTML.
-
-    Not: XHTML and pictures, which browsers show; what is encoded, or to be saved as a file; and
-    what its author forbids to transform (RFC 9110 §7.7).
-    """
-    media_type = _media_type(fields)
-    if media_type not in ("application/xml", "text/xml"):
-        if not media_type.endswith("+xml") or media_type == "application/xhtml+xml":
-            return False
-        if media_type.startswith("image/"):
-            return False
-    return (
-        _value(fields, "content-encoding") in ("", "identity")
-        and not _value(fields, "content-disposition").startswith("attachment")
-        and "no-transform" not in _value(fields, "cache-control")
-    )
-
-
-def _varying(fields: Fields) -> Fields:
-    """Return the fields with a Vary that names Accept."""
-    varies = [name.strip() for name in _value(fields, "vary").split(",")]
-    return fields if {"accept", "*"} & set(varies) else [*fields, ("Vary", "Accept")]
-
-
-def _path(environ: WSGIEnvironment) -> str:
-    """Return the whole path; SCRIPT_NAME is not empty where the link itself is mounted."""
-    path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    return path
 
 
 def _log_failure(environ: WSGIEnvironment, error: Exception) -> None:
@@ -243,5 +173,5 @@ def _log_untouched(environ: WSGIEnvironment, limit: int) -> None:
 
 
 def _extra(environ: WSGIEnvironment, event: str) -> dict[str, str]:
-    path = _path(environ).encode("latin-1", "replace").decode("utf-8", "backslashreplace")
-    return {"event": event, "request_id": environ.get("bascule.request_id", ""), "path": path}
+    request_id = environ.get("bascule.request_id", "")
+    return {"event": event, "request_id": request_id, "path": path_text(environ)}

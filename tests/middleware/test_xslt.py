@@ -199,6 +199,19 @@ def test_a_path_may_have_a_stylesheet_that_goes_before_the_documents_own(sheets:
     assert body("", "/shopping") == PAGE
 
 
+def test_the_path_is_the_one_that_was_asked_for(sheets: Path) -> None:
+    (sheets / "cafe.xsl").write_text(SHEET % "café ")
+
+    def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        path = environ["PATH_INFO"]
+        environ["PATH_INFO"] = path.encode("latin-1").decode()  # as some frameworks do
+        return answering(DOCUMENT)(environ, start_response)
+
+    link = Xslt(application, stylesheets=sheets, paths={"/café": "cafe.xsl"})
+    path = "/café/x".encode().decode("latin-1")
+    assert "café hello" in respond(link, HTTP_ACCEPT=BROWSER, PATH_INFO=path).body.decode()
+
+
 def test_the_link_leaves_alone_what_is_not_under_its_paths(sheets: Path) -> None:
     link = Xslt(answering(DOCUMENT), stylesheets=sheets, under=["/shop", "/news/"])
 
@@ -278,6 +291,18 @@ def test_who_has_the_xml_is_told_so_by_the_application(sheets: Path) -> None:
     link = Xslt(validator(application), stylesheets=sheets)
     response = respond(validator(link), HTTP_ACCEPT=BROWSER, HTTP_IF_NONE_MATCH='"xml"')
     assert response.status == "304 Not Modified"
+
+
+def test_head_of_a_page_that_the_client_has_is_304(sheets: Path) -> None:
+    link = Xslt(validator(answering(DOCUMENT)), stylesheets=sheets)
+    known = {
+        "HTTP_ACCEPT": BROWSER,
+        "HTTP_IF_NONE_MATCH": respond(link, HTTP_ACCEPT=BROWSER).field("ETag"),
+    }
+    response = respond(validator(link), REQUEST_METHOD="HEAD", **known)
+    assert response.status == "304 Not Modified"
+    post = respond(link, REQUEST_METHOD="POST", **known)
+    assert (post.status, post.body.strip()) == ("200 OK", PAGE)
 
 
 @pytest.mark.parametrize("lazy", [False, True])
