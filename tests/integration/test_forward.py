@@ -17,11 +17,21 @@ import pytest
 from tests.applications.upstream import BLOCK
 
 from .harness.gate import Gate
-from .harness.process import ServerProcess, bascule_command, running, scratch, started, wait_until
+from .harness.process import (
+    ServerProcess,
+    bascule_command,
+    free_port,
+    gunicorn_command,
+    running,
+    scratch,
+    started,
+    wait_until,
+)
 
 MEBIBYTE = 1 << 20
 SIZE = 200  # MiB
 MOST_GROWTH = 8 * MEBIBYTE
+BASCULE = bascule_command("--access-logfile", "off")
 UPSTREAM = "tests.applications.upstream:application"
 
 CHAIN = """
@@ -53,17 +63,21 @@ def upstream(path: Path, application: str = UPSTREAM, **env: str) -> Iterator[Se
 
 @contextlib.contextmanager
 def gateway(
-    upstreams: Sequence[Path], *, application: str = UPSTREAM, settings: str = ""
+    upstreams: Sequence[Path | str],
+    *,
+    application: str = UPSTREAM,
+    settings: str = "",
+    command: Sequence[str] = BASCULE,
+    listener: socket.socket | None = None,
 ) -> Iterator[ServerProcess]:
-    """Run our server with the whole chain and `forward` as its last link."""
-    names = json.dumps([f"unix:{path}" for path in upstreams])
+    """Run a server with the whole chain and `forward` as its last link."""
+    names = json.dumps([f"unix:{each}" if isinstance(each, Path) else each for each in upstreams])
     with scratch() as directory:
         chain = directory / "chain.toml"
         text = CHAIN.format(application=application, upstreams=names, settings=settings)
         chain.write_text(text)
-        command = bascule_command("--access-logfile", "off")
         env = {"BASCULE_CHAIN": str(chain)}
-        with running(command, "app.wsgi:application", env=env) as server:
+        with running(command, "app.wsgi:application", env=env, listener=listener) as server:
             yield server
 
 
@@ -288,3 +302,43 @@ def test_nothing_listens_to_what_the_target_says(directory: Path) -> None:
         evil.setblocking(False)
         with pytest.raises(BlockingIOError):
             evil.accept()
+
+
+def test_a_gateway_to_itself_finds_the_loop() -> None:
+    listener, port = free_port()
+    with gateway([f"http://127.0.0.1:{port}"], listener=listener) as server:
+        assert get(server, "/forward/pid")[0] == 508
+        assert get(server, "/pid")[0] == 200
+
+
+def test_it_forwards_under_gunicorn_as_under_our_server(directory: Path) -> None:
+    answers = []
+    with upstream(directory / "a") as behind:
+        for command in (BASCULE, gunicorn_command()):
+            with gateway([directory / "a"], command=command) as server:
+                connection = http.client.HTTPConnection(*server.address, timeout=20)
+                seen = []
+                for method, target, body in (
+                    ("GET", "/forward/pid", None),
+                    ("HEAD", "/forward/pid", None),
+                    ("POST", "/forward/swallow", b"x" * 100_000),
+                    ("POST", "/forward/swallow", iter([b"in ", b"chunks"])),
+                    ("GET", "/forward/chunked/1", None),
+                    ("GET", "/forward/../pid", None),
+                ):
+                    connection.request(method, target, body, encode_chunked=True)
+                    response = connection.getresponse()
+                    answer = response.read()
+                    if response.status == 200:
+                        via = response.headers["Via"].split("-")[0]
+                        seen.append((response.status, via, answer))
+                    else:  # the page names the request
+                        seen.append((response.status, "", b""))
+                connection.close()
+                answers.append(seen)
+        pid = str(behind.pid).encode()
+    ours, theirs = answers
+    assert ours == theirs
+    via = "1.1 bascule"
+    assert ours[:4] == [(200, via, pid), (200, via, b""), (200, via, b"100000"), (200, via, b"9")]
+    assert (len(ours[4][2]), ours[5][0]) == (MEBIBYTE, 400)
