@@ -16,15 +16,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from middleware.error_page import refuse
-from middleware.forwarded import Host, MalformedFieldError, parse_host
+from middleware.forwarded import DEFAULT_PORTS, Host, MalformedFieldError, parse_host
 from middleware.imports import NameRefusedError, imported
 from middleware.path_prefix import prefix_matcher
 from middleware.settings import SettingError
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
-
-_DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 class Dispatch:
@@ -131,7 +129,7 @@ def _host(environ: WSGIEnvironment) -> Host | None:
         name, port = _canonical(parse_host(text))
     except MalformedFieldError:
         return None
-    return Host(name, port or _DEFAULT_PORTS.get(environ["wsgi.url_scheme"]))
+    return Host(name, port or DEFAULT_PORTS.get(environ["wsgi.url_scheme"]))
 
 
 def _canonical(host: Host) -> Host:

@@ -9,6 +9,8 @@ import ipaddress
 import re
 from typing import NamedTuple
 
+DEFAULT_PORTS = {"http": "80", "https": "443"}
+
 
 class MalformedFieldError(ValueError):
     """A field that does not follow its grammar; the text says what is wrong with it."""

@@ -21,6 +21,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from middleware.forwarded import (
+    DEFAULT_PORTS,
     MalformedFieldError,
     Node,
     parse_forwarded,
@@ -63,7 +64,6 @@ FORWARDED_FIELDS = (
 MEMO_ENTRIES = 4096  # clients in turn on one worker; about 1 kB each
 MEMO_LENGTH = 512  # characters of all fields; longer ones are parsed each time
 
-_DEFAULT_PORTS = {"http": "80", "https": "443"}
 _log = logging.getLogger("bascule.proxy_headers")
 
 # Variables of the environ and their new values. Shared by requests: never written to.
@@ -158,11 +158,11 @@ def _changes(client: Node | None, scheme: str, proto: str, host: str, port: str)
         changes = {"REMOTE_ADDR": client.address, "REMOTE_PORT": client.port or ""}
     if proto:
         scheme = proto.lower()
-        if scheme not in _DEFAULT_PORTS:
+        if scheme not in DEFAULT_PORTS:
             raise MalformedFieldError(f'"{proto}" is neither http nor https')
         changes["wsgi.url_scheme"] = scheme
     if host or proto:
-        changes["SERVER_PORT"] = _DEFAULT_PORTS[scheme]
+        changes["SERVER_PORT"] = DEFAULT_PORTS[scheme]
     if host:
         parsed = parse_host(host)
         changes["HTTP_HOST"] = host

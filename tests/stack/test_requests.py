@@ -48,6 +48,12 @@ def test_the_catalogue_is_a_page_or_xml_as_the_client_prefers(
     assert "accept" in reply.fields["vary"].lower()
 
 
+def test_the_chain_can_be_shown_in_the_container(stack: Project) -> None:
+    shown = stack.execute("server", "python3", "-m", "middleware", "app/chain.toml")
+    assert shown.startswith("app/chain.toml\n├── request_id  (middleware.request_id:RequestId)\n")
+    assert shown.endswith("\n└── app.hello:application\n")
+
+
 def test_a_static_file_is_served(stack: Project) -> None:
     reply = request(stack.address(), "/static/bascule.svg")
     assert (reply.status, reply.fields["content-type"]) == (200, "image/svg+xml")
