@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -120,7 +121,7 @@ def located(text: str, directory: Path) -> str:
         .replace("/srv/www", f"{directory}/www")
         .replace("/run/fcgiwrap.socket", f"{directory}/fcgiwrap.socket")
         .replace("/usr/bin/env python3", PYTHON)
-        .replace("exec python3", f"exec {PYTHON}")
+        .replace("exec .venv/bin/python", f"exec {sys.executable}")
     )
 
 
@@ -162,12 +163,13 @@ def process(argv: Sequence[str], directory: Path) -> Iterator[subprocess.Popen[b
             env=environment(),
             stdin=subprocess.DEVNULL,
             stderr=err,
-            start_new_session=True,  # fcgiwrap ends with its whole process group
+            start_new_session=True,  # fcgiwrap signals its whole process group
         )
         try:
             yield running
         finally:
-            running.terminate()
+            # Of fcgiwrap's processes, the first does not take the others along in every case.
+            os.killpg(running.pid, signal.SIGTERM)
             running.wait(10)
 
 
