@@ -1,0 +1,100 @@
+"""Accepting: as many connections a turn as leave the others their turn, and all in the end."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from server.accept import ACCEPTS_A_TURN, Acceptor
+from server.config import Config
+from server.crew import Crew
+from server.listen import open_listener
+from server.loop import Loop
+from server.service import Service
+
+FLOOD = 3 * ACCEPTS_A_TURN + 1
+NEVER = 600.0
+
+
+def application(environ, start_response):
+    """Answer."""
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+
+
+class Listening:
+    """A listener on a free port, its acceptor, its loop, and clients that connect."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self.loop = Loop(NEVER)
+        stack.callback(self.loop.close)
+        config = Config(application="fake", bind=("127.0.0.1:0",), threads=1)
+        self._listener = open_listener("127.0.0.1:0", 1024)
+        stack.callback(self._listener.socket.close)
+        crew = Crew(1, 0, self.loop.poll, lambda _call: None)
+        self.service = Service(
+            config=config,
+            application=application,
+            loop=self.loop,
+            crew=crew,
+            access_log=None,
+            on_served=lambda _count: None,
+            on_empty=lambda: None,
+        )
+        stack.callback(self._close_connections)
+        self.acceptor = Acceptor(self._listener, self.service)
+
+    def _close_connections(self) -> None:
+        for connection in list(self.service.connections):
+            connection.close()
+
+    @property
+    def accepted(self) -> int:
+        return len(self.service.connections)
+
+    def connect(self) -> socket.socket:
+        address = self._listener.socket.getsockname()
+        return self._stack.enter_context(socket.create_connection(address, timeout=10))
+
+
+@pytest.fixture
+def listening() -> Iterator[Listening]:
+    with ExitStack() as stack:
+        yield Listening(stack)
+
+
+def test_a_flood_is_accepted_over_several_turns(listening: Listening) -> None:
+    clients = [listening.connect() for _ in range(FLOOD)]
+    listening.acceptor.resume()
+    for turn in (1, 2, 3):
+        listening.loop.poll()
+        assert listening.accepted == turn * ACCEPTS_A_TURN
+    listening.loop.poll()
+    assert listening.accepted == len(clients)
+
+
+def test_who_is_connected_is_heard_in_the_same_turn_as_a_flood(listening: Listening) -> None:
+    listening.acceptor.resume()
+    active = listening.connect()
+    listening.loop.poll()
+    (connection,) = listening.service.connections
+    for _ in range(FLOOD):
+        listening.connect()
+    active.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    listening.loop.poll()
+    assert connection.request is not None
+    assert listening.accepted == 1 + ACCEPTS_A_TURN
+
+
+def test_closing_takes_all_that_wait_and_nobody_after_them(listening: Listening) -> None:
+    listening.acceptor.resume()
+    for _ in range(FLOOD):
+        listening.connect()
+    listening.acceptor.close()
+    assert listening.accepted == FLOOD
+    with pytest.raises(OSError):  # noqa: PT011  # refused, or the descriptor is gone
+        listening.connect()
