@@ -29,11 +29,11 @@ from middleware.health import HealthChecks
 from middleware.intermediary import (
     EndsHereError,
     RefusedError,
-    full_path,
     outgoing,
     response_fields,
 )
 from middleware.relay import RelayedBody, RequestBodyError, request_blocks
+from middleware.request_path import full_path, path_text
 from middleware.retry import STATUSES, UpstreamError, may_retry
 from middleware.settings import SettingError
 
@@ -229,7 +229,7 @@ def _tell(
     environ: WSGIEnvironment, level: int, event: str, text: str, member: Member | None = None
 ) -> None:
     method = environ.get("REQUEST_METHOD", "")
-    path = full_path(environ).encode("latin-1", "replace").decode("utf-8", "backslashreplace")
+    path = path_text(environ)
     extra = {
         "event": event,
         "request_id": environ.get("bascule.request_id", ""),
@@ -238,7 +238,9 @@ def _tell(
     }
     if member:
         extra["upstream"] = member.name
-    _log.log(level, "%s %r: %s", method, path, text, extra=extra)
+    # Some servers let any method in; a line break in it must not begin a line of its own.
+    name = method if method.isprintable() else ascii(method)
+    _log.log(level, "%s %r: %s", name, path, text, extra=extra)
 
 
 def _tell_of(member: Member, level: int, event: str, text: str) -> None:

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from middleware.forwarded import MalformedFieldError, parse_host, parse_list
 from middleware.proxy_headers import FORWARDED_FIELDS
+from middleware.request_path import full_path
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
@@ -91,12 +92,6 @@ class Outgoing:
     def has_body(self) -> bool:
         """Whether there is a body, or may be."""
         return self.length != 0
-
-
-def full_path(environ: WSGIEnvironment) -> str:
-    """Return the path of the URL, decoded, its bytes as latin-1 characters (PEP 3333)."""
-    path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    return path
 
 
 def outgoing(environ: WSGIEnvironment, *, host: str, via: str, family: str) -> Outgoing:

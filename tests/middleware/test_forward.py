@@ -661,6 +661,18 @@ def test_a_path_needs_an_application_for_the_rest() -> None:
         Forward(None, upstreams=["http://a"], path="/api")
 
 
+def test_no_part_of_a_request_begins_a_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    link = forward(closed_port())
+    for variables in (
+        {"REQUEST_METHOD": "GET\r\nforged"},
+        {"PATH_INFO": "/a\r\nforged"},
+        {"PATH_INFO": "/..\r\nforged/.."},
+    ):
+        respond(link, **variables)
+    assert len(caplog.messages) == 3
+    assert not any("\n" in message or "\r" in message for message in caplog.messages)
+
+
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delitem(sys.modules, "middleware.upstreams")
     monkeypatch.setitem(sys.modules, "urllib3", None)
