@@ -20,7 +20,6 @@ The clock is CLOCK_MONOTONIC, which all processes of a boot share.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import logging
 import mmap
 import os
@@ -30,8 +29,8 @@ from functools import lru_cache
 from pathlib import Path
 from time import monotonic_ns
 
-from middleware.limits import Limit
 from middleware.rate_file import HEADER_BYTES, open_file
+from middleware.rate_store import Claim, key_digest
 from middleware.rates import Rate, credit, spent
 from middleware.throttle import Throttle
 
@@ -46,9 +45,6 @@ MEMO_ENTRIES = 4096  # keys in turn on one worker
 MEMO_LENGTH = 256  # characters of a key; longer ones are hashed each time
 
 _log = logging.getLogger("bascule.ratelimit")
-
-# A limit, and what the request is counted by.
-Claim = tuple[Limit, tuple[str, ...]]
 
 
 class Table:
@@ -86,10 +82,7 @@ class Table:
         return self._sets * WAYS
 
     def take(self, claims: Sequence[Claim]) -> tuple[bool, list[int]]:
-        """Admit a request where all its claims allow it, and only then count it.
-
-        Returns whether it is admitted, and each claim's credit (see `rates`) after that.
-        """
+        """Admit and count a request, or refuse it: `take` of rate_store.Store."""
         places = []
         for limit, parts in claims:
             length = sum(map(len, parts))
@@ -161,7 +154,7 @@ class Table:
 
     def _hashed(self, definition: str, parts: tuple[str, ...]) -> tuple[bytes, int]:
         """Return a key's digest, and where its set begins in the file."""
-        hashed = digest(definition, parts, self._secret)
+        hashed = key_digest(definition, parts, self._secret)
         number = int.from_bytes(hashed[:8], "little") % self._sets
         return hashed, HEADER_BYTES + number * SET_BYTES
 
@@ -175,15 +168,6 @@ class Table:
 
     def _forked(self) -> None:
         self._mutex = threading.Lock()  # a thread that is not in this process may hold the old one
-
-
-def digest(definition: str, parts: tuple[str, ...], secret: bytes = b"") -> bytes:
-    """Return 16 bytes that stand for a key, which they do not reveal to who lacks the secret."""
-    hashing = hashlib.blake2b(digest_size=16, key=secret)
-    for text in (definition, *parts):
-        encoded = text.encode("utf-8", "surrogatepass")
-        hashing.update(len(encoded).to_bytes(8, "little") + encoded)
-    return hashing.digest()
 
 
 _tables: dict[tuple[int, int], Table] = {}

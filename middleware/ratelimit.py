@@ -14,11 +14,12 @@ import logging
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from middleware.error_page import refuse
 from middleware.limits import Limit, parse_limit, path_of
-from middleware.rate_table import Claim, shared_table
+from middleware.rate_store import Claim, Store, StoreAwayError
+from middleware.rate_table import shared_table
 from middleware.rates import effective_window, seconds
 from middleware.settings import SettingError
 from middleware.throttle import Throttle
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     from _typeshed import OptExcInfo
 
+RETRY_SECONDS = 1  # when to come again where nobody counts
+MAX_TIMEOUT = 5.0  # a request that waited longer would be worse off than one not counted
 MIN_ENTRIES, MAX_ENTRIES = 8, 1 << 24  # 512 MiB
 
 _log = logging.getLogger("bascule.ratelimit")
@@ -45,24 +48,28 @@ class RateLimit:
         ipv6_prefix: int = 64,
         table: str | None = None,
         entries: int = 65536,
+        valkey: str | None = None,
+        timeout: float = 0.1,
+        fallback: Literal["local", "open", "closed"] = "local",
     ) -> None:
-        """Open the table that all workers share.
+        """Open the table that all workers share; nothing is asked of Valkey yet.
 
         `limits`: see `limits`; `ipv6_prefix`: bits of an IPv6 address that make one client;
-        `table`: the file of the counts; `entries`: how many clients it has room for.
+        `table`: the file of the counts; `entries`: how many clients it has room for; `valkey`: URL
+        of a Valkey that counts instead; `timeout`: seconds that it may take; `fallback`: who counts
+        while it does not answer: the table, or nobody, and all are admitted or refused.
         """
         self._application = application
         self._limits = _parsed(limits, ipv6_prefix)
-        if not MIN_ENTRIES <= entries <= MAX_ENTRIES:
-            message = f"{entries} is not between {MIN_ENTRIES} and {MAX_ENTRIES}"
-            raise SettingError("entries", message)
-        path = Path(table) if table is not None else _default_table()
-        try:
-            self._store = shared_table(path, entries)
-        except OSError as error:
-            remedy = "name a file that this user may make, best in memory, as below /dev/shm"
-            raise SettingError("table", f'"{path}": {error.strerror}; {remedy}') from None
         self._refusals = Throttle(1)
+        self._fallback = fallback
+        self._local: Store | None = None
+        if valkey is None:
+            self._store = _table(table, entries)
+        else:
+            self._store = _valkey(valkey, timeout)
+            if fallback == "local":
+                self._local = _table(table, entries)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Count the request, then run the application or refuse it."""
@@ -72,18 +79,26 @@ class RateLimit:
         ]
         if not claims:
             return self._application(environ, start_response)
-        admitted, credits_left = self._store.take(claims)
+        try:
+            admitted, credits_left = self._store.take(claims)
+        except StoreAwayError:
+            if self._fallback == "open":
+                return self._application(environ, start_response)
+            if self._local is None:
+                fields = [("Retry-After", str(RETRY_SECONDS))]
+                return refuse(environ, start_response, "503 Service Unavailable", fields)
+            admitted, credits_left = self._local.take(claims)
         if not admitted:
             return self._refuse(environ, start_response, claims, credits_left)
-        fields = [_policy(claims), _state(claims, credits_left)]
+        limit_fields = [_policy(claims), _state(claims, credits_left)]
 
         def start_with_fields(
             status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None, /
         ) -> Callable[[bytes], object]:
             # A new list: the application may use its own for many responses.
             if exc_info:
-                return start_response(status, headers + fields, exc_info)
-            return start_response(status, headers + fields)
+                return start_response(status, headers + limit_fields, exc_info)
+            return start_response(status, headers + limit_fields)
 
         return self._application(environ, start_with_fields)
 
@@ -124,6 +139,33 @@ def _parsed(limits: Sequence[str], ipv6_prefix: int) -> list[Limit]:
             raise SettingError("limits", f'"{text}" stands there twice', index)
         parsed[limit.definition] = limit
     return list(parsed.values())
+
+
+def _table(table: str | None, entries: int) -> Store:
+    if not MIN_ENTRIES <= entries <= MAX_ENTRIES:
+        message = f"{entries} is not between {MIN_ENTRIES} and {MAX_ENTRIES}"
+        raise SettingError("entries", message)
+    path = Path(table) if table is not None else _default_table()
+    try:
+        return shared_table(path, entries)
+    except OSError as error:
+        remedy = "name a file that this user may make, best in memory, as below /dev/shm"
+        raise SettingError("table", f'"{path}": {error.strerror}; {remedy}') from None
+
+
+def _valkey(url: str, timeout: float) -> Store:
+    if not 0 < timeout <= MAX_TIMEOUT:
+        raise SettingError("timeout", f"{timeout} is not between 0 and {MAX_TIMEOUT} seconds")
+    try:
+        from middleware.rate_valkey import ValkeyStore  # noqa: PLC0415 (needs valkey)
+    except ModuleNotFoundError as error:
+        remedy = f'it needs the package "{error.name}"; install it: pip install valkey'
+        raise SettingError("valkey", remedy) from None
+    try:
+        return ValkeyStore(url, timeout)
+    except ValueError:
+        remedy = 'write it as in "valkey://host:6379/0" or "unix:///run/valkey/valkey.sock"'
+        raise SettingError("valkey", f'"{url}" is no URL of a Valkey; {remedy}') from None
 
 
 def _default_table() -> Path:

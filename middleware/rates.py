@@ -20,7 +20,7 @@ PERIODS = {
 }
 
 MAX_COUNT = 1_000_000  # a period; so an interval is 1 µs or more, the unit of Valkey's clock
-MAX_CAPACITY = 366 * PERIODS["day"]  # keeps a TAT well inside 64 bits
+MAX_CAPACITY = 100 * PERIODS["day"]  # in nanoseconds, exact in a Lua number: below 2^53
 
 # rate = count "/" unit [ SP "burst" SP count ]
 _RATE = re.compile(
@@ -69,7 +69,7 @@ def parse_rate(text: str) -> Rate:
     interval = -(-PERIODS[match["unit"]] // count)
     rate = Rate(interval, burst * interval)
     if rate.capacity > MAX_CAPACITY:
-        raise ValueError(f'"{text}": such a burst needs more than a year to become available again')
+        raise ValueError(f'"{text}": such a burst needs more than 100 days to come back')
     return rate
 
 

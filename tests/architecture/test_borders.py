@@ -106,6 +106,7 @@ def test_server_middleware_and_app_import_nothing_of_one_another(package: str) -
 
 # What a link needs besides the standard library: one module imports it, and the link that module.
 THIRD_PARTY = {
+    "middleware/rate_valkey.py": {"valkey"},
     "middleware/stylesheets.py": {"lxml"},
     "middleware/transformation.py": {"lxml"},
     "middleware/upstreams.py": {"urllib3"},

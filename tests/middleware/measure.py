@@ -31,6 +31,10 @@ NGINX = {
     "HTTP_X_FORWARDED_PORT": "443",
 }
 
+# Limits that admit all that is measured.
+ONE_LIMIT = ["1000000/second"]
+TWO_LIMITS = [*ONE_LIMIT, "1000000/hour per path"]
+
 
 def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "5")])
@@ -66,7 +70,8 @@ def measure(table: str) -> None:
             ("dispatch", dispatch),
             ("allowlist", Allowlist(application, rules=["deny 203.0.113.0/24"])),
             ("xslt, elsewhere", Xslt(application, stylesheets=Path(), under=["/catalogue"])),
-            ("ratelimit", RateLimit(application, limits=["1000000/second"], table=table)),
+            ("ratelimit", RateLimit(application, limits=ONE_LIMIT, table=table)),
+            ("  two limits", RateLimit(application, limits=TWO_LIMITS, table=table)),
             ("all four", chain),
         ):
             cost = microseconds(
