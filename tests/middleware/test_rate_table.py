@@ -134,16 +134,18 @@ def test_where_all_entries_are_being_refused_a_new_key_is_admitted_uncounted_and
 def test_two_limits_of_a_request_that_meet_in_one_set_keep_their_counts_apart(
     tmp_path: Path,
 ) -> None:
-    table = Table(tmp_path / "table", 8)
-    slow, quick = limited("50/day"), limited("100000/second")
+    clock = Clock()
+    table = Table(tmp_path / "table", 8, clock)
+    slow, quick = limited("50/day"), limited("10/second")
     for number in range(7):
         for _ in range(2):
             admits(table, slow, f"key {number}")
-    # The set is full with this one, which has used the least; the quick limit takes its place.
     assert admits(table, slow, "both")
-    for _ in range(40):
-        assert table.take([(quick, ("both",)), (slow, ("both",))])[0]
+    # The set is full with this one, which has used the least: the quick limit takes its place.
+    assert table.take([(quick, ("both",)), (slow, ("both",))])[0]
+    clock.now += SECOND
     assert admits(table, quick, "both")
+    assert table.take([(slow, ("both",))])[1][0] // slow.rate.interval == 47
 
 
 def test_a_request_that_one_limit_refuses_does_not_count_on_the_others(tmp_path: Path) -> None:
@@ -244,7 +246,7 @@ def many_switches() -> Iterator[None]:
 
 @pytest.mark.usefixtures("many_switches")
 def test_threads_of_a_process_do_not_count_twice(tmp_path: Path) -> None:
-    table, limit = Table(tmp_path / "table", 64), limited("79900/day")
+    table, limit = Table(tmp_path / "table", 64), limited("1000/day burst 79900")
     admitted: list[bool] = []
 
     begin = threading.Barrier(8)

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 def test_eight_processes_that_hammer_one_key_are_admitted_exactly_the_limit(
     tmp_path: Path,
 ) -> None:
-    settings = {"limits": ["1000/day"], "table": str(tmp_path / "table")}
+    settings = {"limits": ["100/day burst 1000"], "table": str(tmp_path / "table")}
     with hammering(8, 12_500, settings) as workers:
         said = answers(workers)
     assert (len(said), said.count(b"+"), said.count(b"!")) == (100_000, 1000, 0)
@@ -36,7 +36,7 @@ def test_eight_processes_that_all_make_the_file_at_once_make_one(tmp_path: Path)
 def test_workers_killed_in_the_midst_neither_block_the_others_nor_free_anybody(
     tmp_path: Path,
 ) -> None:
-    settings = {"limits": ["20000/day"], "table": str(tmp_path / "table")}
+    settings = {"limits": ["1000/day burst 20000"], "table": str(tmp_path / "table")}
     with hammering(8, 1_000_000, settings) as workers:
         said = b""
         for killed in workers[:6]:

@@ -42,7 +42,12 @@ def test_eight_processes_are_admitted_exactly_the_limit(shared: Project) -> None
     (network,) = shared.inspect("valkey")["NetworkSettings"]["Networks"].values()
     url = f"valkey://{network['IPAddress']}:6379"
     # A request that Valkey did not count would be answered 503, and show.
-    settings = {"limits": ["1000/day"], "valkey": url, "timeout": 5.0, "fallback": "closed"}
+    settings = {
+        "limits": ["100/day burst 1000"],
+        "valkey": url,
+        "timeout": 5.0,
+        "fallback": "closed",
+    }
     with hammering(8, 12_500, settings) as workers:
         said = answers(workers)
     assert (len(said), said.count(b"+"), said.count(b"!")) == (100_000, 1000, 0)
