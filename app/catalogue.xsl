@@ -22,6 +22,11 @@
           table { border-collapse: collapse; width: 100%; }
           th, td { border-bottom: 1px solid var(--rule); padding: .6rem .75rem .6rem 0; text-align: left; }
           thead th { font-size: .8rem; letter-spacing: .06em; text-transform: uppercase; }
+          @media (max-width: 32rem) {
+            body { font-size: .875rem; }
+            th, td { padding-right: .4rem; }
+            thead th { letter-spacing: 0; }
+          }
           .year { font-variant-numeric: tabular-nums; padding-right: 0; text-align: right; }
         </style>
       </head>

@@ -189,3 +189,17 @@ def test_a_call_past_its_deadline_ends_the_process_with_one_thread_too() -> None
             gate.visit()
             assert server.wait(10) != 0
             assert "gate.py" in server.err
+
+
+def test_a_stylesheet_that_takes_for_ever_is_ended_as_any_call_is() -> None:
+    command = bascule_command("--timeout", str(SHORT), "--graceful-timeout", str(SHORT))
+    with (
+        running(command, "transforms_for_ever") as server,
+        server.client() as client,
+        server.client() as other,
+    ):
+        client.send(get("/page", "Accept: text/html"))
+        other.send(get("/text"))
+        assert other.read().body == b"text"  # it runs without the interpreter's lock
+        assert server.wait(10) != 0
+        assert "/page" in server.err
