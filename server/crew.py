@@ -225,9 +225,12 @@ class Crew:
         """Poll and call until another thread leads, or all is over."""
         seat = self._seat
         while not self._stopped:
-            crowded = len(self._ready) > self._backlog
-            self._poll(wait=not (self._ready or self._held) or self._may_sleep())
-            began = time.monotonic() if crowded else 0.0
+            if self._ready or self._held:
+                began = time.monotonic() if len(self._ready) > self._backlog else 0.0
+                self._poll(wait=self._may_sleep())
+            else:
+                began = 0.0
+                self._poll(wait=True)
             tasks = min(len(self._ready), TASKS_A_TURN)
             for _ in range(tasks or len(self._held)):
                 if self._running or self._held:
@@ -249,7 +252,7 @@ class Crew:
                 if not self._call_inline(task, seat):
                     return
             else:
-                if crowded and tasks:
+                if began and tasks:
                     self._end_turn(tasks, time.monotonic() - began)
 
     def _may_sleep(self) -> bool:

@@ -477,7 +477,8 @@ def test_calls_of_the_leader_that_take_time_count_as_well() -> None:
         found.submit(*tasks)
         finish(*tasks)
     assert [task.notes for task in tasks].count(["turn_away"]) > 0
-    assert all(task.notes[0] == "call" for task in tasks[: TASKS_A_TURN + 10])
+    # Where the machine stands still, calls of 2 ms count as slow before the first turn is over.
+    assert all(task.notes[0] == "call" for task in tasks[:10])
 
 
 def test_one_thread_looks_after_the_loop_between_calls_that_take_time() -> None:
