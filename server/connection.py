@@ -136,7 +136,19 @@ class Connection:
         state = self._state
         try:
             if state is _HEAD or state is State.BODY:
-                self._receive()
+                size = RECEIVE_SIZE if self._body is None else BODY_RECEIVE_SIZE
+                try:
+                    data = self._sock.recv(size)
+                except (BlockingIOError, InterruptedError):
+                    return
+                except OSError:
+                    data = b""
+                if data:
+                    self._take(data)
+                else:
+                    # An incomplete request is no request (RFC 9112 §8), and nobody waits for an
+                    # answer.
+                    self.close()
             elif state is State.SEND:
                 self._flush()
             elif state is State.LINGER:
@@ -190,19 +202,6 @@ class Connection:
 
     # --- reading, by the leader ----------------------------------------------------------------
 
-    def _receive(self) -> None:
-        try:
-            data = self._sock.recv(RECEIVE_SIZE if self._body is None else BODY_RECEIVE_SIZE)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            data = b""
-        if data:
-            self._take(data)
-        else:
-            # An incomplete request is no request (RFC 9112 §8), and nobody waits for an answer.
-            self.close()
-
     def _take(self, data: bytes) -> None:
         """Use bytes that the client sent."""
         try:
@@ -218,7 +217,9 @@ class Connection:
                 if request.content_length or request.chunked:
                     self._begin_body(request)
                 else:
-                    self._submit()
+                    self._state = _CALL
+                    self.deadline = NEVER
+                    self._service.crew.submit(self)
             elif not began:
                 self.deadline = self._service.loop.now + self._service.config.head_timeout
         except ProtocolError as error:
@@ -227,7 +228,7 @@ class Connection:
     def _begin_body(self, request: Request) -> None:
         """A head is complete, and its body is not."""
         service = self._service
-        self._body = Body(request, service.config.limit_request_body, service.limits)
+        self._body = body = Body(request, service.config.limit_request_body, service.limits)
         self._state = State.BODY
         data, self._reader.rest = self._reader.rest, b""
         if request.expects_continue and not data:
@@ -235,19 +236,16 @@ class Connection:
             # client is gone, and reading will show it.
             with contextlib.suppress(OSError):
                 self._sock.send(CONTINUE)
-        self._feed(self._body, data)
+        self._feed(body, data)
 
     def _feed(self, body: Body, data: bytes) -> None:
         self.deadline = self._service.loop.now + self._service.config.body_timeout
         rest = body.feed(data)
         if rest is not None:
             self._reader.rest = rest
-            self._submit()
-
-    def _submit(self) -> None:
-        self._state = _CALL
-        self.deadline = NEVER
-        self._service.crew.submit(self)
+            self._state = _CALL
+            self.deadline = NEVER
+            self._service.crew.submit(self)
 
     def _park(self) -> None:
         self._watch(0)
@@ -286,13 +284,10 @@ class Connection:
 
     def hand_back(self) -> None:
         """Give the connection to the leader once the call is over; called beside it."""
-        if self._is_over():
-            # No need to disturb the leader, unless it parked the connection meanwhile.
-            self._await_request()
-            if not self._events:
-                self._service.loop.call_soon(self._unpark)
-        else:
+        if not self._await_request():
             self._service.loop.call_soon(self.settle)
+        elif not self._events:  # the leader parked it meanwhile
+            self._service.loop.call_soon(self._unpark)
 
     def persists(self) -> bool:
         """Return whether another request may follow the one in hand."""
@@ -328,33 +323,28 @@ class Connection:
     def settle(self) -> None:
         """The application has returned: send what is left, then end the exchange."""
         try:
-            if self._is_over() and self._events:
-                self._await_request()
-            elif self._outgoing.pending and not self._outgoing.lost:
+            if self._events and self._await_request():
+                return
+            if self._outgoing.pending and not self._outgoing.lost:
                 self._start_sending()
             else:
                 self._end()
         except Exception as error:
             self._break(error)
 
-    def _is_over(self) -> bool:
-        """Whether nothing but the next request is awaited, of which nothing has come."""
+    def _await_request(self) -> bool:
+        """Wait for the next request, if nothing else is left to do; return whether that is so."""
         exchange = self._exchange
-        return (
-            exchange is not None
-            and exchange.ending is _PERSIST
-            and not self._outgoing.pending
-            and not self._reader.rest
-        )
-
-    def _await_request(self) -> None:
-        """Wait for the next request; from here on the connection is the leader's."""
-        service = self._service
-        if service.is_observed:
+        if exchange is None or exchange.ending is not _PERSIST:
+            return False
+        if self._outgoing.pending or self._reader.rest:
+            return False
+        if self._service.is_observed:
             self._log()
         self._release()
         self.deadline = FROM_NEXT_TICK
-        self._state = _HEAD
+        self._state = _HEAD  # from here on the connection is the leader's
+        return True
 
     def _start_sending(self) -> None:
         self._state = State.SEND

@@ -48,6 +48,11 @@ class Ending(enum.Enum):
     ABORT = enum.auto()
 
 
+# Looked up once rather than for each request.
+_PERSIST: Final = Ending.PERSIST
+_LENGTH: Final = Framing.LENGTH
+
+
 class Transport(Protocol):
     """Where the bytes go; sending them may raise ClientDisconnected."""
 
@@ -75,15 +80,6 @@ class Exchange:
         ending: what becomes of the connection; settled once ``run`` has returned.
     """
 
-    # Of the class, so that an exchange sets only what differs.
-    _framing: Framing | None = None  # settled when the head is sent
-    _head: Head | None = None
-    _remaining: int | None = None  # bytes of a stream that its announced length still wants
-    _complete = False
-    status = 0
-    request_id = ""
-    ending = Ending.PERSIST
-
     def __init__(
         self,
         request: Request,
@@ -93,6 +89,13 @@ class Exchange:
         self._request = request
         self._environ = environ
         self._transport = transport
+        self._head: Head | None = None
+        self._framing: Framing | None = None  # settled when the head is sent
+        self._remaining: int | None = None  # bytes of a stream that its length still wants
+        self._complete = False
+        self.status = 0
+        self.request_id = ""
+        self.ending = _PERSIST
 
     def run(self, application: WSGIApplication) -> None:
         """Call the application and send its response; whatever it raises is logged, not raised."""
@@ -158,7 +161,9 @@ class Exchange:
         length = head.content_length
         if length is None:
             length = len(body)
+        framing = _LENGTH
         if self._request.line.method == "HEAD" or head.status in BODILESS:
+            framing = Framing.NONE
             # The body that HEAD leaves out tells its length, unless the application left it out.
             if not body or head.status in BODILESS:
                 length = head.content_length
@@ -167,7 +172,7 @@ class Exchange:
             raise ApplicationError(
                 f"Content-Length is {length}, and the body has {len(body)} bytes"
             )
-        data = self._open(head, length)
+        data = self._open(head, framing, length)
         if len(body) < GATHER_SIZE:
             self._transport.finish(data + body, None)
         else:
@@ -187,8 +192,9 @@ class Exchange:
                     f"Content-Length is {head.content_length}, and the file has {length} bytes"
                 )
             length = head.content_length
-        data = self._open(head, length)
-        with_body = self._framing is Framing.LENGTH and length
+        framing = self._framing_of(head, length)
+        data = self._open(head, framing, length)
+        with_body = framing is Framing.LENGTH and length
         self._transport.finish(
             data, FileRange(file.descriptor, file.offset, length) if with_body else None
         )
@@ -204,7 +210,8 @@ class Exchange:
         if self._framing is None:
             head = self._head or self._missing_head()
             if data:
-                prefix = self._open(head, head.content_length)
+                framing = self._framing_of(head, head.content_length)
+                prefix = self._open(head, framing, head.content_length)
                 self._remaining = head.content_length
         if not data:
             return
@@ -229,10 +236,11 @@ class Exchange:
         """End a stream."""
         if self._framing is None:
             head = self._head or self._missing_head()
-            bodiless = self._request.line.method == "HEAD" or head.status in BODILESS
-            if head.content_length and not bodiless:
+            framing = self._framing_of(head, 0)
+            if head.content_length and framing is Framing.LENGTH:
                 raise ApplicationError(f"no body, and Content-Length is {head.content_length}")
-            prefix = self._open(head, head.content_length if bodiless else 0)
+            length = head.content_length if framing is Framing.NONE else 0
+            prefix = self._open(head, framing, length)
         else:
             prefix = b""
         if self._remaining and self._framing is Framing.LENGTH:
@@ -246,15 +254,17 @@ class Exchange:
     def _missing_head(self) -> NoReturn:
         raise ApplicationError("start_response was not called before the body began")
 
-    def _open(self, head: Head, length: int | None) -> bytes:
-        """Settle framing and ending; return the head's bytes."""
+    def _framing_of(self, head: Head, length: int | None) -> Framing:
         line = self._request.line
-        framing = choose_framing(line.method, line.minor, head, length)
+        return choose_framing(line.method, line.minor, head.status, length)
+
+    def _open(self, head: Head, framing: Framing, length: int | None) -> bytes:
+        """Settle framing and ending; return the head's bytes."""
         connection = None
-        if framing is Framing.CLOSE or not self._transport.persists():
+        if not self._transport.persists() or (length is None and framing is Framing.CLOSE):
             self.ending = Ending.CLOSE
             connection = b"close"
-        elif line.minor == 0:
+        elif self._request.line.minor == 0:
             connection = b"keep-alive"
         self._framing = framing
         self.status = head.status
@@ -284,7 +294,8 @@ class Exchange:
         body = b"500 Internal Server Error\n"
         head = check_head("500 Internal Server Error", [("Content-Type", "text/plain")])
         try:
-            data = self._open(head, len(body))
+            framing = self._framing_of(head, len(body))
+            data = self._open(head, framing, len(body))
             self._transport.finish(data if self._framing is Framing.NONE else data + body, None)
             self._complete = True
         except ClientDisconnected:

@@ -70,7 +70,7 @@ class RequestLine:
         }
 
 
-@dataclass(init=False)
+@dataclass
 class Request:
     """The head of one request.
 
@@ -88,15 +88,10 @@ class Request:
 
     line: RequestLine
     variables: dict[str, str]
-    # Defaults that stay with the class: most requests set none of them.
-    content_length: int | None = None
-    chunked: bool = False
-    keep_alive: bool = True
-    expects_continue: bool = False
-
-    def __init__(self, line: RequestLine, variables: dict[str, str]) -> None:
-        self.line = line
-        self.variables = variables
+    content_length: int | None = field(default=None, init=False)
+    chunked: bool = field(default=False, init=False)
+    keep_alive: bool = field(default=True, init=False)
+    expects_continue: bool = field(default=False, init=False)
 
 
 class HeadReader:
@@ -129,12 +124,13 @@ class HeadReader:
         Raises:
             ProtocolError: the head is refused.
         """
-        end = data.find(_END)
-        if 0 < end == len(data) - len(_END) <= MAX_HEAD and not self.rest:
+        if data.endswith(_END) and len(data) <= MAX_HEAD and not self.rest:
+            lines = data.split(b"\r\n")
+            del lines[-2:]
             try:
-                return self._parser.parse(data[:end])
+                return self._parser.parse(lines)
             except ProtocolError:
-                pass  # reading it line by line tells what is wrong first
+                pass  # there is more than one head, or reading by line tells what is wrong first
         buffer = self.rest + data
         head_end = self._read_lines(buffer)
         if head_end is None:
@@ -143,7 +139,7 @@ class HeadReader:
         self.rest = buffer[head_end + len(_END) :]
         head = buffer[self._start : head_end]
         self._begin()
-        return self._parser.parse(head)
+        return self._parser.parse(head.split(b"\r\n"))
 
     def _read_lines(self, buffer: bytes) -> int | None:
         """Check the lines that are complete now; return where the head's last one ends, if here."""
@@ -356,13 +352,12 @@ class HeadParser:
         else:
             self._field(line)
 
-    def parse(self, head: bytes) -> Request:
-        """Return the request whose head, without the empty line that ends it, is given.
+    def parse(self, lines: list[bytes]) -> Request:
+        """Return the request whose head is given: its lines without their ends; they are used up.
 
         Raises:
             ProtocolError: the head is refused.
         """
-        lines = head.split(b"\r\n")
         if len(lines) > self._most_lines:
             raise ProtocolError(431, "the request has too many fields")
         line = self._request_line(lines.pop(0))

@@ -49,13 +49,17 @@ class Framing(enum.Enum):
     CLOSE = enum.auto()  # HTTP/1.0 without a length
 
 
+# What most responses have, without the cost of a look-up in an enumeration.
+_LENGTH: Final = Framing.LENGTH
+
+
 class Head:
     """A status and fields that the application gave, checked.
 
     Args:
         status: the status code.
         status_line: as on the wire, with the line's end.
-        lines: the field lines as on the wire, without those that the server computes.
+        lines: the field lines as on the wire.
 
     Attributes:
         content_length: the length in bytes that the application announced, or None.
@@ -63,14 +67,13 @@ class Head:
         own: names of the fields that the application gave instead of the server's own.
     """
 
-    content_length: int | None = None
-    request_id: str | None = None
-    own: tuple[str, ...] = ()
-
     def __init__(self, status: int, status_line: bytes, lines: list[bytes]) -> None:
         self.status = status
         self.status_line = status_line
         self.lines = lines
+        self.content_length: int | None = None
+        self.request_id: str | None = None
+        self.own: tuple[str, ...] = ()
 
 
 def check_head(status: object, fields: object) -> Head:
@@ -92,24 +95,25 @@ def check_head(status: object, fields: object) -> Head:
         except TypeError:
             raise ApplicationError(f"headers must hold tuples of str, not {field!r}") from None
         if special:
-            _use_special(head, special, field)
-        if line:
-            lines.append(line)
+            if special == "content-length" and head.content_length is None:
+                head.content_length = int(field[1])
+                # "A server MUST NOT send a Content-Length header field in any response with a
+                # status code of 1xx (Informational) or 204 (No Content)." (RFC 9110 §8.6)
+                if code == 204:
+                    continue
+            else:
+                _use_special(head, special, field)
+        lines.append(line)
     return head
 
 
 def _use_special(head: Head, name: str, field: tuple[str, str]) -> None:
     """Take in a field that there may be only one of; ``name`` is its name in lower case."""
-    if name == "content-length":
-        is_second = head.content_length is not None
-        head.content_length = int(field[1])
-    elif name == "x-request-id":
-        is_second = head.request_id is not None
+    if name == "x-request-id" and head.request_id is None:
         head.request_id = field[1]
-    else:
-        is_second = name in head.own
+    elif name in ("date", "server") and name not in head.own:
         head.own += (name,)
-    if is_second:
+    else:
         raise ApplicationError(f"the field {field[0]} is given twice")
 
 
@@ -132,10 +136,7 @@ class _Statuses(Memo[str, tuple[int, bytes]]):
 
 
 class _Fields(Memo[tuple[str, str], tuple[bytes, str]]):
-    """Fields that have been given before: line, and name in lower case if it is special.
-
-    The line of ``Content-Length`` is empty, because the server writes its own.
-    """
+    """Fields that have been given before: line, and name in lower case if it is special."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -145,15 +146,17 @@ class _Fields(Memo[tuple[str, str], tuple[bytes, str]]):
         name, value = _check_types(field)
         special = self._names.get(name)
         if special is not None and value.isascii() and value.isprintable():
+            if special == "content-length":
+                return _content_length_line(value), special
             return f"{name}: {value}\r\n".encode("ascii"), special
         lower = _check_field(name, value)
         special = lower if lower in _SPECIAL else ""
-        line = f"{name}: {value}\r\n".encode("latin-1")
         if lower == "content-length":
-            _check_content_length(value)
-            line = b""
+            line = _content_length_line(value)
+        else:
+            line = f"{name}: {value}\r\n".encode("latin-1")
         parsed = line, special
-        if not self.remember(name, field, parsed, len(line)) and lower != "content-length":
+        if not self.remember(name, field, parsed, len(line)):
             if len(self._names) >= ENTRIES:
                 self._names.clear()
             self._names[name] = special
@@ -185,24 +188,25 @@ def _check_field(name: str, value: str) -> str:
     return lower
 
 
-def _check_content_length(value: str) -> None:
+def _content_length_line(value: str) -> bytes:
     if not value.isascii() or grammar.CONTENT_LENGTH.fullmatch(value.encode("ascii")) is None:
         raise ApplicationError(f"Content-Length must be a number of bytes, not {value!r}")
+    return b"Content-Length: %d\r\n" % int(value)
 
 
-def choose_framing(method: str, minor: int, head: Head, length: int | None) -> Framing:
+def choose_framing(method: str, minor: int, status: int, length: int | None) -> Framing:
     """Return how a response's body is framed (RFC 9112 §6.3).
 
     Args:
         method: the request's method.
         minor: the minor version of the request's HTTP/1.
-        head: the response's head.
+        status: the response's status code.
         length: the body's length in bytes where it is known.
     """
-    if method == "HEAD" or head.status in BODILESS:
+    if method == "HEAD" or status in BODILESS:
         return Framing.NONE
     if length is not None:
-        return Framing.LENGTH
+        return _LENGTH
     return Framing.CHUNKED if minor else Framing.CLOSE
 
 
@@ -218,39 +222,57 @@ def serialize_head(
         connection: the value for ``Connection``; None for no such field.
         now: seconds since the epoch, for ``Date``.
     """
-    if head.own:
-        parts = [head.status_line, *head.lines]
-        if "server" not in head.own:
-            parts.append(SERVER)
-        if "date" not in head.own:
-            parts.append(date_line(now))
-    else:
-        parts = [head.status_line, SERVER, date_line(now), *head.lines]
-    if connection:
-        parts.append(b"Connection: %b\r\n" % connection)
-    if framing is Framing.CHUNKED:
-        parts.append(b"Transfer-Encoding: chunked\r\n\r\n")
-    # "A server MUST NOT send a Content-Length header field in any response with a status code of
-    # 1xx (Informational) or 204 (No Content)." (RFC 9110 §8.6)
-    elif length is not None and head.status != 204:
-        parts.append(b"Content-Length: %d\r\n\r\n" % length)
-    else:
-        parts.append(b"\r\n")
-    return b"".join(parts)
-
-
-_date: tuple[int, bytes] = (0, b"")
-
-
-def date_line(now: float) -> bytes:
-    """Return the ``Date`` field line (RFC 9110 §6.6.1), made once a second."""
-    global _date  # noqa: PLW0603  # one immutable pair: threads replace it, never change it
-    second, line = _date
+    second, preambles = _this_second
     if not 0 <= now - second < 1:
+        preambles = _turn_second(now)
+    if head.own:
+        preamble = head.status_line
+        preamble += b"" if "server" in head.own else SERVER
+        preamble += b"" if "date" in head.own else preambles.date
+    else:
+        preamble = preambles[head.status_line]
+    if connection:
+        preamble += b"Connection: %b\r\n" % connection
+    if head.content_length is not None:
+        end = b"\r\n"  # its line is among the head's
+    elif length is not None and head.status != 204:
+        end = b"Content-Length: %d\r\n\r\n" % length
+    elif framing is Framing.CHUNKED:
+        end = b"Transfer-Encoding: chunked\r\n\r\n"
+    else:
+        end = b"\r\n"
+    return b"".join([preamble, *head.lines, end])
+
+
+class _Preambles(dict[bytes, bytes]):
+    """How heads begin within one second: status line, ``Server`` and ``Date``, by status line.
+
+    Args:
+        now: seconds since the epoch.
+
+    Attributes:
+        date: the ``Date`` field line (RFC 9110 §6.6.1).
+    """
+
+    def __init__(self, now: float) -> None:
+        super().__init__()
         # Not strftime: its names of days and months follow the locale.
-        line = b"Date: %b\r\n" % formatdate(now, usegmt=True).encode("ascii")
-        _date = (int(now), line)
-    return line
+        self.date = b"Date: %b\r\n" % formatdate(now, usegmt=True).encode("ascii")
+
+    def __missing__(self, status_line: bytes) -> bytes:
+        self[status_line] = preamble = status_line + SERVER + self.date
+        return preamble
+
+
+# One immutable pair: threads replace it, never change it.
+_this_second: tuple[int, _Preambles] = (0, _Preambles(0))
+
+
+def _turn_second(now: float) -> _Preambles:
+    global _this_second  # noqa: PLW0603
+    preambles = _Preambles(now)
+    _this_second = (int(now), preambles)
+    return preambles
 
 
 def chunk(data: bytes) -> bytes:

@@ -204,7 +204,7 @@ def test_a_response_s_head_is_refused_or_is_exactly_what_was_given(
         head = check_head(status, fields)
     except ApplicationError:
         return
-    framing = choose_framing(method, minor, head, head.content_length)
+    framing = choose_framing(method, minor, head.status, head.content_length)
     data = serialize_head(head, framing, head.content_length, b"close", 0.0)
     endings = {Framing.LENGTH: b"x" * (head.content_length or 0), Framing.CHUNKED: b"0\r\n\r\n"}
     body = endings.get(framing, b"")
