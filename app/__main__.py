@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pkgutil import resolve_name
+from threading import Thread
 from wsgiref.simple_server import make_server
 
 EXIT_CANNOT_START = 1
@@ -48,9 +49,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         remedy = "name another port with --port"
         return _refuse(f"cannot listen on port {arguments.port}: {error.strerror}; {remedy}")
     address = f"http://{HOST}:{server.server_port}/"
+    # Beside the main thread, which Ctrl-C interrupts: within a request, wsgiref would answer
+    # KeyboardInterrupt with a 500 and go on.
+    serving = Thread(target=server.serve_forever, daemon=True)
     with server, suppress(KeyboardInterrupt):
+        serving.start()
         print(f"Serving {arguments.application} on {address} (Ctrl-C ends it)", flush=True)  # noqa: T201
-        server.serve_forever()
+        serving.join()
     return 0
 
 

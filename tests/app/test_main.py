@@ -9,9 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +21,13 @@ from app.__main__ import main
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 60  # seconds for a process to end
+
+
+def is_interrupted(environ: Any, start_response: Any) -> list[bytes]:
+    """An application that Ctrl-C finds at work."""
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(LIMIT)
+    return []
 
 
 @contextmanager
@@ -66,6 +75,16 @@ def test_it_serves_and_ctrl_c_ends_it_quietly(arguments: list[str], name: str) -
     assert process.returncode == 0
     assert out == ""
     assert "Traceback" not in err
+
+
+@pytest.mark.integration
+def test_ctrl_c_ends_it_in_the_middle_of_a_request_as_well() -> None:
+    with running("tests.app.test_main:is_interrupted", "--port", "0") as (process, _, port):
+        with pytest.raises((ConnectionError, http.client.HTTPException)):
+            get(port, "/")
+        out, err = process.communicate(timeout=LIMIT / 2)
+    assert process.returncode == 0
+    assert (out, err) == ("", "")
 
 
 def test_without_options_it_means_hello_on_port_8000(capsys: pytest.CaptureFixture[str]) -> None:
