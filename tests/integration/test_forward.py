@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import re
 import signal
 import socket
 import threading
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from middleware.chain import SHORT_NAMES
 from tests.applications.upstream import BLOCK
 
 from .harness.gate import Gate
@@ -34,6 +36,7 @@ MOST_GROWTH = 8 * MEBIBYTE
 BASCULE = bascule_command("--access-logfile", "off")
 UPSTREAM = "tests.applications.upstream:application"
 
+# Every link that there is, forward innermost.
 CHAIN = """
 application = "{application}"
 
@@ -45,6 +48,23 @@ use = "exceptions"
 
 [[links]]
 use = "proxy_headers"
+
+[[links]]
+use = "allowlist"
+rules = ["deny 203.0.113.0/24"]
+
+[[links]]
+use = "ratelimit"
+limits = ["1000000/second"]
+
+[[links]]
+use = "xslt"
+stylesheets = "."
+
+[[links]]
+use = "dispatch"
+[links.mounts]
+"/hello" = "app.hello:application"
 
 [[links]]
 use = "forward"
@@ -76,7 +96,7 @@ def gateway(
         chain = directory / "chain.toml"
         text = CHAIN.format(application=application, upstreams=names, settings=settings)
         chain.write_text(text)
-        env = {"BASCULE_CHAIN": str(chain)}
+        env = {"BASCULE_CHAIN": str(chain), "RUN_DIR": str(directory)}
         with running(command, "app.wsgi:application", env=env, listener=listener) as server:
             yield server
 
@@ -342,3 +362,7 @@ def test_it_forwards_under_gunicorn_as_under_our_server(directory: Path) -> None
     via = "1.1 bascule"
     assert ours[:4] == [(200, via, pid), (200, via, b""), (200, via, b"100000"), (200, via, b"9")]
     assert (len(ours[4][2]), ours[5][0]) == (MEBIBYTE, 400)
+
+
+def test_the_chain_of_these_tests_has_every_link() -> None:
+    assert set(re.findall(r'^use = "(\w+)"', CHAIN, re.MULTILINE)) == set(SHORT_NAMES)
