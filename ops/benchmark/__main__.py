@@ -26,6 +26,7 @@ from ops.benchmark.processes import LOAD_CORES, SERVER_CORES
 from ops.benchmark.results import Results, write
 from ops.benchmark.scenarios import SCENARIOS
 
+IDLE_LOAD = 0.5  # processes that run, on average of the last minute
 PLAIN_WIDTH = 110  # where no terminal says how wide it is: as the tables are
 
 
@@ -55,6 +56,11 @@ def measure(options: Options, console: Console, directory: Path) -> Results:
     bench = Bench(directory, options.seconds, options.warm_up)
     # Before anything of ours disturbs it.
     described = machine.describe()
+    if os.getloadavg()[0] > IDLE_LOAD:
+        console.print(
+            f"[bold yellow]The machine is busy[/] (load {os.getloadavg()[0]:.1f}): rates and "
+            "latencies will say little; the processor time a request says more."
+        )
     servers, left_out = prepare(options.servers, bench, console)
     found = Results(
         rounds=options.rounds,
@@ -77,7 +83,7 @@ def measure(options: Options, console: Console, directory: Path) -> Results:
 
 def finish(options: Options, found: Results, console: Console) -> None:
     """Print what was found, and write it where that is wanted."""
-    verdicts = aims.judge(found)
+    verdicts = aims.judge(found, options.scenarios)
     report.show(console, found, [SCENARIOS[name] for name in options.scenarios], verdicts)
     if options.output:
         options.output.mkdir(parents=True, exist_ok=True)

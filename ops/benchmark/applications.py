@@ -6,8 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
-from wsgiref.util import FileWrapper
+from typing import Any, BinaryIO, Final
 
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
@@ -91,5 +90,12 @@ def download(environ: Environ, start_response: StartResponse) -> Iterable[bytes]
     start_response("200 OK", _fields(path.stat().st_size))
     # The server closes it (PEP 3333, "Optional Platform-Specific File Handling").
     file = path.open("rb")
-    wrapper: Callable[..., Iterable[bytes]] = environ.get("wsgi.file_wrapper", FileWrapper)
+    wrapper: Callable[..., Iterable[bytes]] = environ.get("wsgi.file_wrapper", _read)
     return wrapper(file, READ_BYTES)
+
+
+def _read(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """Send the file in pieces, for servers without ``wsgi.file_wrapper``."""
+    with file:
+        while piece := file.read(size):
+            yield piece

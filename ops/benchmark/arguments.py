@@ -15,7 +15,7 @@ from ops.benchmark.scenarios import SCENARIOS
 # Together they make a full run end within 20 minutes.
 ROUNDS: Final = 5
 SECONDS: Final = 1.0
-WARM_UP_SECONDS: Final = 0.2
+WARM_UP_SECONDS: Final = 0.3
 
 QUICK_SECONDS: Final = 0.4
 QUICK_WARM_UP_SECONDS: Final = 0.1

@@ -13,6 +13,7 @@ from typing import Any, Final
 Application = Callable[..., Any]
 
 BACKLOG: Final = 2048  # the default of the server measured beside them
+CONNECTIONS: Final = 20_000  # more than any scenario has
 
 
 def _endpoint(address: str) -> tuple[str, int]:
@@ -46,6 +47,8 @@ def cheroot(application: Application, address: str, threads: int) -> None:
     server = module.Server(
         where, application, numthreads=threads, max=threads, request_queue_size=BACKLOG
     )
+    # The default of 10 would end every connection but those after its response.
+    server.keep_alive_conn_limit = CONNECTIONS
     server.start()
 
 

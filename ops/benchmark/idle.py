@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from typing import Final
 
@@ -28,6 +29,7 @@ def idle(bench: Bench, peer: Peer) -> Figures:
                 connections.append(_used_once(server))
             memory = sum(server.pss_bytes()) - before
             beside = under_wrk(server, bench, wrk.fixed())
+            _check_open(connections)
         finally:
             for connection in connections:
                 connection.close()
@@ -39,6 +41,15 @@ def idle(bench: Bench, peer: Peer) -> Figures:
         "cpu_us": beside["cpu_us"],
         "errors": alone["errors"] + beside["errors"],
     }
+
+
+def _check_open(connections: list[socket.socket]) -> None:
+    """Raise `LoadError` where the server has closed connections: what is gone costs nothing."""
+    poller = select.poll()
+    for connection in connections:
+        poller.register(connection, select.POLLIN)
+    if closed := poller.poll(0):
+        raise LoadError(f"closed {len(closed)} of {CONNECTIONS} idle connections")
 
 
 def _used_once(server: Server) -> socket.socket:

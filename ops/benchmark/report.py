@@ -122,7 +122,8 @@ def show(
     for scenario in scenarios:
         if scenario.name in results.figures:
             console.print(table(results, scenario))
-    console.print(aims_table(verdicts))
+    if verdicts:
+        console.print(aims_table(verdicts))
     for name, value in results.machine.items():
         console.print(f"{name}: {value}", highlight=False, markup=False)
     versions = ", ".join(f"{name} {version}".strip() for name, version in results.servers.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import subprocess
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -14,9 +15,16 @@ from ops.benchmark.results import Results
 from ops.benchmark.scenarios import Scenario
 from ops.benchmark.wrk import LoadError
 
-OVERHEAD_SECONDS = 0.8  # to start a server, await it and end it
+OVERHEAD_SECONDS = 0.4  # to start a server, await it and end it
 
-FAILURES = (StartError, LoadError, MissingToolError, OSError, http.client.HTTPException)
+FAILURES = (
+    StartError,
+    LoadError,
+    MissingToolError,
+    OSError,
+    http.client.HTTPException,
+    subprocess.TimeoutExpired,
+)
 
 
 class Watcher(Protocol):

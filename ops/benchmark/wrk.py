@@ -106,6 +106,24 @@ def parse(output: str) -> Load:
     raise LoadError(f"wrk gave no result: {output.strip()[-300:]}")
 
 
+def catches_interrupt(status: str) -> bool:
+    """Whether ``/proc/PID/status`` says that SIGINT is caught (SigCgt in proc(5))."""
+    for line in status.splitlines():
+        if line.startswith("SigCgt:"):
+            return bool(int(line.split()[1], 16) & 1 << signal.SIGINT - 1)
+    return False
+
+
+def _wait_until_it_can_be_stopped(process: subprocess.Popen[str]) -> None:
+    """Return when wrk has its handler for SIGINT: before, that would just end or miss it."""
+    status = Path(f"/proc/{process.pid}/status")
+    deadline = time.monotonic() + STOP_SECONDS
+    while process.poll() is None and not catches_interrupt(status.read_text()):
+        if time.monotonic() > deadline:
+            raise LoadError("wrk did not start")
+        time.sleep(0.002)
+
+
 def run(
     address: str,
     script: Path,
@@ -128,6 +146,7 @@ def run(
         pinned(cores, command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         try:
+            _wait_until_it_can_be_stopped(process)
             time.sleep(seconds)
             process.send_signal(signal.SIGINT)  # wrk ends its run and reports
             output, _ = process.communicate(timeout=STOP_SECONDS)

@@ -75,6 +75,14 @@ def test_a_run_of_wrk_without_a_result_is_an_error_with_its_words() -> None:
         wrk.parse("unable to connect to 127.0.0.1:1 Connection refused\n")
 
 
+@pytest.mark.parametrize(("caught", "is_caught"), [("2", True), ("5", False), ("0", False)])
+def test_wrk_is_ready_to_be_stopped_when_it_catches_the_signal(
+    caught: str, is_caught: bool
+) -> None:
+    status = f"Name:\twrk\nSigIgn:\t0000000000001006\nSigCgt:\t000000000000000{caught}\n"
+    assert wrk.catches_interrupt(status) is is_caught
+
+
 def test_text_for_lua_has_no_character_that_lua_reads_otherwise() -> None:
     assert wrk.lua_string('a"\\\r\n') == '"\\097\\034\\092\\013\\010"'
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 from ops.benchmark import aims
@@ -10,6 +12,8 @@ from ops.benchmark.measure import Figures
 from ops.benchmark.peers import PEERS
 from ops.benchmark.results import Results
 from ops.benchmark.scenarios import SCENARIOS
+
+ROOT = Path(__file__).parents[2]
 
 
 def results(figures: dict[str, dict[str, list[Figures | None]]]) -> Results:
@@ -28,7 +32,7 @@ def verdict(run: Results, subject: str, unit: str) -> aims.Verdict:
     """The verdict on one aim."""
     (found,) = [
         each
-        for each in aims.judge(run)
+        for each in aims.judge(run, tuple(SCENARIOS))
         if each.aim.subject == subject and each.aim.unit.endswith(unit)
     ]
     return found
@@ -97,7 +101,14 @@ def test_every_aim_names_scenarios_and_figures_that_are_measured() -> None:
             for scenario in SCENARIOS.values()
         }
     )
-    assert [each.aim.subject for each in aims.judge(run) if each.is_met is None] == []
+    assert [
+        each.aim.subject for each in aims.judge(run, tuple(SCENARIOS)) if each.is_met is None
+    ] == []
+
+
+def test_a_run_of_some_scenarios_is_judged_by_their_aims_only() -> None:
+    judged = aims.judge(results({}), ("sleep", "idle"))
+    assert [each.aim.scenario for each in judged] == ["sleep", "idle", "idle"]
 
 
 def test_a_table_has_the_best_server_first() -> None:
@@ -125,3 +136,9 @@ def test_the_file_has_every_round_its_median_and_what_failed() -> None:
         "rounds": [1.0, 3.0],
     }
     assert found["failures"] == {"bjoern": "did not start"}
+
+
+def test_the_documentation_has_every_scenario_and_no_other() -> None:
+    page = (ROOT / "docs" / "bench" / "README.md").read_text()
+    rows = re.findall(r"^\| (`.+?) \|", page, re.MULTILINE)
+    assert sorted(re.findall(r"`([^`]+)`", " ".join(rows))) == sorted(SCENARIOS)
