@@ -16,6 +16,7 @@ from middleware.error_page import refuse
 from middleware.request_path import full_path, path_text
 from middleware.rule_file import FixedRules, RuleFile
 from middleware.settings import SettingError
+from middleware.trust import UNIX
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -73,4 +74,4 @@ def _log_denied(environ: WSGIEnvironment, address: str) -> None:
         "address": address,
         "path": path,
     }
-    _log.info("%s may not reach %r", address, path, extra=extra)
+    _log.info("%r may not reach %r", address or UNIX, path, extra=extra)

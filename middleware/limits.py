@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from middleware.rates import Rate, parse_rate
+from middleware.request_path import full_path
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
@@ -102,14 +103,8 @@ def _part(name: str, ipv6_prefix: int) -> Part:
         )
     client = _client(ipv6_prefix)
     if name == "path":
-        return path_of
+        return full_path
     return _field(match["field"], client) if match["field"] else client
-
-
-def path_of(environ: WSGIEnvironment) -> str:
-    """Return the whole path, as the client asked for it."""
-    path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    return path
 
 
 def _client(ipv6_prefix: int) -> Part:

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from middleware.error_page import refuse
-from middleware.limits import Limit, parse_limit, path_of
+from middleware.limits import Limit, parse_limit
 from middleware.rate_store import Claim, Store, StoreAwayError
 from middleware.rate_table import shared_table
 from middleware.rates import effective_window, seconds
+from middleware.request_path import full_path, path_text
 from middleware.settings import SettingError
 from middleware.throttle import Throttle
 
@@ -73,7 +74,7 @@ class RateLimit:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Count the request, then run the application or refuse it."""
-        path = path_of(environ)
+        path = full_path(environ)
         claims = [
             (limit, limit.counted_by(environ)) for limit in self._limits if limit.applies(path)
         ]
@@ -190,7 +191,7 @@ def _state(claims: Sequence[Claim], credits_left: Sequence[int]) -> tuple[str, s
 
 def _log_refusal(environ: WSGIEnvironment, limit: Limit, kept_back: int) -> None:
     method, address = environ["REQUEST_METHOD"], environ.get("REMOTE_ADDR", "")
-    path = path_of(environ).encode("latin-1", "replace").decode("utf-8", "backslashreplace")
+    path = path_text(environ)
     _log.warning(
         "%s %r from %r: refused by %r, and %d more requests since the last such line",
         method,

@@ -48,7 +48,7 @@ def test_a_client_that_is_denied_gets_403_in_the_form_that_it_prefers(
     extra = vars(record)
     assert (extra["event"], extra["request_id"]) == ("denied", "the-id")
     assert (extra["address"], extra["path"]) == ("198.51.100.1", "/shop/小明\n")
-    assert "\n" not in record.getMessage()
+    assert record.getMessage() == r"'198.51.100.1' may not reach '/shop/小明\n'"
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,12 @@ def test_a_server_that_names_no_peer_is_refused_where_there_are_rules() -> None:
         return Allowlist(greets, rules=["deny 192.0.2.1"])(environ, start_response)
 
     assert respond(without_a_peer).status == "403 Forbidden"
+
+
+def test_a_peer_of_a_unix_socket_is_named_so_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    respond(Allowlist(greets, rules=["deny unix"]), REMOTE_ADDR="")
+    assert caplog.messages == ["'unix' may not reach '/'"]
 
 
 def test_head_of_a_refusal_has_no_body() -> None:
