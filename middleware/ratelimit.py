@@ -193,7 +193,7 @@ def _log_refusal(environ: WSGIEnvironment, limit: Limit, kept_back: int) -> None
     method, address = environ["REQUEST_METHOD"], environ.get("REMOTE_ADDR", "")
     path = path_text(environ)
     _log.warning(
-        "%s %r from %r: refused by %r, and %d more requests since the last such line",
+        "%r %r from %r: refused by %r, and %d more requests since the last such line",
         method,
         path,
         address,

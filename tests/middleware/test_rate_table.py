@@ -212,6 +212,13 @@ def test_a_file_that_is_broken_or_of_another_boot_is_replaced(
     assert not admits(old, limit, "a")  # who used it before is not disturbed
 
 
+def test_a_file_has_all_its_room_from_the_start(tmp_path: Path) -> None:
+    """In a file system that fills up later, a write to a sparse one would kill the worker."""
+    Table(tmp_path / "table", 4096)
+    status = (tmp_path / "table").stat()
+    assert status.st_blocks * 512 >= status.st_size
+
+
 def test_a_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     Table(tmp_path / "table", 64)
     assert (tmp_path / "table").stat().st_mode & 0o777 == 0o600

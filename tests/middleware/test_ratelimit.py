@@ -13,6 +13,7 @@ import pytest
 
 from middleware.chain import ChainError, build, load
 from middleware.ratelimit import RateLimit
+from middleware.throttle import Throttle
 from tests.middleware import hostile
 from tests.middleware.gateway import Gateway, respond
 
@@ -138,19 +139,41 @@ def test_the_fields_of_an_application_that_limits_by_itself_are_kept(tmp_path: P
     assert fields == ['"own";r=1', f'"5/day per address";r=4;t={DAY}']
 
 
-def test_refusals_are_logged_at_most_once_a_second_with_their_number(
+def test_a_refusal_is_logged_with_the_limit_and_not_with_the_value_of_a_field(
     limited: Callable[..., Ask], caplog: pytest.LogCaptureFixture
 ) -> None:
     ask = limited("1/day per field X-API-Key on /a")
-    statuses(ask, 100, "/a/\n", HTTP_X_API_KEY="secret")
-    (record,) = caplog.records
+    assert statuses(ask, 3, "/a/é".encode().decode("latin-1"), HTTP_X_API_KEY="secret") == [
+        200,
+        429,
+        429,
+    ]
+    record = caplog.records[0]
     assert record.levelno == logging.WARNING
     about = vars(record)
     assert about["event"] == "rate_limited"
     assert about["limit"] == "1/day per field X-API-Key on /a"
-    assert (about["address"], about["path"]) == ("192.0.2.1", "/a/\n")
+    assert (about["address"], about["path"]) == ("192.0.2.1", "/a/é")
     assert "secret" not in record.getMessage()
-    assert "\n" not in record.getMessage()
+
+
+def test_no_client_breaks_a_log_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    link = RateLimit(hostile.greets, limits=["1/day"], table=str(tmp_path / "table"), entries=8)
+    for _ in range(2):
+        respond(link, REQUEST_METHOD="GET\n", PATH_INFO="/\n", REMOTE_ADDR="192.0.2.1\n")
+    assert "\n" not in caplog.records[0].getMessage()
+
+
+def test_a_flood_of_refusals_is_a_line_now_and_then_that_tells_their_number() -> None:
+    now = [0.0]
+    throttle = Throttle(1, lambda: now[0])
+    assert [throttle.kept_back() for _ in range(4)] == [0, None, None, None]
+    now[0] = 0.9
+    assert throttle.kept_back() is None
+    now[0] = 1.0
+    assert [throttle.kept_back() for _ in range(2)] == [4, None]
+    now[0] = 60.0
+    assert throttle.kept_back() == 1
 
 
 def test_the_table_is_the_stacks_where_it_has_a_directory(
