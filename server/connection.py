@@ -286,8 +286,11 @@ class Connection:
         """Give the connection to the leader once the call is over; called beside it."""
         if not self._await_request():
             self._service.loop.call_soon(self.settle)
-        elif not self._events:  # the leader parked it meanwhile
+            return
+        if not self._events:  # the leader parked it meanwhile
             self._service.loop.call_soon(self._unpark)
+        if self._service.access_log:  # and the leader may sleep
+            self._service.access_log.flush()
 
     def persists(self) -> bool:
         """Return whether another request may follow the one in hand."""

@@ -43,6 +43,7 @@ class Loop:
 
     Attributes:
         now: the monotonic clock in seconds, read once a turn.
+        on_turn: called at the beginning of each turn, before it waits.
         on_tick: called about every ``tick`` seconds.
         on_signal: called with the number of each signal that arrived.
     """
@@ -56,6 +57,7 @@ class Loop:
         self._wake_reader, self._wake_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.now = time.monotonic()
         self._next_tick = self.now + tick
+        self.on_turn: Callable[[], None] = _ignore
         self.on_tick: Callable[[], None] = _ignore
         self.on_signal: Callable[[int], None] = _ignore
         self.register(self._wake_reader, self._on_wake)
@@ -105,6 +107,7 @@ class Loop:
 
     def poll(self, *, wait: bool = True) -> None:
         """Act on all events there are; wait for some, if told to, at most until the next tick."""
+        self.on_turn()
         self._asleep = wait
         timeout = 0.0
         if wait and not self._calls:

@@ -85,6 +85,8 @@ class Worker:
         self._loop = Loop(_tick(config))
         self._loop.on_tick = self._on_tick
         self._loop.on_signal = self._on_signal
+        if access_log:
+            self._loop.on_turn = access_log.flush
         self._crew = Crew(
             config.threads, config.backlog_requests, self._loop.poll, self._on_slow_call
         )
@@ -122,6 +124,7 @@ class Worker:
         self._watch_for_silence()
         self._crew.run()
         faulthandler.cancel_dump_traceback_later()
+        self._loop.on_turn()
         self._loop.close()
         event(logging.INFO, "stopped", "Stopped", pid=os.getpid())
         return self._exit_code
@@ -168,6 +171,7 @@ class Worker:
                 f"{len(names)} requests were not finished within --graceful-timeout "
                 f"{self._config.graceful_timeout:g} s: {', '.join(names[:10])}",
             )
+        self._loop.on_turn()
         sys.stdout.flush()
         sys.stderr.flush()
         # A thread that hangs in the application may be the main thread: no orderly way out.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import select
 import threading
 from pathlib import Path
 from typing import Any
@@ -153,6 +155,7 @@ def test_lines_are_appended_to_the_file(tmp_path: Path) -> None:
     log = AccessLog(str(path), "combined", "")
     log.write(served(a_request()))
     log.write(served(a_request(b"GET /second HTTP/1.1")))
+    log.flush()
     first, second, third = path.read_text().splitlines()
     assert first == "before"
     assert "/a?b=c" in second
@@ -169,10 +172,12 @@ def test_after_reopening_lines_go_to_a_new_file(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     log = AccessLog(str(path), "json", "")
     log.write(served(a_request(b"GET /old HTTP/1.1")))
+    log.flush()
     path.rename(tmp_path / "access.log.1")
     log.write(served(a_request(b"GET /moved HTTP/1.1")))
     log.reopen()
     log.write(served(a_request(b"GET /new HTTP/1.1")))
+    log.flush()
 
     def targets(name: str) -> list[str]:
         return [json.loads(each)["target"] for each in (tmp_path / name).read_text().splitlines()]
@@ -193,9 +198,13 @@ def test_no_line_is_lost_or_torn_while_threads_write_and_it_is_reopened(tmp_path
     path = tmp_path / "access.log"
     log = AccessLog(str(path), "json", "")
     entry = served(a_request(fields=b"User-Agent: " + b"x" * 500 + b"\r\n"))
-    threads = [
-        threading.Thread(target=lambda: [log.write(entry) for _ in range(200)]) for _ in range(4)
-    ]
+
+    def write() -> None:
+        for _ in range(200):
+            log.write(entry)
+            log.flush()
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
     for thread in threads:
         thread.start()
     for number in range(20):
@@ -216,6 +225,24 @@ def test_a_file_that_cannot_be_written_stops_the_start(tmp_path: Path) -> None:
 def test_a_full_disk_costs_the_line_and_not_the_request() -> None:
     log = AccessLog("/dev/full", "combined", "")
     log.write(served(a_request()))
+    log.flush()
+
+
+def test_lines_that_are_written_together_are_no_longer_than_a_pipe_keeps_together(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sizes: list[int] = []
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda to, data: sizes.append(len(data)) or write(to, data))
+    path = tmp_path / "access.log"
+    log = AccessLog(str(path), "json", "")
+    for number in range(64):
+        log.write(served(a_request(b"GET /%d HTTP/1.1" % number)))
+    log.flush()
+    found = [json.loads(line)["target"] for line in path.read_text().splitlines()]
+    assert found == [f"/{number}" for number in range(64)]
+    assert max(sizes) <= select.PIPE_BUF
+    assert len(sizes) < 64 / 2
 
 
 class Address:
@@ -228,5 +255,7 @@ class Address:
 @pytest.mark.parametrize("kind", ["json", "combined"])
 def test_an_odd_environ_costs_no_request(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "access.log"
-    AccessLog(str(path), kind, "").write(served(a_request(), environ={"REMOTE_ADDR": Address()}))
+    log = AccessLog(str(path), kind, "")
+    log.write(served(a_request(), environ={"REMOTE_ADDR": Address()}))
+    log.flush()
     assert "198.51.100.9" in path.read_text()
