@@ -64,11 +64,17 @@ def under_wrk(
     before = server.cpu_us()
     load = wrk.run(server.address, path, bench.seconds, connections=connections)
     used = server.cpu_us() - before
-    return {"cpu_us": used / load.requests, **rates(load)}
+    return {**rates(load), "cpu_us": used / load.requests}
 
 
 def rates(load: wrk.Load) -> Figures:
-    """Return what wrk counted as figures."""
+    """Return what wrk counted as figures.
+
+    Raises:
+        LoadError: no request was answered (in a warm-up that is no error).
+    """
+    if load.requests == 0:
+        raise wrk.LoadError("no request was answered")
     return {
         "requests_per_second": load.requests_per_second,
         "p50_ms": load.p50_us / 1000,

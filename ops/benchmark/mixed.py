@@ -16,8 +16,6 @@ SLOW_PERCENT: Final = 5
 # that hardly ever all are, and what is left is what the server itself makes the fast ones wait.
 STEADY_RATE: Final = 500
 DRAIN_SECONDS: Final = 10.0
-# Slow requests are rare: for a p99 it takes longer than elsewhere.
-FACTOR: Final = 2
 
 
 def saturated(bench: Bench, peer: Peer) -> Figures:
@@ -33,8 +31,8 @@ def steady(bench: Bench, peer: Peer) -> Figures:
 def _measure(bench: Bench, peer: Peer, rate: int) -> Figures:
     with started(bench, peer, bench.start("mixed")) as server:
         # Past the first slow calls, from which a server may learn.
-        _load(server, bench, bench.warm_up * FACTOR, rate)
-        return _load(server, bench, bench.seconds * FACTOR, rate)
+        _load(server, bench, bench.warm_up, rate)
+        return _load(server, bench, bench.seconds, rate)
 
 
 def _load(server: Server, bench: Bench, seconds: float, rate: int) -> Figures:

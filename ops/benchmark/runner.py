@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from ops.benchmark.measure import Bench
@@ -89,8 +90,9 @@ def run(scenarios: Sequence[Scenario], bench: Bench, results: Results, watcher: 
                 continue
             for name in rotated(taking_part(scenario, list(results.servers)), number):
                 watcher.begins(number, scenario, name)
+                longer = replace(bench, seconds=bench.seconds * scenario.lasts)
                 try:
-                    figures = scenario.measure(bench, PEERS[name])
+                    figures = scenario.measure(longer, PEERS[name])
                 except FAILURES as error:
                     reason = str(error) or type(error).__name__
                     results.add_failure(scenario.name, name, reason)

@@ -135,7 +135,7 @@ def run(
     """Put load on a TCP `address` for some seconds.
 
     Raises:
-        LoadError: wrk could not, or no request was answered.
+        LoadError: wrk could not.
     """
     command: Sequence[str] = [
         *("wrk", "--threads", "1", "--connections", str(connections)),
@@ -153,7 +153,4 @@ def run(
         finally:
             if process.poll() is None:
                 process.kill()
-    load = parse(output)
-    if load.requests == 0:
-        raise LoadError("no request was answered")
-    return load
+    return parse(output)
