@@ -2,7 +2,7 @@
 
 Layers, imports strictly downward (docs/server.md):
 
-0. ``errors``, ``config``, ``grammar``, ``event_log``, ``file_wrapper``
+0. ``errors``, ``config``, ``grammar``, ``event_log``, ``http_date``, ``memo``
 1. ``request``, ``response`` (no sockets, no clock, no threads), ``body``, and ``load``
 2. ``environ``, ``gateway``, ``cgi``, ``access_log``, ``overload`` (PEP 3333, never the wire)
 3. ``listen``, ``loop``, ``crew``, ``outgoing`` (sockets and threads, never HTTP)
@@ -12,9 +12,4 @@ Layers, imports strictly downward (docs/server.md):
 
 from __future__ import annotations
 
-from importlib import metadata
-
-try:
-    __version__ = metadata.version("bascule")
-except metadata.PackageNotFoundError:  # run from a checkout
-    __version__ = "0.1.0"
+__version__ = "0.1.0"

@@ -7,12 +7,12 @@ is sent, so that nothing it says can be read as something else on the wire.
 from __future__ import annotations
 
 import enum
-from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
 
 from server import grammar
 from server.errors import ApplicationError, ProtocolError
+from server.http_date import imf_fixdate
 from server.memo import ENTRIES, Memo
 
 SERVER: Final = b"Server: bascule\r\n"
@@ -256,8 +256,7 @@ class _Preambles(dict[bytes, bytes]):
 
     def __init__(self, now: float) -> None:
         super().__init__()
-        # Not strftime: its names of days and months follow the locale.
-        self.date = b"Date: %b\r\n" % formatdate(now, usegmt=True).encode("ascii")
+        self.date = f"Date: {imf_fixdate(now)}\r\n".encode("ascii")
 
     def __missing__(self, status_line: bytes) -> bytes:
         self[status_line] = preamble = status_line + SERVER + self.date

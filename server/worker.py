@@ -6,7 +6,6 @@ import enum
 import faulthandler
 import logging
 import os
-import random
 import signal
 import sys
 import time
@@ -94,7 +93,8 @@ class Worker:
         self._request_limit = config.max_requests
         if config.max_requests and config.max_requests_jitter:
             # Workers that started together should not end together.
-            self._request_limit += random.randint(0, config.max_requests_jitter)  # noqa: S311
+            chance = int.from_bytes(os.urandom(8))
+            self._request_limit += chance % (config.max_requests_jitter + 1)
         self._service = Service(
             config=config,
             application=application,

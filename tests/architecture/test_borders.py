@@ -13,7 +13,7 @@ PACKAGES = ("server", "middleware", "app")
 
 # The server's modules, lowest layer first. An import goes to a lower layer only.
 LAYERS = (
-    {"errors", "config", "grammar", "event_log", "memo"},
+    {"errors", "config", "grammar", "event_log", "http_date", "memo"},
     {"request", "body", "response", "file_wrapper", "load"},
     {
         "environ",
