@@ -4,6 +4,8 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 program="ops/$(basename "$0")"
+# shellcheck source=ops/run_dir.sh
+. "$root/ops/run_dir.sh"
 
 say() { printf '%s\n' "$*"; }
 
@@ -56,6 +58,8 @@ set_again() { export "$1=$2"; }
 local_paths() {
     : "${RUN_DIR=$root/.run}"
     [[ $RUN_DIR == /* ]] || RUN_DIR=$root/$RUN_DIR
+    # The checkout's owner is believed anyway: these scripts are his.
+    check_owner RUN_DIR "$RUN_DIR" "$(stat -c %u "$root")"
     SUPERVISOR_DIR=$RUN_DIR
     NGINX_RUN_DIR=$RUN_DIR/nginx
     NGINX_SOURCE_DIR=$root/nginx

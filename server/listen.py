@@ -30,7 +30,7 @@ class Listener:
         self.socket = sock
         self._path = path
         self._temporary = _temporary_name(path) if path else None
-        self._inode = self._temporary.stat().st_ino if self._temporary else 0
+        self._inode = self._temporary.lstat().st_ino if self._temporary else 0
         if sock.family == socket.AF_UNIX:
             self.url = f"unix:{path or sock.getsockname()}"
             self.server = ("localhost", "80")
@@ -45,9 +45,17 @@ class Listener:
         return self.socket.family == socket.AF_UNIX
 
     def publish(self) -> None:
-        """Let clients in: a unix socket takes its path, in one step, from whoever had it."""
+        """Let clients in: a unix socket takes its path, in one step, from whoever had it.
+
+        Raises:
+            StartError: the path has become somebody else's.
+        """
         if self._path and self._temporary:
-            self._temporary.rename(self._path)
+            try:
+                self._temporary.rename(self._path)
+            except OSError as error:
+                self.withdraw()
+                raise StartError(f"cannot take over {self.url}: {error.strerror}") from error
             self._temporary = None
 
     def withdraw(self) -> None:
@@ -127,14 +135,27 @@ def _bind_unix(path: Path, backlog: int) -> Listener:
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise OSError("the path is there and is no socket")
     temporary = _temporary_name(path)
+    # Neither follows a link: unlink(2) removes what was put there, and bind(2) makes a new name.
     temporary.unlink(missing_ok=True)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        sock.bind(os.fspath(temporary))
-        temporary.chmod(UNIX_SOCKET_MODE)
+        _bind_with_mode(sock, temporary)
         sock.listen(backlog)
         return Listener(sock, path)
     except OSError:
         sock.close()
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _bind_with_mode(sock: socket.socket, path: Path) -> None:
+    """Bind so that the file has its mode from the start.
+
+    A chmod by name after it would change the wrong file where somebody has put a link there
+    meanwhile. The umask is the whole process's: no other thread runs yet.
+    """
+    before = os.umask(0o777 & ~UNIX_SOCKET_MODE)
+    try:
+        sock.bind(os.fspath(path))
+    finally:
+        os.umask(before)

@@ -107,3 +107,13 @@ def test_a_wrong_setting_ends_it_with_one_line(contained: Tree, setting: str, va
         line = json.loads(stderr)
         assert line["level"] == "critical"
         assert value in line["message"]
+
+
+@pytest.mark.parametrize("setting", ["RUN_DIR", "SUPERVISOR_DIR"])
+def test_a_link_in_place_of_its_directories_ends_it(contained: Tree, setting: str) -> None:
+    link = contained.root / "link"
+    link.symlink_to(contained.root)
+    with supervise(contained, **{setting: str(link)}) as process:
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode == 2
+        assert f'{setting} is "{link}": that is a link' in json.loads(stderr)["message"]

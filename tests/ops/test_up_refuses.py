@@ -13,6 +13,8 @@ from tests.ops.harness import Tree, is_alive, wait_for
 
 pytestmark = pytest.mark.integration
 
+ANOTHER_USER = 65534
+
 # Loads for ops/up's own check of the configuration, but not in a worker.
 FAILS_IN_A_WORKER = """
 import os
@@ -77,6 +79,38 @@ def test_a_directory_with_somebody_elses_files_is_not_taken(tree: Tree) -> None:
     assert_refused(tree, tree.up(RUN_DIR=str(theirs)), "files which are not mine")
     tree.run("ops/down", RUN_DIR=str(theirs))
     assert (theirs / "letter").read_text() == "keep me"
+
+
+@pytest.mark.parametrize("command", ["up --local", "down", "restart", "health", "logs"])
+def test_a_run_directory_that_is_a_link_is_not_followed(tree: Tree, command: str) -> None:
+    theirs = tree.root / "theirs"
+    theirs.mkdir()
+    link = tree.root / "link"
+    link.symlink_to(theirs)
+    program, *arguments = command.split()
+    done = tree.run(f"ops/{program}", *arguments, RUN_DIR=str(link))
+    assert_refused(tree, done, f'RUN_DIR is "{link}": that is a link')
+    assert list(theirs.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["up --local", "down", "restart", "health", "logs"])
+def test_what_another_user_planted_in_the_run_directory_is_not_read(
+    tree: Tree, command: str
+) -> None:
+    theirs = tree.root / "theirs"
+    theirs.mkdir()
+    (theirs / ".bascule").write_text("1")
+    (theirs / "settings").write_text("BASH_ENV=/tmp/theirs\n")
+    try:
+        os.chown(theirs, ANOTHER_USER, ANOTHER_USER)
+    except PermissionError:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip("only root can play two users")
+    program, *arguments = command.split()
+    done = tree.run(f"ops/{program}", *arguments, RUN_DIR=str(theirs))
+    assert_refused(tree, done, f'RUN_DIR is "{theirs}": that belongs to another user')
+    assert sorted(each.name for each in theirs.iterdir()) == [".bascule", "settings"]
 
 
 def test_docker_where_no_engine_answers_is_refused(tree: Tree) -> None:

@@ -6,6 +6,8 @@ import os
 import shutil
 import socket
 import stat
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -227,6 +229,99 @@ def test_a_path_that_cannot_be_bound_is_said(directory: Path, path: str) -> None
     with pytest.raises(StartError, match="cannot listen on unix:"):
         open_listener(f"unix:{directory}/{path}", 16)
     assert list(directory.iterdir()) == []
+
+
+# --- unix sockets in a directory that others may write to ----------------------------------------------------
+
+# Where a file's mode is changed by its name, the name is a link to another file by then.
+SWAPS = """
+import os, sys
+from pathlib import Path
+from server.listen import open_listener
+
+directory = Path(sys.argv[1])
+temporary = directory / f".app.sock.{os.getpid()}"
+
+def swap(event, arguments):
+    if event == "os.chmod":
+        temporary.unlink()
+        temporary.symlink_to(directory / "precious")
+
+sys.addaudithook(swap)
+open_listener(f"unix:{directory}/app.sock", 16).publish()
+"""
+
+# In /tmp and its like, only a file's owner may replace it.
+STICKY = 0o1777
+AS_NOBODY = """
+import os, sys
+from server.listen import open_listener
+
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+open_listener(f"unix:{sys.argv[1]}", 16).publish()
+"""
+
+
+def test_a_link_in_place_of_the_temporary_name_is_not_followed(
+    opened: Open, directory: Path
+) -> None:
+    precious = directory / "precious"
+    precious.write_text("keep me")
+    precious.chmod(0o600)
+    (directory / f".app.sock.{os.getpid()}").symlink_to(precious)
+    path = directory / "app.sock"
+    listener = opened(f"unix:{path}")
+    listener.publish()
+    assert reaches(path, listener)
+    assert not path.is_symlink()
+    assert precious.read_text() == "keep me"
+    assert stat.S_IMODE(precious.stat().st_mode) == 0o600
+
+
+def test_a_link_that_appears_after_the_bind_changes_no_other_file(directory: Path) -> None:
+    precious = directory / "precious"
+    precious.write_text("keep me")
+    precious.chmod(0o600)
+    subprocess.run([sys.executable, "-c", SWAPS, directory], check=True, timeout=60)
+    assert stat.S_IMODE(precious.stat().st_mode) == 0o600
+
+
+def test_the_umask_is_what_it_was(opened: Open, directory: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        opened(f"unix:{directory}/app.sock")
+        assert os.umask(0o027) == 0o027
+    finally:
+        os.umask(before)
+
+
+def test_a_path_that_cannot_be_taken_over_is_said(opened: Open, directory: Path) -> None:
+    path = directory / "app.sock"
+    listener = opened(f"unix:{path}")
+    path.mkdir()
+    with pytest.raises(StartError, match=f"cannot take over unix:{path}: Is a directory"):
+        listener.publish()
+    assert [each.name for each in directory.iterdir()] == ["app.sock"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can play two users")
+def test_another_users_socket_is_not_taken_over_in_a_sticky_directory(directory: Path) -> None:
+    directory.chmod(STICKY)
+    path = directory / "app.sock"
+    with socket.socket(socket.AF_UNIX) as theirs:
+        theirs.bind(str(path))
+    done = subprocess.run(
+        [sys.executable, "-c", AS_NOBODY, path],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert "StartError: cannot take over" in done.stderr
+    assert "Operation not permitted" in done.stderr
+    assert [each.name for each in directory.iterdir()] == ["app.sock"]
 
 
 # --- inherited descriptors ---------------------------------------------------------------------------------
