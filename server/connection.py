@@ -21,11 +21,12 @@ from typing import Any, Final
 from server import environ
 from server.access_log import Served
 from server.body import Body
+from server.crew import Call
 from server.errors import ClientDisconnected, ProtocolError
 from server.event_log import event
 from server.gateway import Ending, Exchange
 from server.loop import READABLE, WRITABLE
-from server.outgoing import Outgoing
+from server.outgoing import SENDING, Outgoing
 from server.request import HeadReader, Request
 from server.response import CONTINUE, error_response
 from server.service import Service
@@ -53,6 +54,7 @@ class State(enum.Enum):
     CALL = enum.auto()  # its request waits for a thread, or has one
     SEND = enum.auto()  # the client takes bytes more slowly than they came
     LINGER = enum.auto()  # all is said; the client finishes (RFC 9112 §9.6)
+    ABANDONED = enum.auto()  # its call hangs, and the leader answers in its place
     CLOSED = enum.auto()
 
 
@@ -78,6 +80,7 @@ class Connection:
 
     __slots__ = (
         "_body",
+        "_call",
         "_drained",
         "_environ",
         "_events",
@@ -89,7 +92,9 @@ class Connection:
         "_sock",
         "_started",
         "_state",
+        "_taken_over",
         "_untaken",
+        "_waits_since",
         "deadline",
         "finish",
         "request",
@@ -173,6 +178,8 @@ class Connection:
             self._refuse(ProtocolError(408, "the request's head did not come in time"))
         elif state is State.SEND:
             self._check_progress()
+        elif state is State.ABANDONED:
+            self._answer_for_call()
         elif state is not State.CALL:
             self.close()
 
@@ -321,6 +328,83 @@ class Connection:
         if self._outgoing.lost:
             raise ClientDisconnected
 
+    # --- a call that hangs ---------------------------------------------------------------------
+
+    @property
+    def peer(self) -> str:
+        """The client's address, as the access log has it."""
+        return str(self._environ.get("REMOTE_ADDR", ""))
+
+    def working_time(self, call: Call, now: float) -> float:
+        """Return for how long the application has had the call (seconds).
+
+        Time in which it waited for the client, which has a deadline of its own, does not count;
+        while it waits, the call has no age.
+        """
+        if self._state is not State.CALL:
+            return 0.0
+        return now - call.started - (self._exchange.waited if self._exchange else 0.0)
+
+    def time_out(self, call: Call) -> None:
+        """Answer 504 in place of a call that was abandoned, by the leader.
+
+        A response that has begun is cut short instead. The call's thread keeps this object, whose
+        socket is gone: what the application says from here on nobody hears.
+        """
+        self._watch(0)
+        self._state = State.ABANDONED
+        self._call = call
+        self._taken_over = self._outgoing.detach()
+        self._answer_for_call()
+
+    def _answer_for_call(self) -> None:
+        """Say what the call did not, once it is certain what it did."""
+        if self._call.is_inside(SENDING):
+            self.deadline = self._service.loop.now  # a moment later, at the next tick
+            return
+        self.deadline = NEVER
+        sock, request = self._taken_over, self.request
+        if self._outgoing.sent or request is None:
+            self._log()
+            sock.close()
+        else:
+            successor = Connection(sock, self._shared, self._service)
+            successor.take_over(request, self._environ, self._started)
+        if self._drained is not None:
+            self._let_go()
+        self._service.forget(self)
+
+    def take_over(self, request: Request, variables: dict[str, Any], started: float) -> None:
+        """Answer another's request with 504, and close."""
+        self.request, self._environ, self._started = request, variables, started
+        error = ProtocolError(504, "the application did not answer in time")
+        response = error_response(error, time.time())
+        if request.line.method == "HEAD":
+            response = response[: response.index(b"\r\n\r\n") + 4]
+        self._say_last(error.status, response, variables)
+
+    def _let_go(self) -> None:
+        """Let an abandoned call's thread go that waits for the client."""
+        self._outgoing.lost = True
+        if self._drained is not None:
+            self._drained.set()
+
+    def discard(self) -> None:
+        """Clean up after an abandoned call that has ended after all; called by its thread.
+
+        What the leader may yet want to know of it stays.
+        """
+        event(
+            logging.WARNING,
+            "hung_request_ended",
+            f"A call that was given up has ended, {time.monotonic() - self._started:.1f} s after "
+            "its request came",
+            request_id=self.request_id,
+        )
+        if self._body is not None:
+            self._body.close()
+        self._outgoing.drop()
+
     # --- sending, by the leader ----------------------------------------------------------------
 
     def settle(self) -> None:
@@ -350,7 +434,11 @@ class Connection:
         return True
 
     def _start_sending(self) -> None:
+        if self._state is State.ABANDONED:  # meanwhile
+            self._let_go()
+            return
         self._state = State.SEND
+        self._waits_since = self._service.loop.now
         self._await_progress()
         self._watch(WRITABLE)
 
@@ -391,6 +479,8 @@ class Connection:
 
     def _return_to_caller(self, drained: threading.Event, events: int) -> None:
         """Give the connection back to the thread that waits in ``send``."""
+        if self._exchange is not None:
+            self._exchange.waited += self._service.loop.now - self._waits_since
         self._watch(events)
         self._state = State.CALL
         self.deadline = NEVER
@@ -427,14 +517,18 @@ class Connection:
         response = error_response(error, time.time())
         level = logging.DEBUG if error.status < 500 else logging.ERROR
         event(level, "refused", f"Refused a request: {error.status} {error.message}")
+        self._say_last(error.status, response, self._shared)
+
+    def _say_last(self, status: int, response: bytes, variables: dict[str, Any]) -> None:
+        """Send a response of the server's own, and close."""
         self._service.served(
             Served(
                 request=self.request,
-                environ=self._shared,
-                status=error.status,
+                environ=variables,
+                status=status,
                 size=len(response),
                 duration=time.monotonic() - self._started if self.request else 0.0,
-                request_id="",
+                request_id=self.request_id,
             )
         )
         self._release()

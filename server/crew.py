@@ -30,7 +30,8 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
+from types import CodeType
 from typing import Final, NamedTuple, Protocol
 
 # What counts as a slow call (seconds): so long may one call delay the others, once.
@@ -84,6 +85,9 @@ class Task(Protocol):
             wait: how long it is likely to take to run those that wait (seconds).
         """
 
+    def discard(self) -> None:
+        """Clean up after a call that was abandoned; called by its thread once it has ended."""
+
 
 class Call(NamedTuple):
     """A task that is running.
@@ -92,11 +96,22 @@ class Call(NamedTuple):
         thread: the identifier of its thread.
         task: what runs.
         started: on the monotonic clock, in seconds.
+        is_abandoned: nobody waits for its end any more.
     """
 
     thread: int
     task: Task
     started: float
+    is_abandoned: bool = False
+
+    def is_inside(self, codes: Collection[CodeType]) -> bool:
+        """Return whether one of these functions is running on its thread right now."""
+        frame = sys._current_frames().get(self.thread)
+        while frame is not None:
+            if frame.f_code in codes:
+                return True
+            frame = frame.f_back
+        return False
 
     def stack(self) -> traceback.StackSummary:
         """Return where its thread is right now, innermost frame last; empty when it has ended."""
@@ -161,6 +176,18 @@ class Crew:
         """Return the calls that run beside the leader."""
         with self._lock:
             return list(self._running.values())
+
+    def abandon(self, call: Call) -> bool:
+        """Take a task away from the call that it is in; return whether it was in there still.
+
+        Either the call ends first, and hands its task back; or it is abandoned first, and never
+        does: its task is the caller's. Its thread keeps its place until the call ends, if ever.
+        """
+        with self._lock:
+            if self._running.get(call.thread) is not call:
+                return False
+            self._running[call.thread] = call._replace(is_abandoned=True)
+            return True
 
     def step_aside(self) -> None:
         """Let another thread lead; to be called in the middle of a call that is going to wait."""
@@ -347,8 +374,7 @@ class Crew:
             seat.pop()
         except IndexError:
             # Another thread leads. It may sleep because all calls were being made: go on for it.
-            following = self._exchange_call()
-            task.hand_back()
+            following = self._end_call(task)
             if following is not None:
                 self._run_beside(following)
             return False
@@ -456,20 +482,25 @@ class Crew:
                 self._note_fast(task.kind)
             else:
                 self._note_slow(task.kind)
-            following = self._exchange_call()
-            task.hand_back()
+            following = self._end_call(task)
 
-    def _exchange_call(self) -> Task | None:
+    def _end_call(self, task: Task) -> Task | None:
         """End a call; take a task that waited for that, in one step, so that N calls stay N.
 
         This thread's entry is replaced or else goes last: a leader that sees no call beside it
         takes from the queue without the lock.
         """
+        me = threading.get_ident()
         with self._lock:
-            task = self._take(len(self._running) - 1) if self._may_follow_on() else None
-            if task is None:
-                del self._running[threading.get_ident()]
-            return task
+            is_abandoned = self._running[me].is_abandoned
+            following = self._take(len(self._running) - 1) if self._may_follow_on() else None
+            if following is None:
+                del self._running[me]
+        if is_abandoned:
+            task.discard()
+        else:
+            task.hand_back()
+        return following
 
     def _may_follow_on(self) -> bool:
         """Return whether a thread that ends a call is to make the next, the lock held."""

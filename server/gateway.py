@@ -78,7 +78,10 @@ class Exchange:
         status: the status code that was sent; 0 while none was.
         request_id: the response's ``X-Request-ID``, or an empty string.
         ending: what becomes of the connection; settled once ``run`` has returned.
+        waited: for how long the client was waited for (seconds), kept by the transport.
     """
+
+    waited = 0.0  # of the class, so that an exchange that never waits need not set it
 
     def __init__(
         self,

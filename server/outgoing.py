@@ -139,7 +139,23 @@ class Outgoing:
         self._data = _NOTHING
         self._drop_file()
 
+    def detach(self) -> socket.socket:
+        """Take the socket away; whatever is said after this, by any thread, raises.
+
+        What a thread is saying at this moment it may still say: see ``SENDING``.
+        """
+        sock = socket.socket(fileno=self._sock.detach())
+        sock.setblocking(False)
+        return sock
+
     def _drop_file(self) -> None:
         if self._file is not None:
             os.close(self._file.descriptor)
             self._file = None
+
+
+# Where a thread is while its bytes may be on their way and not be counted in ``sent`` yet.
+SENDING: Final = frozenset(
+    function.__code__
+    for function in (Outgoing.put, Outgoing._put_both, Outgoing.flush, Outgoing._send_file)
+)

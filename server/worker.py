@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from server.accept import Acceptor
 from server.access_log import AccessLog
@@ -18,6 +18,7 @@ from server.connection import Connection
 from server.crew import Call, Crew
 from server.deadlines import Deadlines
 from server.event_log import event
+from server.hung_calls import HungCalls
 from server.listen import Listener, open_listener
 from server.load import load_application
 from server.loop import Loop
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 # Deadlines are looked at once a tick (seconds): this often at the least, and often enough to be
 # late by no more than a quarter of the shortest deadline.
-LONGEST_TICK: Final = 1.0
+LONGEST_TICK: Final = 0.5
 SHORTEST_TICK: Final = 0.02
 
 # A sample of a slow call a second at the most (seconds), with its innermost frames.
@@ -62,7 +63,6 @@ class Worker:
         self._exit_code = EXIT_OK
         self._stop = Stop.GRACEFUL
         self._drain_ends = 0.0
-        self._reported: set[Call] = set()
         self._listeners: list[Listener] = []
         try:
             for address in config.bind:
@@ -89,6 +89,7 @@ class Worker:
         self._crew = Crew(
             config.threads, config.backlog_requests, self._loop.poll, self._on_slow_call
         )
+        self._hung_calls = HungCalls(self._crew, config.timeout)
         self._next_sample = 0.0
         self._request_limit = config.max_requests
         if config.max_requests and config.max_requests_jitter:
@@ -159,6 +160,8 @@ class Worker:
     def _on_empty(self) -> None:
         if self._service.draining and not self._service.connections:
             self._crew.stop()
+            if self._hung_calls.count():
+                self._leave_at_once()
 
     def _cut_short(self) -> None:
         """The time for draining is up: end, whatever is still in flight."""
@@ -171,10 +174,17 @@ class Worker:
                 f"{len(names)} requests were not finished within --graceful-timeout "
                 f"{self._config.graceful_timeout:g} s: {', '.join(names[:10])}",
             )
+        self._leave_at_once()
+
+    def _leave_at_once(self) -> NoReturn:
+        """End though a thread hangs in the application.
+
+        It may be the main thread, and it may hold any lock of the interpreter's shutdown.
+        """
         self._loop.on_turn()
+        event(logging.INFO, "stopped", "Stopped", pid=os.getpid())
         sys.stdout.flush()
         sys.stderr.flush()
-        # A thread that hangs in the application may be the main thread: no orderly way out.
         os._exit(self._exit_code)
 
     def _in_flight(self) -> list[str]:
@@ -212,7 +222,9 @@ class Worker:
                 acceptor.resume()
         self._service.overload.report(now)
         if self._config.timeout:
-            self._look_for_hung_calls()
+            self._hung_calls.time_out()
+            if 2 * self._hung_calls.count() >= self._config.threads:
+                self._replace()
             self._watch_for_silence()
 
     # --- slow and hung calls -------------------------------------------------------------------
@@ -233,24 +245,11 @@ class Worker:
             ],
         )
 
-    def _look_for_hung_calls(self) -> None:
-        """Report each call that is past its time, once, and have the process replaced."""
-        now = time.monotonic()
-        for call in self._crew.running():
-            if now - call.started < self._config.timeout or call in self._reported:
-                continue
-            self._reported.add(call)
-            event(
-                logging.ERROR,
-                "hung_request",
-                f"{_name(call)} has taken {now - call.started:.1f} s, "
-                f"more than --timeout {self._config.timeout:g} s",
-                age_s=round(now - call.started, 3),
-                request_id=call.task.request_id if isinstance(call.task, Connection) else "",
-                stack="".join(call.stack().format()),
-            )
+    def _replace(self) -> None:
+        """Half of the threads hang: end, so that the supervisor starts another process."""
+        if not self._service.draining:
             self._exit_code = EXIT_CUT_SHORT
-            self._drain(Stop.GRACEFUL, "a call of the application hangs")
+            self._drain(Stop.GRACEFUL, f"{self._hung_calls.count()} calls of the application hang")
 
     def _watch_for_silence(self) -> None:
         """End the process if no tick follows: the one thread, or the interpreter lock, is stuck.

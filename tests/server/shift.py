@@ -69,6 +69,9 @@ class Work:
         self.wait = wait
         self._end("turn_away")
 
+    def discard(self) -> None:
+        self._end("discard")
+
     def _end(self, note: str) -> None:
         self.threads.append(threading.get_ident())
         self.notes.append(note)

@@ -569,3 +569,40 @@ def test_tasks_of_any_kind_in_any_order_are_run_once_though_some_of_them_wait(
         gate.set()
         finish(*tasks)
     assert all(task.notes[0] == "call" and len(task.notes) == 2 for task in tasks)
+
+
+def test_an_abandoned_call_is_not_handed_back_and_keeps_its_place_until_it_ends(
+    shift: Callable[[int], Shift],
+) -> None:
+    found = shift(2)
+    gate = found.gate()
+    hung, beside, waiting = Work(gate.wait, "hung"), Work(found.gate().wait, "other"), Work()
+    found.submit(hung)
+    assert found.noticed.wait(LONG)
+    (call,) = found.crew.running()
+    assert call.is_inside({Work.call.__code__})
+    assert found.crew.abandon(call)
+    assert [each.is_abandoned for each in found.crew.running()] == [True]
+    assert not found.crew.abandon(call)
+    found.submit(beside)
+    assert beside.called.wait(LONG)
+    found.submit(waiting)
+    assert found.turn()
+    assert not waiting.called.is_set()
+    gate.set()
+    finish(hung, waiting)
+    assert hung.notes == ["call", "discard"]
+
+
+def test_a_call_that_has_ended_cannot_be_abandoned(shift: Callable[[int], Shift]) -> None:
+    found = shift(2)
+    gate = found.gate()
+    task = Work(gate.wait)
+    found.submit(task)
+    assert found.noticed.wait(LONG)
+    (call,) = found.crew.running()
+    gate.set()
+    finish(task)
+    assert not found.crew.abandon(call)
+    assert task.notes == ["call", "hand_back"]
+    assert not call.is_inside({Work.call.__code__})
