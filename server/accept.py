@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import logging
-import socket
 from typing import Final
 
 from server import environ
@@ -27,7 +25,7 @@ class Acceptor:
     def __init__(self, listener: Listener, service: Service) -> None:
         self._listener = listener
         self._service = service
-        self._multithread = service.config.threads > 1
+        self._template = environ.template(listener.server, multithread=service.config.threads > 1)
         self._paused = True
 
     def resume(self) -> None:
@@ -62,13 +60,10 @@ class Acceptor:
                 return False
             return True  # that client has gone before it was accepted
         sock.setblocking(False)
-        address = None
+        shared = self._template
         if not self._listener.is_unix:
-            address = (peer[0], str(peer[1]))
-            with contextlib.suppress(OSError):  # a response must not wait for the next one
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        shared = environ.template(self._listener.server, address, multithread=self._multithread)
-        Connection(sock, shared, self._service)
+            shared = {**shared, "REMOTE_ADDR": peer[0], "REMOTE_PORT": str(peer[1])}
+        Connection(sock, shared, self._service).begin()
         return True
 
     def _pause(self, error: OSError) -> None:

@@ -115,7 +115,7 @@ class Response:
             )
         # The status line without the version: a code, a space and a phrase (RFC 3875 §6.3.3).
         parts = [b"Status:", head.status_line.removeprefix(b"HTTP/1.1"), *head.lines]
-        if announced is not None and head.status != 204:
+        if announced is not None and head.content_length is None and head.status != 204:
             parts.append(b"Content-Length: %d\r\n" % announced)  # RFC 9110 §8.6
         self._remaining = announced
         self.begun = True

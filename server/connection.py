@@ -119,7 +119,6 @@ class Connection:
         self.request: Request | None = None
         self.deadline = service.loop.now + service.config.keep_alive
         service.connections.add(self)
-        self._watch(READABLE)
 
     @property
     def kind(self) -> str:
@@ -135,6 +134,12 @@ class Connection:
     def is_idle(self) -> bool:
         """Whether it waits for a request of which nothing has come."""
         return self._state is State.HEAD and not self._reader.rest
+
+    def begin(self) -> None:
+        """Read what came with the connection; most clients have sent a request by now."""
+        self.on_event(READABLE)
+        if self._state is _HEAD or self._state is State.BODY:
+            self._watch(READABLE)
 
     def on_event(self, _mask: int) -> None:
         """Act on whatever the poller saw."""
@@ -428,7 +433,10 @@ class Connection:
             return False
         if self._service.is_observed:
             self._log()
-        self._release()
+        if self._body is not None:
+            self._release()
+        self.request = self._exchange = None
+        self._environ = _NO_ENVIRON
         self.deadline = FROM_NEXT_TICK
         self._state = _HEAD  # from here on the connection is the leader's
         return True

@@ -16,23 +16,21 @@ if TYPE_CHECKING:
 SOFTWARE: Final = f"bascule/{__version__}"
 
 
-def template(
-    server: tuple[str, str], peer: tuple[str, str] | None, *, multithread: bool
-) -> dict[str, Any]:
-    """Return the variables that all requests of one connection share.
+def template(server: tuple[str, str], *, multithread: bool) -> dict[str, Any]:
+    """Return the variables that all requests over one listening socket share.
+
+    ``REMOTE_ADDR`` is empty, as it stays for a unix socket, whose peers have no address.
 
     Args:
-        server: host and port where the connection was accepted.
-        peer: the client's address and port; None for a unix socket, which has neither:
-            ``REMOTE_ADDR`` is then empty.
+        server: host and port where it listens.
         multithread: the application may be called by several threads at once.
     """
-    environ: dict[str, Any] = {
+    return {
         "SERVER_NAME": server[0],
         "SERVER_PORT": server[1],
         "SERVER_SOFTWARE": SOFTWARE,
         "SCRIPT_NAME": "",
-        "REMOTE_ADDR": peer[0] if peer else "",
+        "REMOTE_ADDR": "",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
         "wsgi.input": NO_BODY,
@@ -45,9 +43,6 @@ def template(
         "wsgi.file_wrapper": FileWrapper,
         "wsgi.input_terminated": True,
     }
-    if peer:
-        environ["REMOTE_PORT"] = peer[1]
-    return environ
 
 
 _ERRORS: Final = ErrorStream()

@@ -39,6 +39,8 @@ class Listener:
             shown = f"[{host}]" if ":" in host else host
             self.url = f"http://{shown}:{port}"
             self.server = (host, str(port))
+            # A response must not wait for the next one; what is accepted inherits it (tcp(7)).
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     @property
     def is_unix(self) -> bool:

@@ -111,7 +111,7 @@ class Loop:
         self._asleep = wait
         timeout = 0.0
         if wait and not self._calls:
-            timeout = max(0.0, self._next_tick - time.monotonic())
+            timeout = self._next_tick - self.now
         events = self._epoll.poll(timeout, MAX_EVENTS)
         self._asleep = False
         self.now = time.monotonic()

@@ -46,7 +46,9 @@ def built(
     outcome = read([line + b"\r\nHost: a.example:81\r\n" + fields + b"\r\n" + content])
     assert outcome.request is not None
     assert outcome.body is not None
-    shared = environ.template(SERVER, peer, multithread=multithread)
+    shared = environ.template(SERVER, multithread=multithread)
+    if peer:
+        shared |= {"REMOTE_ADDR": peer[0], "REMOTE_PORT": peer[1]}
     body = io.BytesIO(outcome.body)
     return environ.build_with_body(shared, outcome.request, body, len(outcome.body))
 
@@ -168,7 +170,7 @@ def test_a_chunked_body_has_a_length_and_no_coding_any_more() -> None:
 
 
 def test_two_requests_of_a_connection_share_nothing() -> None:
-    shared = environ.template(SERVER, PEER, multithread=True)
+    shared = environ.template(SERVER, multithread=True)
     request = read([b"GET / HTTP/1.1\r\nHost: a\r\nX-A: b\r\n\r\n"]).request
     assert request is not None
     first = environ.build(shared, request)
