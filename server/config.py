@@ -121,6 +121,13 @@ class Config:
     max_requests_jitter: int = _setting(
         0, _whole(0), _CALLS, "N", "adds a random number up to this to --max-requests"
     )
+    max_memory: int = _setting(
+        0,
+        _whole(0),
+        _CALLS,
+        "BYTES",
+        "of resident memory, from nine tenths of which on the process ends gracefully; 0: no limit",
+    )
     timeout: float = _setting(
         30.0,
         _seconds,

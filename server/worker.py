@@ -22,6 +22,7 @@ from server.hung_calls import HungCalls
 from server.listen import Listener, open_listener
 from server.load import load_application
 from server.loop import Loop
+from server.memory import MemoryLimit
 from server.request import Request
 from server.service import Service
 
@@ -55,7 +56,7 @@ class Worker:
         config: its settings.
 
     Raises:
-        StartError: a socket, the log or the application is not to be had.
+        StartError: a socket, the log or the application is not to be had, or not in the memory.
     """
 
     def __init__(self, config: Config) -> None:
@@ -68,6 +69,7 @@ class Worker:
             for address in config.bind:
                 self._listeners.append(open_listener(address, config.backlog))
             application = load_application(config.application)
+            self._memory_limit = MemoryLimit(config.max_memory)
             access_log = None
             if config.access_logfile != "off":
                 access_log = AccessLog(
@@ -220,12 +222,26 @@ class Worker:
         else:
             for acceptor in self._acceptors:
                 acceptor.resume()
+            if excess := self._memory_limit.excess(now):
+                self._recycle(excess)
         self._service.overload.report(now)
         if self._config.timeout:
             self._hung_calls.time_out()
             if 2 * self._hung_calls.count() >= self._config.threads:
                 self._replace()
             self._watch_for_silence()
+
+    def _recycle(self, size: int) -> None:
+        """The process has grown to so many bytes: have another one take its place."""
+        limit = self._config.max_memory
+        event(
+            logging.WARNING,
+            "max_memory",
+            f"{size} bytes of memory are resident, and --max-memory is {limit}",
+            resident=size,
+            limit=limit,
+        )
+        self._drain(Stop.GRACEFUL, f"--max-memory {limit}")
 
     # --- slow and hung calls -------------------------------------------------------------------
 

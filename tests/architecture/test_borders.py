@@ -27,7 +27,7 @@ LAYERS = (
     },
     {"listen", "loop", "crew", "outgoing"},
     {"service", "connection", "accept", "deadlines"},
-    {"hung_calls", "worker", "__main__", "cli"},
+    {"hung_calls", "memory", "worker", "__main__", "cli"},
 )
 
 # Imports within a layer, each with its reason.
@@ -39,6 +39,7 @@ WITHIN_A_LAYER = {
     ("deadlines", "service"): "its clients are what has deadlines",
     ("accept", "service"): "a service is what the connections of a process share",
     ("connection", "service"): "a service is what the connections of a process share",
+    ("worker", "memory"): "one of the things that the process looks after",
     ("worker", "hung_calls"): "one of the things that the process looks after",
     ("__main__", "worker"): "the process begins by running its worker",
     ("__main__", "cli"): "the process begins by reading its arguments",

@@ -20,6 +20,7 @@ SETTINGS: dict[str, tuple[str, Any, list[str]]] = {
     "backlog_requests": ("0", 0, ["-1", "x", "1.5"]),
     "max_requests": ("7", 7, ["-1", "x", "1.5"]),
     "max_requests_jitter": ("7", 7, ["-1", "x"]),
+    "max_memory": ("500000000", 500_000_000, ["-1", "x", "500m", "1.5"]),
     "timeout": ("0.5", 0.5, ["-1", "x", "nan", "inf", "1e999"]),
     "graceful_timeout": ("0", 0.0, ["-1", "x", "nan", "inf"]),
     "keep_alive": ("0.5", 0.5, ["0", "-1", "x", "nan", "inf"]),
@@ -43,6 +44,7 @@ OUR_OWN = {
     "body_timeout",
     "write_timeout",
     "limit_request_body",
+    "max_memory",
     "worker",
 }
 
