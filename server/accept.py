@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import socket
 from typing import Final
 
 from server import environ
@@ -26,6 +27,9 @@ class Acceptor:
         self._listener = listener
         self._service = service
         self._template = environ.template(listener.server, multithread=service.config.threads > 1)
+        self._socket = listener.socket
+        self._kind = (int(self._socket.family), int(self._socket.type), self._socket.proto)
+        self._is_unix = listener.is_unix
         self._paused = True
 
     def resume(self) -> None:
@@ -51,7 +55,8 @@ class Acceptor:
     def _accept(self) -> bool:
         """Accept one connection; return whether there may be more."""
         try:
-            sock, peer = self._listener.socket.accept()
+            # What socket.accept() does, but for four enum members a connection.
+            descriptor, peer = self._socket._accept()  # type: ignore[attr-defined]
         except (BlockingIOError, InterruptedError):
             return False
         except OSError as error:
@@ -59,9 +64,10 @@ class Acceptor:
                 self._pause(error)
                 return False
             return True  # that client has gone before it was accepted
+        sock = socket.SocketType(*self._kind, descriptor)
         sock.setblocking(False)
         shared = self._template
-        if not self._listener.is_unix:
+        if not self._is_unix:
             shared = {**shared, "REMOTE_ADDR": peer[0], "REMOTE_PORT": str(peer[1])}
         Connection(sock, shared, self._service).begin()
         return True

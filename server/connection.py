@@ -100,12 +100,12 @@ class Connection:
         "request",
     )
 
-    def __init__(self, sock: socket.socket, shared: dict[str, Any], service: Service) -> None:
+    def __init__(self, sock: socket.SocketType, shared: dict[str, Any], service: Service) -> None:
         self._sock = sock
         self._shared = shared
         self._service = service
         self._state = State.HEAD
-        self._reader = HeadReader(service.limits)
+        self._reader = HeadReader(service.parser)
         self._outgoing = Outgoing(sock)
         # The last bytes of a response: what the client does not take now, the loop sends.
         self.finish = self._outgoing.put
@@ -499,7 +499,8 @@ class Connection:
         request, exchange = self.request, self._exchange
         # There is no exchange after a refusal, which was logged when it was made.
         ending = exchange.ending if exchange else Ending.CLOSE
-        self._log()
+        if self._service.is_observed:
+            self._log()
         self._release()
         if self._outgoing.lost or ending is Ending.ABORT:
             self.close()

@@ -32,7 +32,7 @@ class Outgoing:
 
     __slots__ = ("_data", "_file", "_sock", "lost", "pending", "sent")
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.SocketType) -> None:
         self._sock = sock
         self._data = _NOTHING
         self._file: FileRange | None = None

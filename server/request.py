@@ -11,7 +11,6 @@ look-ups; docs/performance.md has the figures.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -105,11 +104,10 @@ class HeadReader:
         rest: bytes received and not yet used.
     """
 
-    __slots__ = ("_limits", "_lines", "_parser", "_position", "_start", "rest")
+    __slots__ = ("_lines", "_parser", "_position", "_start", "rest")
 
-    def __init__(self, limits: HeadLimits) -> None:
-        self._limits = limits
-        self._parser = _parser(limits)
+    def __init__(self, parser: HeadParser) -> None:
+        self._parser = parser
         self.rest = b""
         self._begin()
 
@@ -166,10 +164,10 @@ class HeadReader:
     def _check_length(self, line: bytes) -> None:
         room = max(0, MAX_HEAD - (self._position - self._start))
         if self._lines:
-            limit = min(room, field_room(self._limits))
+            limit = min(room, field_room(self._parser.limits))
             check_length(line, limit, 431, _FIELD_TOO_LARGE)
         else:
-            check_length(line, self._limits.line, 414, _LINE_TOO_LONG)
+            check_length(line, self._parser.limits.line, 414, _LINE_TOO_LONG)
 
 
 def check_length(line: bytes, limit: int, status: int, message: str) -> None:
@@ -327,13 +325,14 @@ _SINGLETONS: Final = {
 
 
 class HeadParser:
-    """From the bytes of a head to a request.
+    """From the lines of a head to a request; readers share it, and its memos with it.
 
     Args:
         limits: what a head is held to.
     """
 
     def __init__(self, limits: HeadLimits) -> None:
+        self.limits = limits
         self._most_lines = limits.fields + 1
         # The look-ups of the memos themselves: a hit runs no Python.
         self._request_line = RequestLines(limits.line).__getitem__
@@ -385,12 +384,6 @@ class HeadParser:
         return request
 
 
-@functools.cache
-def _parser(limits: HeadLimits) -> HeadParser:
-    """Return the parser that all readers with the same limits share, and its memos with it."""
-    return HeadParser(limits)
-
-
 def _join(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return the variables, several fields of one name joined (RFC 9110 §5.3)."""
     variables: dict[str, str] = {}
@@ -440,7 +433,8 @@ def _read_transfer_encoding(request: Request) -> None:
 
 def _read_connection(request: Request) -> None:
     """Settle whether the connection may persist (RFC 9112 §9.3)."""
-    options = _members(request.variables.get("HTTP_CONNECTION", ""))
+    value = request.variables.get("HTTP_CONNECTION", "")
+    options = [value] if value in ("close", "keep-alive") else _members(value)
     persistent = request.line.minor == 1 or "keep-alive" in options
     request.keep_alive = persistent and "close" not in options
 

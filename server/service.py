@@ -12,7 +12,7 @@ from server.config import Config
 from server.crew import Crew
 from server.loop import Loop
 from server.overload import Overload
-from server.request import HeadLimits, Request
+from server.request import HeadLimits, HeadParser, Request
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -55,6 +55,7 @@ class Service:
         draining: no request after the one in flight: answers say ``Connection: close``.
         connections: those that are open.
         limits: what a request's head is held to.
+        parser: parses the heads of all connections.
         overload: answers what no thread is to be had for.
         is_observed: somebody wants to know of each request served.
     """
@@ -69,6 +70,7 @@ class Service:
     draining: bool = False
     connections: set[Client] = field(default_factory=set)
     limits: HeadLimits = field(init=False)
+    parser: HeadParser = field(init=False)
     overload: Overload = field(init=False)
     is_observed: bool = field(init=False)
     _count: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
@@ -80,6 +82,7 @@ class Service:
             fields=self.config.limit_request_fields,
             field=self.config.limit_request_field_size,
         )
+        self.parser = HeadParser(self.limits)
         self.overload = Overload(self.config.threads, self.config.backlog_requests)
 
     def served(self, served: Served) -> None:

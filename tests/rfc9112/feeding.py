@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from server.body import Body
 from server.config import Config
 from server.errors import ProtocolError
-from server.request import HeadLimits, HeadReader, Request
+from server.request import HeadLimits, HeadParser, HeadReader, Request
 
 _DEFAULTS = Config()
 LIMITS = HeadLimits(
@@ -58,7 +58,7 @@ def read(
     body_limit: int = _DEFAULTS.limit_request_body,
 ) -> Outcome:
     """Return what the server makes of one message, given in pieces."""
-    reader = HeadReader(limits)
+    reader = HeadReader(HeadParser(limits))
     request: Request | None = None
     body: Body | None = None
     rest: bytes | None = None
