@@ -12,11 +12,12 @@ import socket
 import sys
 
 CANDIDATES: tuple[int, ...] = (80, *range(8080, 8100))
+EVERYWHERE = ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::"))  # noqa: S104 (as nginx listens)
 
 
 def refusal(port: int) -> OSError | None:
     """Why nginx could not listen on `port`, on IPv4 and, where there is any, on IPv6."""
-    for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):  # noqa: S104
+    for family, address in EVERYWHERE:
         try:
             sock = socket.socket(family, socket.SOCK_STREAM)
         except OSError:
