@@ -340,6 +340,16 @@ class Connection:
         """The client's address, as the access log has it."""
         return str(self._environ.get("REMOTE_ADDR", ""))
 
+    @property
+    def is_called(self) -> bool:
+        """Whether the application has its request."""
+        return self._state is State.CALL and self._exchange is not None
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether it is yet to be seen what an abandoned call has said."""
+        return self._state is State.ABANDONED and self.deadline < NEVER
+
     def working_time(self, call: Call, now: float) -> float:
         """Return for how long the application has had the call (seconds).
 

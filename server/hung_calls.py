@@ -7,11 +7,17 @@ locked. Its client need not wait for it: the leader answers 504 in its place.
 from __future__ import annotations
 
 import logging
+import threading
 import time
+from typing import Final
 
 from server.connection import Connection
-from server.crew import Crew
+from server.crew import Call, Crew
 from server.event_log import event
+from server.service import Service
+
+# How long a thread may take to finish a send (seconds), before it is looked at again.
+MOMENT: Final = 0.02
 
 
 class HungCalls:
@@ -44,6 +50,29 @@ class HungCalls:
             if self._crew.abandon(call):
                 self._report(connection, age, stack)
                 connection.time_out(call)
+
+    def wait_for_only_thread(self, service: Service) -> None:
+        """Return once the only thread's call is past its time, reported and its client answered.
+
+        For a thread that does nothing else, since the only one can do nothing for itself: it turns
+        the loop no more. The process has to end after this.
+        """
+        loop, main = service.loop, threading.main_thread().ident or 0
+        while True:
+            age = time.monotonic() - loop.now
+            time.sleep(max(self._timeout - age, MOMENT))
+            age = time.monotonic() - loop.now
+            if age < self._timeout:
+                continue
+            for connection in list(service.connections):
+                if isinstance(connection, Connection) and connection.is_called:
+                    call = Call(main, connection, time.monotonic() - age)
+                    self._report(connection, age, "".join(call.stack().format()))
+                    connection.time_out(call)
+                    while connection.is_undecided:
+                        time.sleep(MOMENT)
+                        connection.on_deadline()
+                    return
 
     def _report(self, connection: Connection, age: float, stack: str) -> None:
         line = connection.request.line if connection.request else None

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -125,6 +126,8 @@ class Worker:
                 threads=self._config.threads,
             )
         self._watch_for_silence()
+        if self._crew.is_alone and self._config.timeout:
+            threading.Thread(target=self._watch_only_thread, name="watch", daemon=True).start()
         self._crew.run()
         faulthandler.cancel_dump_traceback_later()
         self._loop.on_turn()
@@ -267,8 +270,14 @@ class Worker:
             self._exit_code = EXIT_CUT_SHORT
             self._drain(Stop.GRACEFUL, f"{self._hung_calls.count()} calls of the application hang")
 
+    def _watch_only_thread(self) -> None:
+        """End the process, by a thread of its own, once its only other one hangs."""
+        self._hung_calls.wait_for_only_thread(self._service)
+        self._exit_code = EXIT_CUT_SHORT
+        self._leave_at_once()
+
     def _watch_for_silence(self) -> None:
-        """End the process if no tick follows: the one thread, or the interpreter lock, is stuck.
+        """End the process if no tick follows: the interpreter lock is stuck, or what not.
 
         faulthandler's own thread needs neither; it writes every thread's stack to standard error.
         """

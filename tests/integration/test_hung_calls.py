@@ -214,14 +214,47 @@ def test_a_call_that_ends_at_its_deadline_is_answered_once() -> None:
     assert statuses.total() == 12 * 24
 
 
-def test_the_only_thread_that_hangs_ends_the_process_with_its_stack(gate) -> None:
+def test_the_only_thread_that_hangs_is_named_and_answered_for_and_ends_the_process(gate) -> None:
     with (
         running([*COMMAND, "--threads", "1"], "gate", env=gate.env) as server,
+        server.client() as waits,
         server.client() as client,
     ):
-        client.send(post("/wait", b"x"))
+        assert waits.request(get()).status == 200
+        client.send(post("/wait?only", b"x"))
         gate.visit()
         start = time.monotonic()
-        assert server.wait(10) != 0
+        waits.send(get("/behind"))
+        response = client.read_final()
         assert time.monotonic() - start < SHORT + LATE
-        assert "gate.py" in server.err
+        assert (response.status, response.says_close) == (504, True)
+        assert server.wait(10) == 1
+        (event,) = lines(server.err, "hung_request")
+        assert (event["method"], event["path"]) == ("POST", "/wait")
+        assert SHORT <= event["age_s"] < SHORT + LATE
+        assert "gate.py" in event["stack"]
+        assert logged(server, "/wait?only")["status"] == 504
+
+
+def test_the_only_thread_may_be_idle_for_longer_than_a_call_may_take() -> None:
+    with running([*COMMAND, "--threads", "1"], "sleeps") as server, server.client() as client:
+        for _ in range(2):
+            assert client.request(get("/?seconds=0.1")).status == 200
+            time.sleep(SHORT * 3)  # the client's pace
+        assert not lines(server.err, "hung_request")
+
+
+@pytest.mark.parametrize("threads", ["1", "4"])
+def test_a_call_that_keeps_the_interpreter_lock_ends_the_process_with_its_stack(
+    threads: str,
+) -> None:
+    with (
+        running([*COMMAND, "--threads", threads], "holds_lock") as server,
+        server.client() as client,
+    ):
+        start = time.monotonic()
+        client.send(get("/hold"))
+        assert server.wait(20) == 1
+        assert time.monotonic() - start < SHORT + LATE
+        assert "Timeout" in server.err
+        assert "holds_lock.py" in server.err
