@@ -1,0 +1,159 @@
+"""A call that is given up in the very moment of its answer: one of both is sent, never both."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from server import environ
+from server.config import Config
+from server.connection import Connection
+from server.crew import Call, Crew
+from server.deadlines import Deadlines
+from server.loop import Loop
+from server.service import Service
+
+LONG = 15.0  # a wait that takes longer has failed
+NEVER = 600.0
+
+
+class HeldSocket(socket.socket):
+    """A socket whose sends wait, either before or after they have happened."""
+
+    held_before: threading.Event | None = None
+    held_after: threading.Event | None = None
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.sending = threading.Event()
+
+    def send(self, data: Any, flags: int = 0, /) -> int:
+        if self.held_before:
+            self.sending.set()
+            self.held_before.wait(LONG)
+        sent = super().send(data, flags)
+        if self.held_after:
+            self.sending.set()
+            self.held_after.wait(LONG)
+        return sent
+
+
+class Meeting:
+    """A call on a thread of its own, its client, and the leader, which is the test."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self.loop = Loop(NEVER)
+        stack.callback(self.loop.close)
+        self.service = Service(
+            config=Config(application="fake", threads=2),
+            application=self.application,
+            loop=self.loop,
+            crew=Crew(2, 0, self.loop.poll, lambda _call: None),
+            access_log=None,
+            on_served=lambda _count: None,
+            on_empty=lambda: None,
+        )
+        stack.callback(self._close_connections)
+        self.gate = threading.Event()
+        stack.callback(self.gate.set)
+        self.is_inside = threading.Event()
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+        here, there = socket.socketpair()
+        self.client = stack.enter_context(there)
+        self.client.settimeout(LONG)
+        self.socket = HeldSocket(fileno=here.detach())
+        self.socket.setblocking(False)
+        self.client.sendall(b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n")
+        shared = environ.template(("example.org", "80"), multithread=True)
+        self.connection = Connection(self.socket, shared, self.service)
+        self.thread = threading.Thread(target=self._call, daemon=True)
+
+    def _close_connections(self) -> None:
+        for connection in list(self.service.connections):
+            connection.close()
+
+    def application(self, _environ, start_response):
+        """Answer, when it may."""
+        self.is_inside.set()
+        self.may_answer.wait(LONG)
+        start_response("200 OK", [("Content-Length", "6")])
+        return [b"answer"]
+
+    def begin(self) -> Call:
+        """Have the loop read the request, and a thread call the application for it."""
+        self.connection.begin()
+        self.thread.start()
+        assert self.is_inside.wait(LONG)
+        assert self.thread.ident is not None
+        return Call(self.thread.ident, self.connection, self.loop.now)
+
+    def _call(self) -> None:
+        self.connection.call()
+        self.connection.discard()
+
+    def sweep(self) -> None:
+        """Have the leader look at deadlines."""
+        self.loop.poll(wait=False)
+        Deadlines(self.loop, self.service.connections).sweep()
+
+    def received(self) -> bytes:
+        """Return all that the client gets."""
+        data = b""
+        while block := self.client.recv(65536):
+            data += block
+        return data
+
+
+@pytest.fixture
+def meeting() -> Iterator[Meeting]:
+    with ExitStack() as stack:
+        yield Meeting(stack)
+
+
+def test_an_answer_that_the_kernel_has_already_is_the_only_one(meeting: Meeting) -> None:
+    meeting.socket.held_after = meeting.gate
+    call = meeting.begin()
+    assert meeting.socket.sending.wait(LONG)
+    meeting.connection.time_out(call)
+    meeting.sweep()
+    assert meeting.connection.is_undecided
+    meeting.gate.set()
+    meeting.thread.join(LONG)
+    meeting.sweep()
+    assert not meeting.connection.is_undecided
+    received = meeting.received()
+    assert received.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert received.endswith(b"\r\n\r\nanswer")
+
+
+def test_an_answer_that_the_kernel_is_yet_to_get_is_never_sent(meeting: Meeting) -> None:
+    meeting.socket.held_before = meeting.gate
+    call = meeting.begin()
+    assert meeting.socket.sending.wait(LONG)
+    meeting.connection.time_out(call)
+    assert meeting.connection.is_undecided
+    meeting.gate.set()
+    meeting.thread.join(LONG)
+    meeting.sweep()
+    received = meeting.received()
+    assert received.startswith(b"HTTP/1.1 504 ")
+    assert received.count(b"HTTP/1.1") == 1
+
+
+def test_an_answer_after_the_504_goes_nowhere(meeting: Meeting) -> None:
+    meeting.may_answer.clear()
+    call = meeting.begin()
+    meeting.connection.time_out(call)
+    assert not meeting.connection.is_undecided
+    meeting.may_answer.set()
+    meeting.thread.join(LONG)
+    meeting.sweep()
+    received = meeting.received()
+    assert received.startswith(b"HTTP/1.1 504 ")
+    assert received.count(b"HTTP/1.1") == 1
