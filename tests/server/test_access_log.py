@@ -6,6 +6,7 @@ import json
 import os
 import re
 import select
+import stat
 import threading
 from pathlib import Path
 from typing import Any
@@ -259,3 +260,12 @@ def test_an_odd_environ_costs_no_request(tmp_path: Path, kind: str) -> None:
     log.write(served(a_request(), environ={"REMOTE_ADDR": Address()}))
     log.flush()
     assert "198.51.100.9" in path.read_text()
+
+
+def test_the_file_is_not_for_everybody(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        AccessLog(str(tmp_path / "access.log"), "combined", "0")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "access.log").stat().st_mode) == 0o640
