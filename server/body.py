@@ -151,7 +151,8 @@ class Body:
         limits: what a trailer section is held to.
 
     Attributes:
-        file: the bytes so far; in memory up to ``SPOOL_SIZE``, then on the disk.
+        file: the bytes so far; in memory up to ``SPOOL_SIZE``, then on the disk; at its start once
+            the body is complete.
         length: how many there are.
 
     Raises:
@@ -179,19 +180,29 @@ class Body:
         Raises:
             ProtocolError: the framing is wrong, a limit is passed, or the disk is full (503).
         """
-        return self._framing.feed(data)
+        rest = self._framing.feed(data)
+        if rest is not None:
+            try:
+                self.file.seek(0)  # which also writes what Python still holds of it
+            except OSError as error:
+                raise _no_room() from error
+        return rest
 
     def _keep(self, data: bytes) -> None:
         self.length += len(data)
         try:
             self.file.write(data)
         except OSError as error:
-            raise ProtocolError(503, "the request's body cannot be stored now") from error
+            raise _no_room() from error
 
     def close(self) -> None:
         """Give the file back; one that cannot be flushed any more is given back as well."""
         with contextlib.suppress(OSError):
             self.file.close()
+
+
+def _no_room() -> ProtocolError:
+    return ProtocolError(503, "the request's body cannot be stored now")
 
 
 class NoBody:

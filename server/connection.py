@@ -277,7 +277,6 @@ class Connection:
         if body is None:
             variables = environ.build(self._shared, request)
         else:
-            body.file.seek(0)
             variables = environ.build_with_body(self._shared, request, body.file, body.length)
         self._environ = variables
         self._exchange = exchange = Exchange(request, variables, self)
