@@ -124,9 +124,8 @@ class HeadReader:
         """
         if data.endswith(_END) and len(data) <= MAX_HEAD and not self.rest:
             lines = data.split(b"\r\n")
-            del lines[-2:]
             try:
-                return self._parser.parse(lines)
+                return self._parser.parse(lines[0], lines[1:-2])
             except ProtocolError:
                 pass  # there is more than one head, or reading by line tells what is wrong first
         buffer = self.rest + data
@@ -137,7 +136,8 @@ class HeadReader:
         self.rest = buffer[head_end + len(_END) :]
         head = buffer[self._start : head_end]
         self._begin()
-        return self._parser.parse(head.split(b"\r\n"))
+        lines = head.split(b"\r\n")
+        return self._parser.parse(lines[0], lines[1:])
 
     def _read_lines(self, buffer: bytes) -> int | None:
         """Check the lines that are complete now; return where the head's last one ends, if here."""
@@ -351,18 +351,18 @@ class HeadParser:
         else:
             self._field(line)
 
-    def parse(self, lines: list[bytes]) -> Request:
-        """Return the request whose head is given: its lines without their ends; they are used up.
+    def parse(self, request_line: bytes, field_lines: list[bytes]) -> Request:
+        """Return the request whose head is given: its lines, without their ends.
 
         Raises:
             ProtocolError: the head is refused.
         """
-        if len(lines) > self._most_lines:
+        if len(field_lines) >= self._most_lines:
             raise ProtocolError(431, "the request has too many fields")
-        line = self._request_line(lines.pop(0))
-        variables = dict(map(self._field, lines))
-        if len(variables) != len(lines):
-            variables = _join(map(self._field, lines))
+        line = self._request_line(request_line)
+        variables = dict(map(self._field, field_lines))
+        if len(variables) != len(field_lines):
+            variables = _join(map(self._field, field_lines))
         if "" in variables:
             del variables[""]
         request = Request(line, variables)

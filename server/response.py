@@ -82,9 +82,9 @@ def check_head(status: object, fields: object) -> Head:
     Raises:
         ApplicationError: a rule of PEP 3333 or of RFC 9110 is broken.
     """
-    if not isinstance(status, str):
+    if type(status) is not str and not isinstance(status, str):
         raise ApplicationError(f"status must be a str, not {type(status).__name__}")
-    if not isinstance(fields, list):
+    if type(fields) is not list and not isinstance(fields, list):
         raise ApplicationError(f"headers must be a list, not {type(fields).__name__}")
     code, status_line = _STATUSES[status]
     lines: list[bytes] = []
