@@ -89,7 +89,8 @@ class Service:
         """Note a request that has been answered."""
         if self.access_log:
             self.access_log.write(served)
-        self.on_served(next(self._count))
+        if self.config.max_requests:
+            self.on_served(next(self._count))
 
     def forget(self, connection: Client) -> None:
         """Note that a connection has closed."""
