@@ -93,7 +93,7 @@ class ChunkedFraming:
                 self._part = _Part.DATA_END
             end = buffer.find(b"\r\n", position)
             if end < 0:
-                self._check_partial_line(buffer[position:].removesuffix(b"\r"))
+                self._check_line(buffer[position:].removesuffix(b"\r"))
                 self._buffer = buffer[position:]
                 return None
             line = buffer[position:end]
@@ -107,10 +107,10 @@ class ChunkedFraming:
             self._begin_chunk(line)
         elif self._part is _Part.DATA_END:
             if line:
-                raise ProtocolError(400, "a chunk is longer than its size")
+                self._check_line(line)  # refuses any
             self._part = _Part.SIZE
         elif line:
-            self._check_trailer(line)
+            self._check_line(line)
             self._trailers += 1
             if self._trailers > self._limits.fields:
                 raise ProtocolError(431, "the request's trailer has too many fields")
@@ -122,6 +122,7 @@ class ChunkedFraming:
     def _begin_chunk(self, line: bytes) -> None:
         match = grammar.CHUNK_LINE.fullmatch(line) if len(line) <= MAX_CHUNK_LINE else None
         if match is None:
+            self._check_line(line)
             raise ProtocolError(400, "a chunk's size or its extension is malformed")
         self._chunk_remaining = int(match[1], 16)
         self._size += self._chunk_remaining
@@ -129,17 +130,15 @@ class ChunkedFraming:
             raise ProtocolError(413, "the request's body is too large")
         self._part = _Part.DATA if self._chunk_remaining else _Part.TRAILER
 
-    def _check_trailer(self, line: bytes) -> None:
-        room = field_room(self._limits)
-        check_length(line, room, 431, "a trailer field of the request is too large")
-
-    def _check_partial_line(self, line: bytes) -> None:
-        """Refuse early what can no longer become a line."""
+    def _check_line(self, line: bytes) -> None:
+        """Refuse a line, or early the beginning of one, for what can no longer become right."""
         if self._part is _Part.TRAILER:
-            self._check_trailer(line)
+            room = field_room(self._limits)
+            check_length(line, room, 431, "a trailer field of the request is too large")
+        elif self._part is _Part.SIZE:
+            check_length(line, MAX_CHUNK_LINE, 400, "a chunk's size and extension are too long")
         else:
-            limit = MAX_CHUNK_LINE if self._part is _Part.SIZE else 0
-            check_length(line, limit, 400, "a chunk is not framed as its size says")
+            check_length(line, 0, 400, "a chunk is longer than its size")
 
 
 class Body:

@@ -165,3 +165,24 @@ def test_closing_twice_is_harmless() -> None:
     body.feed(b"abc")
     body.close()
     body.close()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [b"5 \n", b"5;" + b"a" * 300, b"x", b"1\r\nabc", b"1\r\na\n", b"0\r\nX-A\n: b", b"0\r\nX-A"],
+)
+def test_the_reason_of_a_refusal_does_not_depend_on_how_chunks_are_cut(wrong: bytes) -> None:
+    message = wrong + b"\r\n\r\n"
+
+    def refusal(size: int) -> str:
+        framing = ChunkedFraming(0, LIMITS, lambda _: None)
+        try:
+            for piece in pieces(message, size):
+                framing.feed(piece)
+        except ProtocolError as error:
+            return f"{error.status} {error.message}"
+        return "none"
+
+    reasons = {refusal(size) for size in range(1, len(message) + 1)}
+    assert len(reasons) == 1
+    assert "none" not in reasons
