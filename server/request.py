@@ -298,9 +298,9 @@ class FieldLines(Memo[bytes, tuple[str, str]]):
         self._names: dict[bytes, str] = {}
 
     def __missing__(self, line: bytes) -> tuple[str, str]:
-        name, _, value = line.partition(b":")
+        name, colon, value = line.partition(b":")
         variable = self._names.get(name)
-        if variable is not None and len(line) <= self._limit:
+        if variable is not None and colon and len(line) <= self._limit:
             text = value.strip(b" \t").decode("latin-1")
             # Printable characters are a subset of what a value may hold; the others take the
             # long way.
@@ -416,11 +416,15 @@ def _use_authority(request: Request, authority: bytes) -> None:
 
 def _read_transfer_encoding(request: Request) -> None:
     """Settle the body's length (RFC 9112 §6); any disagreement is refused."""
-    codings = _members(request.variables["HTTP_TRANSFER_ENCODING"])
+    value = request.variables["HTTP_TRANSFER_ENCODING"]
+    codings = _members(value)
     if request.line.minor == 0:
         raise ProtocolError(400, "Transfer-Encoding in an HTTP/1.0 request")
     if "CONTENT_LENGTH" in request.variables:
         raise ProtocolError(400, "both Content-Length and Transfer-Encoding")
+    if len(codings) <= value.count(","):
+        # Lists may have empty members (RFC 9110 §5.6.1.2), but parsers disagree about this one.
+        raise ProtocolError(400, "an empty member in Transfer-Encoding")
     if codings.count("chunked") > 1:
         raise ProtocolError(400, "the chunked coding is applied twice")
     if codings[-1:] != ["chunked"]:

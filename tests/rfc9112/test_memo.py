@@ -132,6 +132,13 @@ def test_a_name_that_is_well_known_does_not_excuse_its_value(last: bytes, status
     assert read([head(b"X-Id: " + last)], limits).status == status
 
 
+def test_a_name_that_is_well_known_still_needs_its_colon() -> None:
+    limits = unused_limits()
+    for number in range(OFTEN):
+        assert read([head(b"X-Id: %d" % number)], limits).complete
+    assert read([head(b"X-Id")], limits).status == 400
+
+
 @pytest.mark.parametrize(
     "last", ["caf\xe9", "b\tc", "b\xa0", "\xa0b", "\x85b\x85", "b\xad", "\xff"]
 )
