@@ -8,6 +8,7 @@ agree.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -22,6 +23,10 @@ LIMITS = HeadLimits(
     fields=_DEFAULTS.limit_request_fields,
     field=_DEFAULTS.limit_request_field_size,
 )
+
+# One for all messages of a test, as a server has one for all connections: what it remembers of
+# them is tested along.
+_parser = functools.cache(HeadParser)
 
 # What a client might send after a message: the beginning of another one.
 TRAILING = b"GET /trailing HTTP/1.1\r\nHost: t"
@@ -58,7 +63,7 @@ def read(
     body_limit: int = _DEFAULTS.limit_request_body,
 ) -> Outcome:
     """Return what the server makes of one message, given in pieces."""
-    reader = HeadReader(HeadParser(limits))
+    reader = HeadReader(_parser(limits))
     request: Request | None = None
     body: Body | None = None
     rest: bytes | None = None
