@@ -80,6 +80,7 @@ class Project:
     settings: Mapping[str, str] = field(default_factory=dict)
     override: str | None = None
     profiles: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()  # files on top of the override
 
     @property
     def environment(self) -> dict[str, str]:
@@ -93,7 +94,7 @@ class Project:
 
     def command(self, *arguments: str) -> list[str]:
         """Return the whole command line of a `docker compose` subcommand."""
-        files = [COMPOSE_FILE, *([self.override] if self.override else [])]
+        files = [COMPOSE_FILE, *([self.override] if self.override else []), *self.more]
         return [
             "docker",
             "compose",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.stack.project import CommandError, Project
+from tests.stack.project import CommandError, Project, run
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 SERVICES = ["gunicorn", "nginx", "nginx-baseline", "server"]
 NO_CAPABILITY = "0" * 16
 UID = "10001"
+SECCOMP_MODE_FILTER = "2"  # proc(5), /proc/PID/status
 
 
 def process_statuses(stack: Project, service: str) -> list[dict[str, str]]:
@@ -41,6 +42,53 @@ def test_no_process_is_root_or_has_a_capability_or_can_gain_one(
         assert process["NoNewPrivs"] == "1", process["Name"]
         for kind in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb"):
             assert process[kind] == NO_CAPABILITY, (process["Name"], kind)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_system_calls_are_filtered(stack: Project, service: str) -> None:
+    for process in process_statuses(stack, service):
+        assert process["Seccomp"] == SECCOMP_MODE_FILTER, process["Name"]
+
+
+def test_no_shell_runs_in_the_server_and_its_health_check_starts_none(stack: Project) -> None:
+    listed = run("docker", "top", stack.container("server"), "-eo", "pid,comm").splitlines()[1:]
+    programs = {line.split(maxsplit=1)[1] for line in listed}
+    assert "python3" in programs
+    assert not {"sh", "bash", "dash"} & programs
+    check = stack.inspect("server")["Config"]["Healthcheck"]["Test"]
+    assert check == ["CMD", "python3", "-m", "ops.readiness"]
+
+
+@pytest.mark.parametrize(
+    ("service", "path", "mode"),
+    [
+        ("server", "/run/bascule", "750"),
+        ("server", "/run/bascule/worker-0.sock", "660"),
+        ("server", "/run/bascule/worker-1.sock", "660"),
+        ("server", "/run/supervisor", "700"),
+        ("server", "/run/supervisor/supervisor.sock", "700"),
+        ("server", "/tmp", "1777"),
+        ("gunicorn", "/tmp", "1777"),
+        ("nginx", "/run/nginx", "700"),
+        ("nginx", "/run/bascule", "750"),
+    ],
+)
+def test_what_can_be_written_to_belongs_to_its_user(
+    stack: Project, service: str, path: str, mode: str
+) -> None:
+    owner, found = stack.execute(service, "stat", "--format=%u %a", path).split()
+    assert found == mode
+    assert owner == (UID if path != "/tmp" else "0")
+
+
+@pytest.mark.parametrize(
+    ("service", "path"),
+    [("server", "/run/supervisor"), ("server", "/tmp"), ("nginx", "/run/nginx")],
+)
+def test_nothing_that_was_written_can_be_run(stack: Project, service: str, path: str) -> None:
+    mounts = stack.execute(service, "cat", "/proc/mounts").splitlines()
+    (options,) = [line.split()[3].split(",") for line in mounts if line.split()[1] == path]
+    assert {"noexec", "nosuid", "nodev"} <= set(options)
 
 
 @pytest.mark.parametrize("service", SERVICES)
