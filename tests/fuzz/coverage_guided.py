@@ -37,7 +37,7 @@ def one_input(data: bytes) -> None:
 
 
 def main() -> None:
-    """Run libFuzzer; it ends the process."""
+    """Run libFuzzer, in a child, because it ends its process and would leave its files."""
     with tempfile.TemporaryDirectory() as directory:
         seeds = Path(directory, "seeds")
         seeds.mkdir()
@@ -48,13 +48,18 @@ def main() -> None:
         arguments = [
             sys.argv[0],
             f"-dict={words}",
+            f"-artifact_prefix={directory}/",
             "-max_len=2048",
             *([] if _bounded(sys.argv[1:]) else ["-max_total_time=60"]),
             *sys.argv[1:],
             str(seeds),
         ]
-        atheris.Setup(arguments, one_input)
-        atheris.Fuzz()
+        child = os.fork()
+        if child == 0:
+            atheris.Setup(arguments, one_input)
+            atheris.Fuzz()
+        _, status = os.waitpid(child, 0)
+    sys.exit(os.waitstatus_to_exitcode(status))
 
 
 def _bounded(arguments: list[str]) -> bool:

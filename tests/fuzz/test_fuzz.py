@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import subprocess
@@ -152,10 +153,31 @@ def test_the_command_replays_a_stream(capsys) -> None:
     assert "bytes literal" in capsys.readouterr().err
 
 
-def test_the_coverage_guided_fuzz_runs() -> None:
-    arguments = ["-m", "tests.fuzz.coverage_guided", "-runs=2000", "-seed=1"]
-    run = subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+def coverage_guided(*arguments: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "TMPDIR": str(directory), "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, *arguments, "-seed=1"],
+        cwd=directory,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
+
+
+def test_the_coverage_guided_fuzz_runs(tmp_path: Path) -> None:
+    run = coverage_guided("-m", "tests.fuzz.coverage_guided", "-runs=2000", directory=tmp_path)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "Done 2000 runs" in run.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_coverage_guided_fuzz_ends_at_a_finding(tmp_path: Path) -> None:
+    program = (
+        "from tests.fuzz import coverage_guided as it; it.differences.DIFFERENCES = (); it.main()"
+    )
+    run = coverage_guided("-c", program, "-runs=2000", directory=tmp_path)
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert "FOUND " in run.stdout
+    assert "ops/fuzz --replay" in run.stdout
+    assert list(tmp_path.iterdir()) == []
