@@ -8,7 +8,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from server.errors import ProtocolError
-from server.request import HeadParser
+from server.request import HeadParser, HeadReader
 from tests.fuzz import read_h11, read_llhttp, read_ours
 from tests.fuzz.generate import cut
 from tests.fuzz.reading import Ending, Message, Reading
@@ -140,8 +140,9 @@ def check(
     for name, read_peer in peers.items():
         for each in disagreements(ours, read_peer(data), name):
             if not explain(each, data):
+                reason = each.error.partition(":")[0]  # what follows repeats the stream
                 detail = f"ours {each.ours}, {name} {each.error or each.theirs}"
-                raise Finding(f"{name}: {each.aspect}", detail)
+                raise Finding(f"{name} {each.aspect} {reason}".rstrip(), detail)
             found.append(each)
     return found
 
@@ -163,12 +164,13 @@ def _check_cut(data: bytes, read: Reader, whole: Reading, pieces: list[bytes]) -
 
 def _check_memos(data: bytes, message: Message) -> None:
     """Hold that a parser that has seen nothing before reads the first head as the usual one does."""
-    lines = data.removeprefix(b"\r\n").partition(b"\r\n\r\n")[0].split(b"\r\n")
+    head, end, _ = data.removeprefix(b"\r\n").partition(b"\r\n\r\n")
     try:
-        request = HeadParser(read_ours.LIMITS).parse(lines)
+        request = HeadReader(HeadParser(read_ours.LIMITS)).feed(head + end)
     except ProtocolError as error:
         detail = f"it refuses ({error}) {message}"
         raise Finding("a parser without memories differs", detail) from error
+    assert request is not None, "the head is complete"
     line = request.line
     if (line.method, line.target, request.variables) != (
         message.method,
