@@ -230,6 +230,15 @@ DIFFERENCES: Final = (
     ),
     Difference(
         "llhttp",
+        "keep_alive",
+        "obeys Proxy-Connection as it does Connection",
+        "the field is no part of HTTP, and servers ignore it",
+        "RFC 9112 §C.2.2",
+        b"GET /" + HOST + b"Proxy-Connection: close\r\n\r\n",
+        lambda found, _: "HTTP_PROXY_CONNECTION" in _ours(found).variables,
+    ),
+    Difference(
+        "llhttp",
         "switches",
         "reads no body where an upgrade is asked for, and leaves the connection",
         "a server may ignore Upgrade; this one does, and the request is one like any other",
