@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
 from collections.abc import Iterator
 
-from .harness.client import Client
+from .harness.client import DEADLINE, Client
 from .harness.gate import Gate, Visit
 from .harness.process import ServerProcess, bascule_command, running, scratch, wait_until
 from .requests import get, head, post
@@ -25,12 +26,17 @@ class Full:
             client = server.client()
             client.send(get("/wait"))
             self.inside.append((client, gate.visit()))
-        self.waiting = [server.client() for _ in range(BACKLOG)]
-        for client in self.waiting:
-            client.send(get("/"))
-        # Nothing else tells that they wait: one more is refused.
-        with server.client() as probe:
-            wait_until(lambda: probe.request(get("/?probe")).status == 503, "a full backlog")
+        # One more than may wait. Which of them is refused depends on the order in which the server
+        # comes to read them; that one is tells that the others wait.
+        asking = [server.client() for _ in range(BACKLOG + 1)]
+        for client in asking:
+            client.send(get("/?asking"))
+        answered, _, _ = select.select([each.socket for each in asking], [], [], DEADLINE)
+        self.waiting = [each for each in asking if each.socket not in answered]
+        assert len(self.waiting) == BACKLOG
+        for client in set(asking) - set(self.waiting):
+            assert client.read_final().status == 503
+            client.close()
 
     def release(self) -> None:
         """Let all go on; each is answered."""
