@@ -431,13 +431,15 @@ def test_a_crowd_may_be_gone_before_its_turn() -> None:
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_a_burst_of_tasks_that_take_no_time_is_not_held_to_the_backlog(threads: int) -> None:
-    # A machine that stands still for a moment makes any call slow, so not all of them count.
-    with Shift(threads, 10) as found:
-        tasks = [Work() for _ in range(TASKS_A_TURN * 20)]
-        found.submit(*tasks)
-        finish(*tasks)
-    away = [task for task in tasks if "turn_away" in task.notes]
-    assert len(away) < len(tasks) // 2
+    def burst() -> bool:
+        with Shift(threads, 10) as found:
+            tasks = [Work() for _ in range(TASKS_A_TURN * 20)]
+            found.submit(*tasks)
+            finish(*tasks)
+        return not any("turn_away" in task.notes for task in tasks)
+
+    # A machine that stands still for a moment makes any call slow; it does not do so every time.
+    assert any(burst() for _ in range(5))
 
 
 def test_a_burst_of_a_kind_that_was_slow_once_is_not_turned_away(
@@ -471,14 +473,17 @@ def test_one_thread_turns_away_what_its_calls_keep_waiting() -> None:
 
 
 def test_calls_of_the_leader_that_take_time_count_as_well() -> None:
-    with Shift(2, 10) as found:
-        # Not slow enough for another thread to take the lead, and too many of them to wait.
-        tasks = [Work(lambda: time.sleep(BUSY * 2)) for _ in range(TASKS_A_TURN * 2 + 20)]
-        found.submit(*tasks)
-        finish(*tasks)
-    assert [task.notes for task in tasks].count(["turn_away"]) > 0
-    # Where the machine stands still, calls of 2 ms count as slow before the first turn is over.
-    assert all(task.notes[0] == "call" for task in tasks[:10])
+    def crowd() -> bool:
+        with Shift(2, 10) as found:
+            # Not slow enough for another thread to take the lead, and too many of them to wait.
+            tasks = [Work(lambda: time.sleep(BUSY * 2)) for _ in range(TASKS_A_TURN * 2 + 20)]
+            found.submit(*tasks)
+            finish(*tasks)
+        assert all(task.notes[0] == "call" for task in tasks[:10])
+        return any(task.notes == ["turn_away"] for task in tasks)
+
+    # Where the machine stands still, another thread takes the lead; it does not do so every time.
+    assert any(crowd() for _ in range(5))
 
 
 def test_one_thread_looks_after_the_loop_between_calls_that_take_time() -> None:
