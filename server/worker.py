@@ -141,6 +141,10 @@ class Worker:
         """Accept no more, finish what is in flight, and end."""
         service = self._service
         if not service.draining:
+            # First, because the process ends once it drains and nobody is left; who waits in the
+            # backlog is somebody.
+            for acceptor in self._acceptors:
+                acceptor.close()
             service.draining = True
             self._drain_ends = self._loop.now + self._config.graceful_timeout
             event(
@@ -150,8 +154,6 @@ class Worker:
                 f"{len(service.connections)} connections open",
                 pid=os.getpid(),
             )
-            for acceptor in self._acceptors:
-                acceptor.close()
         if stop is Stop.QUICK:
             self._stop = stop
             self._close_idle()

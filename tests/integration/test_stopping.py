@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +30,14 @@ def begin_to_drain(server: ServerProcess, number: signal.Signals = signal.SIGTER
     """Send the signal and wait for its first effect: nobody listens."""
     server.signal(number)
     wait_until(lambda: refuses(server), "the listening socket is closed")
+
+
+def is_pending(server: ServerProcess, number: signal.Signals) -> bool:
+    """Whether the process has yet to be given a signal that was sent (proc(5), ``ShdPnd``)."""
+    status = Path(f"/proc/{server.pid}/status").read_text(encoding="ascii")
+    pending = re.search(r"^ShdPnd:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    assert pending is not None
+    return bool(int(pending[1], 16) >> (number - 1) & 1)
 
 
 @pytest.fixture
@@ -136,6 +145,23 @@ def test_connections_in_the_backlog_are_served() -> None:
         server.signal(signal.SIGCONT)
         assert [client.read_final().status for client in clients] == [200] * 200
         stack.close()
+        assert server.wait() == 0
+
+
+def test_a_client_that_left_the_backlog_takes_nobody_with_it(gate) -> None:
+    with running(bascule_command("--threads", "1"), "gate", env=gate.env) as server:
+        with server.client() as busy:
+            busy.send(get("/wait", "Connection: close"))
+            visit = gate.visit()
+            server.signal(signal.SIGTERM)  # looked at when the call is over, before who came later
+            wait_until(lambda: not is_pending(server, signal.SIGTERM), "the signal's delivery")
+            with server.client():
+                pass
+            with server.client() as late:
+                visit.release()
+                assert busy.read_final().status == 200
+                wait_until(lambda: "Stopping" in server.err, "the drain")
+                assert late.request(get("/")).status == 200
         assert server.wait() == 0
 
 
