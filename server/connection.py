@@ -240,7 +240,8 @@ class Connection:
     def _begin_body(self, request: Request) -> None:
         """A head is complete, and its body is not."""
         service = self._service
-        self._body = body = Body(request, service.config.limit_request_body, service.limits)
+        limit, limits = service.config.limit_request_body, service.parser.limits
+        self._body = body = Body(request, limit, limits)
         self._state = State.BODY
         data, self._reader.rest = self._reader.rest, b""
         if request.expects_continue and not data:

@@ -54,7 +54,6 @@ class Service:
         on_empty: called by the leader when the last connection has closed.
         draining: no request after the one in flight: answers say ``Connection: close``.
         connections: those that are open.
-        limits: what a request's head is held to.
         parser: parses the heads of all connections.
         overload: answers what no thread is to be had for.
         is_observed: somebody wants to know of each request served.
@@ -69,7 +68,6 @@ class Service:
     on_empty: Callable[[], None]
     draining: bool = False
     connections: set[Client] = field(default_factory=set)
-    limits: HeadLimits = field(init=False)
     parser: HeadParser = field(init=False)
     overload: Overload = field(init=False)
     is_observed: bool = field(init=False)
@@ -77,12 +75,13 @@ class Service:
 
     def __post_init__(self) -> None:
         self.is_observed = bool(self.access_log or self.config.max_requests)
-        self.limits = HeadLimits(
-            line=self.config.limit_request_line,
-            fields=self.config.limit_request_fields,
-            field=self.config.limit_request_field_size,
+        self.parser = HeadParser(
+            HeadLimits(
+                line=self.config.limit_request_line,
+                fields=self.config.limit_request_fields,
+                field=self.config.limit_request_field_size,
+            )
         )
-        self.parser = HeadParser(self.limits)
         self.overload = Overload(self.config.threads, self.config.backlog_requests)
 
     def served(self, served: Served) -> None:
