@@ -1,0 +1,114 @@
+"""A browser, and pages in it that must stay without complaint."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    expect,
+    sync_playwright,
+)
+
+from tests.page import scenes
+from tests.page.fixture_server import FixtureServer, Scene
+
+CHROMIUM = shutil.which("chromium")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    if CHROMIUM is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("needs chromium (Debian: the package chromium)")
+        pytest.skip("needs chromium (Debian: the package chromium)")
+    # Its sandbox wants user namespaces, which root in a container often may not make.
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visit:
+    """A page that shows a scene, and what the browser said meanwhile.
+
+    Attributes:
+        complaints: console messages (violations of the Content-Security-Policy among them),
+            uncaught errors, requests to other hosts; the test fails when some are left.
+    """
+
+    server: FixtureServer
+    context: BrowserContext
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self) -> Page:
+        """Go to the page and wait until it shows a snapshot."""
+        self.page.goto(self.server.url)
+        expect(self.page.locator("#contact")).to_contain_text("Live: ")
+        return self.page
+
+    def poll(self, times: int = 1) -> None:
+        """Let the page ask again and show the answer, without waiting for the clock."""
+        for _ in range(times):
+            before = self.page.inner_text("#contact")
+            self.page.clock.fast_forward(2000)
+            expect(self.page.locator("#contact")).not_to_have_text(before)
+
+    def jump(self) -> None:
+        """Let the page ask again, whatever comes of it."""
+        asked = self.server.asked
+        self.page.clock.fast_forward(2000)
+        while self.server.asked == asked:
+            self.page.wait_for_timeout(5)
+
+
+Visitor = Callable[..., Visit]
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visitor]:
+    """Make visits: ``visit(scene, **options)``, options being those of a browser context."""
+    visits: list[Visit] = []
+
+    def make(scene: Scene = scenes.calm, **options: Any) -> Visit:
+        server = FixtureServer(scene)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        context = browser.new_context(**options)
+        page = context.new_page()
+        made = Visit(server, context, page)
+        page.clock.install()
+        page.on("console", lambda message: made.complaints.append(words(message)))
+        page.on("pageerror", lambda error: made.complaints.append(str(error)))
+        page.on("request", lambda request: watch(made, request.url))
+        visits.append(made)
+        return made
+
+    yield make
+    for each in visits:
+        each.server.talks.set()
+        each.context.close()
+        each.server.shutdown()
+        each.server.server_close()
+    assert [complaint for each in visits for complaint in each.complaints] == []
+
+
+def words(message: ConsoleMessage) -> str:
+    return f"{message.type}: {message.text}"
+
+
+def watch(visit: Visit, url: str) -> None:
+    if not url.startswith((visit.server.url.removesuffix("/-/status"), "data:")):
+        visit.complaints.append(f"a request to {url}")
