@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import socket
 
 import pytest
 
-from tests.nginx.harness import Nginx
+from tests.nginx.harness import LIMIT, Nginx, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -72,3 +73,28 @@ def test_a_duration_is_a_number_of_milliseconds(nginx: Nginx) -> None:
     for upstream in nginx.upstreams:
         upstream.answer = tell
     assert 100 <= nginx.log("/takes-120-ms")["duration_ms"] < 5000
+
+
+def announce_too_much(nginx: Nginx, target: str) -> None:
+    """Ask for leave to send more than nginx takes; leave when it answers."""
+    head = f"PUT {target} HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", nginx.port), LIMIT) as sock:
+        sock.sendall(head.encode())
+        assert sock.recv(65536).startswith(b"HTTP/1.1 413")
+
+
+def test_the_method_is_the_clients_also_where_nginx_answers_with_an_error_page(
+    nginx: Nginx,
+) -> None:
+    announce_too_much(nginx, "/too-much")
+    line = nginx.log("/too-much")
+    assert (line["method"], line["status"]) == ("PUT", 413)
+
+
+def test_the_connections_number_leads_to_nginxs_own_errors(nginx: Nginx) -> None:
+    announce_too_much(nginx, "/complained-about")
+    connection = nginx.log("/complained-about")["connection"]
+    wait_for(
+        lambda: f"*{connection} client intended to send too large body" in nginx.stderr(),
+        "the line of the error log",
+    )

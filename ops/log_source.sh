@@ -1,0 +1,56 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2154,SC2153  # root, PYTHON and LOG_FILE come from ops/stack.sh
+# How ops/logs, requests, slow and report read the stack's log. Read by them after ops/stack.sh.
+
+# Prints a Python that can run ops.log_reader, which needs the standard library only: the stack's
+# own, or one of this machine. Fails where there is none.
+reader_python() {
+    local candidate
+    for candidate in "$PYTHON" python3 python3.13 python3.12 python3.11; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            printf '%s\n' "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
+# read_log MODULE ARGUMENT...: becomes ops.log_reader.MODULE, which reads the log of the running
+# stack or, with --file in the arguments, a saved one.
+read_log() {
+    local module=ops.log_reader.$1 python mode=saved argument
+    shift
+    load_env
+    local_paths
+    for argument; do
+        case $argument in --file | --file=*) mode= ;; esac
+    done
+    [[ -z $mode ]] || mode=$(running_mode)
+    python=$(reader_python) || python=
+    export PYTHONPATH=$root PYTHONDONTWRITEBYTECODE=1
+    case $mode in
+        '') exec_reader "$module" "$@" ;;
+        local) exec_reader "$module" --stack-log "$LOG_FILE" --stack-pid "$(local_pid)" "$@" ;;
+        docker)
+            [[ -z $python ]] || exec_reader "$module" --compose "$root" "$@"
+            read_in_container "$module" "$@"
+            ;;
+        *) fail "the stack does not run; ops/up starts it. A saved log is read with --file" ;;
+    esac
+}
+
+exec_reader() {
+    [[ -n $python ]] || fail "needs Python 3.11 or newer on the PATH, and there is none"
+    exec "$python" -m "$@"
+}
+
+# No Python here: the one in the server's container reads what comes on its standard input.
+read_in_container() {
+    local follow=() argument
+    for argument; do
+        case $argument in -f | --follow) follow=(--follow) ;; esac
+    done
+    compose logs --no-log-prefix --no-color "${follow[@]}" |
+        compose exec -T server python3 -m "$@"
+    exit
+}
