@@ -131,6 +131,16 @@ class Connection:
         return str(self._environ.get("HTTP_X_REQUEST_ID", ""))
 
     @property
+    def state(self) -> State:
+        """What it is doing."""
+        return self._state
+
+    @property
+    def started(self) -> float:
+        """When the head of the request in hand was complete, on the monotonic clock."""
+        return self._started
+
+    @property
     def is_idle(self) -> bool:
         """Whether it waits for a request of which nothing has come."""
         return self._state is State.HEAD and not self._reader.rest
@@ -338,7 +348,7 @@ class Connection:
     @property
     def peer(self) -> str:
         """The client's address, as the access log has it."""
-        return str(self._environ.get("REMOTE_ADDR", ""))
+        return str((self._environ or self._shared).get("REMOTE_ADDR", ""))
 
     @property
     def is_called(self) -> bool:
