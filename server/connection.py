@@ -19,7 +19,7 @@ import time
 from typing import Any, Final
 
 from server import environ
-from server.access_log import Served
+from server.access_log import Refusal
 from server.body import Body
 from server.crew import Call
 from server.errors import ClientDisconnected, ProtocolError
@@ -550,16 +550,9 @@ class Connection:
 
     def _say_last(self, status: int, response: bytes, variables: dict[str, Any]) -> None:
         """Send a response of the server's own, and close."""
-        self._service.served(
-            Served(
-                request=self.request,
-                environ=variables,
-                status=status,
-                size=len(response),
-                duration=time.monotonic() - self._started if self.request else 0.0,
-                request_id=self.request_id,
-            )
-        )
+        duration = time.monotonic() - self._started if self.request else 0.0
+        refusal = Refusal(self.request, variables, status, self.request_id)
+        self._service.served(refusal, len(response), duration)
         self._release()
         self._reader.rest = b""
         try:
@@ -598,17 +591,11 @@ class Connection:
             self.close()
 
     def _log(self) -> None:
-        if self._exchange is not None:
-            self._service.served(
-                Served(
-                    request=self.request,
-                    environ=self._environ,
-                    status=self._exchange.status if self._outgoing.sent else CLIENT_LEFT,
-                    size=self._outgoing.sent,
-                    duration=time.monotonic() - self._started,
-                    request_id=self._exchange.request_id,
-                )
-            )
+        exchange, sent = self._exchange, self._outgoing.sent
+        if exchange is not None:
+            if not sent:
+                exchange.status = CLIENT_LEFT
+            self._service.served(exchange, sent, time.monotonic() - self._started)
 
     def _release(self) -> None:
         """Give back what belonged to one request."""
