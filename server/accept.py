@@ -42,6 +42,7 @@ class Acceptor:
     def close(self) -> None:
         """Accept what waits in the backlog, and nothing after it."""
         self._listener.withdraw()
+        self._listener.refuse()
         while not self._paused and self._accept():
             pass
         self._service.loop.unregister(self._listener.socket.fileno())

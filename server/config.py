@@ -102,6 +102,13 @@ class Config:
         "ADDRESS",
         "HOST:PORT, unix:PATH or fd://N (an inherited listening socket); may be repeated",
     )
+    hold: str = _setting(
+        "",
+        _text,
+        _SOCKETS,
+        "FILE",
+        "while it is there, a unix socket that another process serves is not taken over",
+    )
     backlog: int = _setting(
         2048, _whole(1), _SOCKETS, "N", "connections that may wait to be accepted"
     )
@@ -127,6 +134,14 @@ class Config:
         _CALLS,
         "BYTES",
         "of resident memory, from nine tenths of which on the process ends gracefully; 0: no limit",
+    )
+    recycle_wait: float = _setting(
+        0.0,
+        _seconds,
+        _CALLS,
+        "SECONDS",
+        "that a process past --max-requests or --max-memory serves on, for its supervisor to "
+        "replace it, before it ends by itself",
     )
     timeout: float = _setting(
         30.0,
@@ -181,9 +196,6 @@ class Config:
         "info", _one_of(*LOG_LEVELS), _LOGS, "LEVEL", f"of events: {', '.join(LOG_LEVELS)}"
     )
     worker: str = _setting("", _text, _LOGS, "NAME", "written into each line of the log")
-    status_socket: str = _setting(
-        "", _text, _LOGS, "PATH", "a unix socket that tells what the process is doing, as JSON"
-    )
 
 
 def settings() -> list[Field[Any]]:

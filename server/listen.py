@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import stat
@@ -60,6 +61,25 @@ class Listener:
                 raise StartError(f"cannot take over {self.url}: {error.strerror}") from error
             self._temporary = None
 
+    def has_rival(self) -> bool:
+        """Whether another process serves at the path that this one is to take over."""
+        if not (self._path and self._temporary):
+            return False
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            sock.setblocking(False)
+            # EAGAIN: it listens, though its backlog is full (unix(7)).
+            return sock.connect_ex(os.fspath(self._path)) in (0, errno.EAGAIN)
+
+    def refuse(self) -> None:
+        """Let nobody in any more; who waits in the backlog can still be accepted.
+
+        Who found the path just before it was withdrawn would otherwise get into the backlog
+        after the last look at it, and be reset. A unix socket of its own only: others may share
+        an inherited one, and on TCP this would reset the backlog.
+        """
+        if self._path:
+            self.socket.shutdown(socket.SHUT_RD)
+
     def withdraw(self) -> None:
         """Remove a unix socket's path, unless another process has taken it over."""
         if self._temporary:
@@ -82,13 +102,12 @@ class Listener:
             return False
 
 
-def open_listener(address: str, backlog: int, mode: int = UNIX_SOCKET_MODE) -> Listener:
+def open_listener(address: str, backlog: int) -> Listener:
     """Return a socket that listens, not yet published.
 
     Args:
         address: ``HOST:PORT``, ``unix:PATH`` or ``fd://N``.
         backlog: connections that may wait to be accepted.
-        mode: of a unix socket's file.
 
     Raises:
         StartError: it cannot listen there.
@@ -97,7 +116,7 @@ def open_listener(address: str, backlog: int, mode: int = UNIX_SOCKET_MODE) -> L
         if address.startswith("fd://"):
             return _inherit(int(address.removeprefix("fd://")))
         if address.startswith("unix:"):
-            return _bind_unix(Path(address.removeprefix("unix:")).absolute(), backlog, mode)
+            return _bind_unix(Path(address.removeprefix("unix:")).absolute(), backlog)
         return _bind_tcp(address, backlog)
     except OSError as error:
         raise StartError(f"cannot listen on {address}: {error.strerror or error}") from error
@@ -132,7 +151,7 @@ def _temporary_name(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}")
 
 
-def _bind_unix(path: Path, backlog: int, mode: int) -> Listener:
+def _bind_unix(path: Path, backlog: int) -> Listener:
     """Bind a temporary name beside the path; ``publish`` renames it."""
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
@@ -142,7 +161,7 @@ def _bind_unix(path: Path, backlog: int, mode: int) -> Listener:
     temporary.unlink(missing_ok=True)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        _bind_with_mode(sock, temporary, mode)
+        _bind_with_mode(sock, temporary)
         sock.listen(backlog)
         return Listener(sock, path)
     except OSError:
@@ -151,13 +170,13 @@ def _bind_unix(path: Path, backlog: int, mode: int) -> Listener:
         raise
 
 
-def _bind_with_mode(sock: socket.socket, path: Path, mode: int) -> None:
+def _bind_with_mode(sock: socket.socket, path: Path) -> None:
     """Bind so that the file has its mode from the start.
 
     A chmod by name after it would change the wrong file where somebody has put a link there
     meanwhile. The umask is the whole process's: no other thread runs yet.
     """
-    before = os.umask(0o777 & ~mode)
+    before = os.umask(0o777 & ~UNIX_SOCKET_MODE)
     try:
         sock.bind(os.fspath(path))
     finally:

@@ -64,7 +64,7 @@ def test_help_names_every_flag_with_its_default() -> None:
     text = finished("--help").stdout
     flags = ("bind threads timeout graceful-timeout keep-alive head-timeout body-timeout "
              "write-timeout limit-request-line limit-request-fields limit-request-field_size "
-             "limit-request-body max-requests max-requests-jitter max-memory "
+             "limit-request-body max-requests max-requests-jitter max-memory hold recycle-wait "
              "access-logfile access-logformat log-level worker")  # fmt: skip
     described = dict(re.findall(r"^  --(\S+) [A-Z]+\s(.*?)(?=^\S|^  --|^$)", text, re.M | re.S))
     assert [flag for flag in flags.split() if "(default:" not in described.get(flag, "")] == []

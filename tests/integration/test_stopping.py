@@ -255,6 +255,28 @@ def test_max_requests_ends_the_process_after_the_last(gate) -> None:
         assert "Traceback" not in server.err
 
 
+def test_a_process_to_be_recycled_serves_on_while_it_waits_for_its_replacement() -> None:
+    command = bascule_command("--max-requests", "2", "--recycle-wait", "600")
+    with running(command, "hello") as server, server.client() as client:
+        assert [client.request(get()).status for _ in range(3)] == [200] * 3
+        wait_until(lambda: "To be replaced (--max-requests 2) within 600 s" in server.err, "a word")
+        response = client.request(get())
+        assert (response.status, response.says_close) == (200, False)
+        assert server.err.count("To be replaced") == 1
+        server.signal(signal.SIGTERM)
+        client.close()
+        assert server.wait() == 0
+
+
+def test_a_process_that_nobody_replaces_ends_by_itself() -> None:
+    command = bascule_command("--max-requests", "2", "--recycle-wait", "0.2")
+    with running(command, "hello") as server:
+        with server.client() as client:
+            client.request(get("/", "Connection: close"))
+        assert server.wait() == 0
+        assert "Stopping (--max-requests 2)" in server.err
+
+
 def test_max_requests_jitter_adds_at_most_as_many() -> None:
     command = bascule_command("--max-requests", "3", "--max-requests-jitter", "5")
     with running(command, "hello") as server:

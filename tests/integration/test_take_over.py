@@ -110,6 +110,54 @@ def test_a_new_process_takes_the_path_over_without_a_failed_request(directory: P
     assert not path.exists()
 
 
+def held_socket(path: Path, server: ServerProcess) -> Path:
+    """The temporary name on which a process that holds back can be asked already."""
+    return path.with_name(f".{path.name}.{server.pid}")
+
+
+def test_a_process_on_hold_answers_on_its_own_name_and_takes_the_path_when_it_is_let(
+    directory: Path,
+) -> None:
+    path, hold = directory / "worker.sock", directory / "hold"
+    with serve(path) as old:
+        inode = path.stat().st_ino
+        hold.touch()
+        with serve(path, HELLO, "--hold", str(hold), wait=False) as new:
+            held = held_socket(path, new)
+            wait_until(lambda: held.exists() and answers(held) == 200, "an answer of the new")
+            wait_until(lambda: answers(held) == 200, "another one")
+            assert path.stat().st_ino == inode
+            assert "Serving" not in new.err
+            hold.unlink()
+            wait_until(lambda: path.stat().st_ino != inode, "the take-over")
+            assert not held.exists()
+            assert old.stop() == 0
+            assert answers(path) == 200
+
+
+def test_a_process_on_hold_serves_where_nobody_else_does(directory: Path) -> None:
+    path, hold = directory / "worker.sock", directory / "hold"
+    hold.touch()
+    with serve(path, HELLO, "--hold", str(hold)) as first:
+        assert answers(path) == 200
+        with serve(path, HELLO, "--hold", str(hold), wait=False) as second:
+            wait_until(held_socket(path, second).exists, "the second")
+            first.process.kill()
+            wait_until(lambda: "Serving" in second.err, "it sees that it is alone")
+            assert answers(path) == 200
+
+
+def test_a_process_that_is_stopped_on_hold_leaves_the_other_its_path(directory: Path) -> None:
+    path, hold = directory / "worker.sock", directory / "hold"
+    hold.touch()
+    with serve(path), serve(path, HELLO, "--hold", str(hold), wait=False) as new:
+        wait_until(held_socket(path, new).exists, "the new one")
+        wait_until(lambda: answers(held_socket(path, new)) == 200, "an answer of it")
+        assert new.stop() == 0
+        assert {each.name for each in directory.iterdir()} == {"worker.sock", "hold"}
+        assert answers(path) == 200
+
+
 def test_a_connection_made_before_the_take_over_is_served_by_the_old_process(
     directory: Path,
 ) -> None:

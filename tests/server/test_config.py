@@ -15,12 +15,14 @@ APPLICATION = "app.hello:application"
 # Each setting: a value as it is written, what becomes of it, and values that are refused.
 SETTINGS: dict[str, tuple[str, Any, list[str]]] = {
     "bind": ("0.0.0.0:80", ("0.0.0.0:80",), ["x", "a:b", "a:65536", "unix:", "fd://x", "a:-1"]),
+    "hold": ("run/hold", "run/hold", []),
     "backlog": ("7", 7, ["0", "-1", "x", "1.5", "²"]),
     "threads": ("7", 7, ["0", "-1", "x", "1.5", " 7", "+7", "1_0"]),
     "backlog_requests": ("0", 0, ["-1", "x", "1.5"]),
     "max_requests": ("7", 7, ["-1", "x", "1.5"]),
     "max_requests_jitter": ("7", 7, ["-1", "x"]),
     "max_memory": ("500000000", 500_000_000, ["-1", "x", "500m", "1.5"]),
+    "recycle_wait": ("0.5", 0.5, ["-1", "x", "nan", "inf"]),
     "timeout": ("0.5", 0.5, ["-1", "x", "nan", "inf", "1e999"]),
     "graceful_timeout": ("0", 0.0, ["-1", "x", "nan", "inf"]),
     "keep_alive": ("0.5", 0.5, ["0", "-1", "x", "nan", "inf"]),
@@ -35,18 +37,18 @@ SETTINGS: dict[str, tuple[str, Any, list[str]]] = {
     "access_logformat": ("json", "json", ["xml", "JSON"]),
     "log_level": ("debug", "debug", ["loud", "DEBUG", "10"]),
     "worker": ("worker-3", "worker-3", []),
-    "status_socket": ("/run/app.status", "/run/app.status", []),
 }
 
 # Settings that gunicorn has not; everything else is named as it is there.
 OUR_OWN = {
     "backlog_requests",
+    "hold",
+    "recycle_wait",
     "head_timeout",
     "body_timeout",
     "write_timeout",
     "limit_request_body",
     "max_memory",
-    "status_socket",
     "worker",
 }
 

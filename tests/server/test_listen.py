@@ -179,6 +179,46 @@ def test_the_old_listener_leaves_the_path_to_the_new_one(opened: Open, directory
     assert [each.name for each in directory.iterdir()] == ["app.sock"]
 
 
+def test_a_rival_is_who_listens_at_the_path_and_not_a_left_over(
+    opened: Open, directory: Path
+) -> None:
+    path = directory / "app.sock"
+    old = opened(f"unix:{path}")
+    assert not old.has_rival()
+    old.publish()
+    new = opened(f"unix:{path}")
+    assert new.has_rival()
+    old.socket.close()
+    assert path.exists()
+    assert not new.has_rival()
+    new.publish()
+    assert not new.has_rival()
+
+
+def test_a_listener_that_refuses_still_accepts_who_was_waiting(
+    opened: Open, directory: Path
+) -> None:
+    path = directory / "app.sock"
+    listener = opened(f"unix:{path}")
+    listener.publish()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        listener.refuse()
+        assert refuses(path)
+        accepted, _ = listener.socket.accept()
+        accepted.close()
+        with pytest.raises(BlockingIOError):
+            listener.socket.accept()
+
+
+def test_an_inherited_socket_goes_on_for_those_who_share_it(opened: Open, directory: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as shared:
+        shared.bind(str(directory / "shared.sock"))
+        shared.listen()
+        opened(f"fd://{os.dup(shared.fileno())}").refuse()
+        assert not refuses(directory / "shared.sock")
+
+
 def test_a_listener_withdraws_its_own_path(opened: Open, directory: Path) -> None:
     listener = opened(f"unix:{directory}/app.sock")
     listener.publish()
