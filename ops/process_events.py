@@ -6,7 +6,8 @@ be started is reported on standard error, with the last words that it wrote ther
 worker is left, or another program cannot be started, nothing can be served: the reason goes
 to `REASON_FILE` in ``SUPERVISOR_DIR`` and supervisord is told to shut down. A worker that
 fails while others serve is an alarm, not an end: a bad deployment that a rolling restart
-stopped at must not take the rest down.
+stopped at must not take the rest down. A worker that is to be recycled is replaced
+(`ops.recycler`).
 """
 
 from __future__ import annotations
@@ -19,11 +20,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ops.json_log import line
-from ops.supervisor_client import ENDED, ProcessInfo, Supervisor
+from ops.recycler import Recycler
+from ops.supervisor_client import ENDED, STAND_IN, WORKERS, ProcessInfo, Supervisor
 
 REASON_FILE = "fatal.json"
-WORKERS = "bascule"
-STAND_IN = "stand-in"
 LAST_WORDS = 5  # lines kept of each process: the end of a traceback, or one message
 LEVELS = {
     "PROCESS_STATE_FATAL": "critical",
@@ -86,6 +86,7 @@ class Reporter:
 def listen(source: BinaryIO, sink: BinaryIO) -> None:
     """Speak the listener's protocol until supervisord closes it."""
     reporter = Reporter()
+    recycler = Recycler()
     directory = os.environ["SUPERVISOR_DIR"]
     supervisor = Supervisor(f"{directory}/supervisor.sock")
     while True:
@@ -101,6 +102,8 @@ def listen(source: BinaryIO, sink: BinaryIO) -> None:
         eventname = header["eventname"]
         if eventname == "PROCESS_LOG_STDERR":
             reporter.heard(f"{payload['groupname']}:{payload['processname']}", rest)
+            if payload["groupname"] == WORKERS:
+                recycler.heard(payload["processname"], rest)
         elif told := reporter.report(eventname, payload):
             sys.stderr.write(told)
             sys.stderr.flush()

@@ -9,18 +9,20 @@ socket is taken over by a stand-in for the time it is away.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import http.client
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from xmlrpc.client import Fault
 
-from ops.process_events import STAND_IN, WORKERS
 from ops.readiness import probe
-from ops.supervisor_client import ENDED, ProcessInfo, State, Supervisor
+from ops.supervisor_client import ENDED, STAND_IN, WORKERS, ProcessInfo, State, Supervisor
 
+LOCK_FILE = "restart.lock"
 POLL = 0.05  # seconds
 STOP_MARGIN = 10  # seconds that supervisord may need on top of its stopwaitsecs
 
@@ -38,11 +40,24 @@ def wait_for(fact: Callable[[], bool], limit: float, failure: str) -> None:
         time.sleep(POLL)
 
 
+def print_at_once(line: str) -> None:
+    """Tell who watches what has been done."""
+    print(line, flush=True)
+
+
+@contextmanager
+def alone(supervisor_dir: Path) -> Iterator[None]:
+    """Wait for whoever else restarts workers; keep others waiting for as long as the block."""
+    with (supervisor_dir / LOCK_FILE).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 class RollingRestart:
     """Restarts workers through supervisord.
 
     `start_limit` and `stop_limit` are seconds for one worker; `target` is the path that a
-    ready worker answers.
+    ready worker answers; `say` is told of each worker that is back.
     """
 
     def __init__(
@@ -50,18 +65,21 @@ class RollingRestart:
         supervisor: Supervisor,
         run_dir: Path,
         target: str,
+        *,
         start_limit: float,
         stop_limit: float,
+        say: Callable[[str], None] = print_at_once,
     ) -> None:
         self._supervisor = supervisor
         self._run_dir = run_dir
         self._target = target
         self._start_limit = start_limit
         self._stop_limit = stop_limit
+        self._say = say
 
     def run(self) -> None:
         """Restart all workers. Raises `NotBackError` at the first that fails."""
-        workers = [info for info in self._supervisor.processes() if info["group"] == WORKERS]
+        workers = self._workers()
         workers.sort(key=self._answers)
         if len(workers) == 1 and self._answers(workers[0]):
             self._restart_the_only_one(workers[0])
@@ -69,9 +87,27 @@ class RollingRestart:
         for position, info in enumerate(workers, 1):
             self._restart(info, f"[{position}/{len(workers)}]")
 
+    def replace(self, name: str) -> None:
+        """Restart one worker, when another one answers. Raises `NotBackError`."""
+        workers = self._workers()
+        (info,) = (each for each in workers if each["name"] == name)
+        others = [each for each in workers if each["name"] != name]
+        if not others:
+            self._restart_the_only_one(info)
+            return
+        wait_for(
+            lambda: any(map(self._answers, others)),
+            self._start_limit,
+            f"{name} was not replaced: no other worker answered",
+        )
+        self._restart(info, "[1/1]")
+
+    def _workers(self) -> list[ProcessInfo]:
+        return [info for info in self._supervisor.processes() if info["group"] == WORKERS]
+
     def _restart_the_only_one(self, info: ProcessInfo) -> None:
         stand_in = f"{STAND_IN}:{STAND_IN}"
-        print("One worker only: a stand-in serves while it is away.", flush=True)
+        self._say("One worker only: a stand-in serves while it is away.")
         self._start(stand_in, info["name"])
         try:
             self._restart(info, "[1/1]")
@@ -85,10 +121,9 @@ class RollingRestart:
         drained = time.monotonic()
         pid = self._start(name, info["name"])
         ready = time.monotonic()
-        print(
+        self._say(
             f"{position} {info['name']} is back: process {info['pid']} -> {pid},"
-            f" drained in {drained - began:.1f} s, ready in {ready - drained:.1f} s",
-            flush=True,
+            f" drained in {drained - began:.1f} s, ready in {ready - drained:.1f} s"
         )
 
     def _stop(self, name: str) -> None:
@@ -124,21 +159,27 @@ class RollingRestart:
         return answer.pid == info["pid"] and answer.is_ready
 
 
+def from_environment(start_limit: float, **options: Callable[[str], None]) -> RollingRestart:
+    """Return one for the stack that the environment names."""
+    environ = os.environ
+    return RollingRestart(
+        Supervisor(f"{environ['SUPERVISOR_DIR']}/supervisor.sock"),
+        Path(environ["RUN_DIR"]),
+        environ["HEALTH_PATH"],
+        start_limit=start_limit,
+        stop_limit=float(environ["BASCULE_GRACEFUL_TIMEOUT"]) + STOP_MARGIN,
+        **options,
+    )
+
+
 def main() -> int:
     """Run from ``ops/restart``, which sets the environment."""
     parser = argparse.ArgumentParser(prog="ops/restart")
     parser.add_argument("--timeout", type=float, default=30)
     limit = parser.parse_args().timeout
-    environ = os.environ
-    restart = RollingRestart(
-        Supervisor(f"{environ['SUPERVISOR_DIR']}/supervisor.sock"),
-        Path(environ["RUN_DIR"]),
-        environ["HEALTH_PATH"],
-        start_limit=limit,
-        stop_limit=float(environ["BASCULE_GRACEFUL_TIMEOUT"]) + STOP_MARGIN,
-    )
     try:
-        restart.run()
+        with alone(Path(os.environ["SUPERVISOR_DIR"])):
+            from_environment(limit).run()
     except NotBackError as error:
         print(f"ops/restart: {error}. The workers after it were not touched.", file=sys.stderr)
         return 1

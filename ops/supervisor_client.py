@@ -8,6 +8,10 @@ import xmlrpc.client
 from enum import IntEnum
 from typing import TypedDict, cast
 
+# Names in supervisord.conf: the workers' group, and what stands in for a lone worker.
+WORKERS = "bascule"
+STAND_IN = "stand-in"
+
 CALL_TIMEOUT = 10  # seconds; every call here answers at once, none waits for a process
 
 
