@@ -1,0 +1,1 @@
+"""Operations on a running stack, under a load that accounts for every request."""

@@ -1,0 +1,117 @@
+"""The cases of local mode. Those of containers are in tests/stack."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+
+from ops.load.account import Failure
+from ops.load.kinds import SLOW
+from tests.drill.case import Case, Moments
+from tests.ops.harness import Tree, wait_for
+
+KILLS = 2  # of each worker
+RELOADS = 3
+MAX_MEMORY = 64 << 20  # bytes; a worker has some 30 MiB at its start
+
+
+def must(tree: Tree, *command: str, **settings: str) -> str:
+    """Run a command that has to succeed; return what it printed."""
+    done = tree.run(*command, **settings)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def restart(tree: Tree, moments: Moments) -> None:
+    """Restart each worker in turn."""
+    before = tree.worker_pids()
+    must(tree, "ops/restart")
+    assert not set(before.values()) & set(tree.worker_pids().values())
+
+
+def recycle(tree: Tree, moments: Moments) -> None:
+    """Wait until each worker has been replaced because it reached a limit."""
+    workers = set(tree.worker_pids())
+
+    def all_replaced() -> bool:
+        messages = [line["message"] for line in tree.log() if line["event"] == "recycled"]
+        return all(any(f"{name} is back" in text for text in messages) for name in workers)
+
+    wait_for(all_replaced, "each worker to be recycled")
+
+
+def answered(tree: Tree, kind: str) -> int:
+    """Return how many requests of a kind nginx has answered."""
+    return sum(line.get("target", "").startswith(f"/{kind}?") for line in tree.log())
+
+
+def kill(tree: Tree, moments: Moments) -> None:
+    """Kill each worker, and wait until it is back, a few times.
+
+    nginx tries each worker once for a request: the next is killed when the GETs are answered
+    that had to move from the one before.
+    """
+    for _ in range(KILLS):
+        for name, pid in tree.worker_pids().items():
+            before = {kind.name: answered(tree, kind.name) for kind in SLOW}
+            moments.killed.append((time.monotonic(), name))
+            os.kill(int(pid), signal.SIGKILL)
+
+            def is_back(killed: str = pid) -> bool:
+                health = tree.run("ops/health")
+                return health.returncode == 0 and f"process {killed}\n" not in health.stdout
+
+            wait_for(is_back, f"{name} to come back")
+            for kind in SLOW:
+                if kind.method == "GET":
+                    enough = before[kind.name] + kind.clients
+                    wait_for(
+                        lambda name=kind.name, enough=enough: answered(tree, name) >= enough,
+                        f"an end of each {kind.name} that moved",
+                    )
+
+
+def reload_nginx(tree: Tree, moments: Moments) -> None:
+    """Have nginx read its configuration again, and wait for its new processes."""
+    master = int((tree.run_dir / "nginx" / "nginx.pid").read_text())
+    for _ in range(RELOADS):
+        before = children(master)
+        os.kill(master, signal.SIGHUP)
+        # A child that is leaving finishes what it has, the slow requests among them.
+        wait_for(lambda old=before: not old & children(master), "nginx's old processes to end")
+
+
+def children(pid: int) -> set[str]:
+    """Return a process's children."""
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:  # noqa: PTH123
+        return set(file.read().split())
+
+
+def was_on_the_killed_worker(failure: Failure, tree: Tree, moments: Moments) -> bool:
+    """Allow what cannot be sent again: a POST that the worker had, an answer that had begun."""
+    victims = [name for moment, name in moments.killed if failure.was_in_flight(moment)]
+    lines = [line for line in tree.log() if f"token={failure.token}&" in line.get("target", "")]
+    upstream = " ".join(line["upstream"] for line in lines if line["worker"] == "nginx")
+    was_there = any(re.search(rf"{name}\.sock$", upstream) for name in victims)
+    return was_there and (failure.kind.method == "POST" or "within the answer" in failure.reason)
+
+
+CASES = (
+    Case("restart", restart),
+    Case("restart of a lone worker", restart, {"WORKERS": "1"}),
+    Case("recycled by --max-requests", recycle, {"BASCULE_MAX_REQUESTS": "500"}),
+    Case(
+        "lone worker recycled by --max-requests",
+        recycle,
+        {"WORKERS": "1", "BASCULE_MAX_REQUESTS": "800"},
+    ),
+    Case(
+        "recycled by --max-memory",
+        recycle,
+        {"BASCULE_MAX_MEMORY": str(MAX_MEMORY), "LOAD_LEAK": "40000"},
+    ),
+    Case("killed", kill, may_fail=was_on_the_killed_worker),
+    Case("nginx reloaded", reload_nginx),
+)
