@@ -35,11 +35,11 @@ check_settings() {
     esac
 }
 
-# A unix socket's path has 107 bytes (sockaddr_un), and the server binds .worker-99.sock.PID
-# before it takes the name: 24 bytes with the slash.
+# A unix socket's path has 107 bytes (sockaddr_un), and the server binds .worker-99.status.PID
+# before it takes the name: 26 bytes with the slash.
 check_run_dir() {
-    if [ "$(printf '%s' "$RUN_DIR" | wc -c)" -gt 83 ]; then
-        refuse "RUN_DIR is \"$RUN_DIR\": that is too long for unix sockets in it, 83 bytes are the most. Set RUN_DIR to a shorter directory"
+    if [ "$(printf '%s' "$RUN_DIR" | wc -c)" -gt 81 ]; then
+        refuse "RUN_DIR is \"$RUN_DIR\": that is too long for unix sockets in it, 81 bytes are the most. Set RUN_DIR to a shorter directory"
     fi
     case $RUN_DIR in
         *[\"\\\$%\']*) refuse "RUN_DIR is \"$RUN_DIR\": it may have no quote, backslash, dollar or percent sign" ;;

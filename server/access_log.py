@@ -16,35 +16,50 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as json_string
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from server.errors import StartError
 from server.event_log import timestamp
+from server.memo import Memo
 from server.request import Request
 
 # Linux's PIPE_BUF: writes of up to so many bytes to a pipe are atomic (pipe(7)).
 WRITE_SIZE: Final = 4096
+MILLISECOND: Final = 0.001
 
 
-@dataclass
-class Served:
-    """One request that has been answered, or was cut short.
+class Served(Protocol):
+    """What a request was answered, or why it was not."""
 
-    Attributes:
-        request: its head; None where the head was refused.
-        environ: what the application saw, and may have changed (``REMOTE_ADDR``).
-        status: the status code that was sent; 499, as nginx has it, where the client left before.
-        size: bytes sent, head and framing included.
-        duration: seconds from the head's arrival to the response's last byte.
-        request_id: the response's ``X-Request-ID``; empty for none.
-    """
+    @property
+    def request(self) -> Request | None:
+        """Its head; None where the head was refused."""
+
+    @property
+    def environ(self) -> dict[str, Any]:
+        """What the application saw, and may have changed (``REMOTE_ADDR``)."""
+
+    @property
+    def status(self) -> int:
+        """The status code; 499, as nginx has it, where the client left before it was sent."""
+
+    @property
+    def request_id(self) -> str:
+        """The response's ``X-Request-ID``; empty for none."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A request that the server answered by itself; attributes as in ``Served``."""
 
     request: Request | None
     environ: dict[str, Any]
     status: int
-    size: int
-    duration: float
     request_id: str
+
+
+# From (request, bytes sent, duration in seconds, time in seconds since the epoch) to a line.
+Render = Callable[[Served, int, float, float], str]
 
 
 class AccessLog:
@@ -61,19 +76,24 @@ class AccessLog:
 
     def __init__(self, path: str, log_format: str, worker: str) -> None:
         self._path = path
-        self._render: Callable[[Served, float], str]
-        self._render = JsonLines(worker) if log_format == "json" else combined
+        self._render: Render = JsonLines(worker) if log_format == "json" else combined
         self._descriptor = -1
-        self._lines: list[bytes] = []
+        self._lines: list[str] = []
         self._lock = threading.Lock()
         try:
             self.reopen()
         except OSError as error:
             raise StartError(f"cannot write the access log {path}: {error.strerror}") from error
 
-    def write(self, served: Served) -> None:
-        """Add a line; any thread may."""
-        self._lines.append(f"{self._render(served, time.time())}\n".encode())
+    def write(self, served: Served, size: int, duration: float) -> None:
+        """Add a line; any thread may.
+
+        Args:
+            served: the request.
+            size: bytes sent, head and framing included.
+            duration: seconds from the head's arrival to the response's last byte.
+        """
+        self._lines.append(self._render(served, size, duration, time.time()))
 
     def flush(self) -> None:
         """Write the lines that were added; a full disk or a closed pipe costs lines, no request."""
@@ -82,13 +102,13 @@ class AccessLog:
         with self._lock:
             lines = self._lines[:]
             del self._lines[: len(lines)]
-            together = b""
-            for line in lines:
-                if len(together) + len(line) > WRITE_SIZE:
-                    self._put(together)
-                    together = b""
-                together += line
-            self._put(together)
+            lines.append("")
+            data = "\n".join(lines).encode("utf-8", "backslashreplace")
+            while len(data) > WRITE_SIZE:
+                end = data.rfind(b"\n", 0, WRITE_SIZE) + 1 or data.index(b"\n") + 1
+                self._put(data[:end])
+                data = data[end:]
+            self._put(data)
 
     def _put(self, data: bytes) -> None:
         with contextlib.suppress(OSError):
@@ -116,33 +136,53 @@ class JsonLines:
     def __init__(self, worker: str) -> None:
         worker = f'"worker": {json_string(worker)}, ' if worker else ""
         self._middle = f'", "level": "info", "event": "request", {worker}"request_id": '
-        # A millisecond since the epoch, as a number and as text: many lines share one.
-        self._time = (0, "")
+        # The beginning of a millisecond (seconds since the epoch), and its text: many lines share
+        # one.
+        self._time = (0.0, "")
+        self._asked = _Asked()
 
-    def __call__(self, served: Served, now: float) -> str:
+    def __call__(self, served: Served, size: int, duration: float, now: float) -> str:
         # Put together by hand, since json.dumps takes as long as the whole rest of a request.
-        millisecond, time_text = self._time
-        if millisecond != int(now * 1000):
+        since, time_text = self._time
+        if not 0 <= now - since < MILLISECOND:
             time_text = timestamp(now)
-            self._time = (int(now * 1000), time_text)
+            self._time = (now // MILLISECOND * MILLISECOND, time_text)
         address = served.environ.get("REMOTE_ADDR", "")
         if type(address) is not str:  # an application may have left anything there
             address = str(address)
-        about = ""
-        if request := served.request:
+        request = served.request
+        if request is None:
+            asked = f'"remote_addr": {json_string(address)}, '
+        else:
             line, variables = request.line, request.variables
-            about = (
-                f'"method": {json_string(line.method)}, "target": {json_string(line.target)}, '
-                f'"protocol": "HTTP/1.{line.minor}", '
-                f'"host": {json_string(variables.get("HTTP_HOST", ""))}, '
-                f'"user_agent": {json_string(variables.get("HTTP_USER_AGENT", ""))}, '
-            )
+            asked = self._asked[
+                address,
+                line.method,
+                line.target,
+                line.minor,
+                variables.get("HTTP_HOST", ""),
+                variables.get("HTTP_USER_AGENT", ""),
+            ]
         return (
-            f'{{"time": "{time_text}{self._middle}{json_string(served.request_id)}, '
-            f'"remote_addr": {json_string(address)}, {about}'
-            f'"status": {served.status}, "bytes": {served.size}, '
-            f'"duration_ms": {served.duration * 1000:.3f}}}'
+            f'{{"time": "{time_text}{self._middle}{json_string(served.request_id)}, {asked}'
+            f'"status": {served.status}, "bytes": {size}, '
+            f'"duration_ms": {duration * 1000:.3f}}}'
         )
+
+
+class _Asked(Memo[tuple[str, str, str, int, str, str], str]):
+    """What lines say of a request: by address, method, target, minor version, host, user agent."""
+
+    def __missing__(self, key: tuple[str, str, str, int, str, str]) -> str:
+        address, method, target, minor, host, user_agent = key
+        text = (
+            f'"remote_addr": {json_string(address)}, "method": {json_string(method)}, '
+            f'"target": {json_string(target)}, "protocol": "HTTP/1.{minor}", '
+            f'"host": {json_string(host)}, "user_agent": {json_string(user_agent)}, '
+        )
+        if "?" not in target:  # queries rarely repeat
+            self.remember(key, key, text, len(text))
+        return text
 
 
 # What would end a quoted string or a line, or play with the terminal that shows it.
@@ -154,8 +194,9 @@ def _quoted(text: str) -> str:
     return f'"{escaped or "-"}"'
 
 
-def combined(served: Served, now: float) -> str:
+def combined(served: Served, size: int, duration: float, now: float) -> str:
     """Return a line in the combined log format of Apache's httpd and of nginx."""
+    del duration  # the format has no place for it
     request = served.request
     variables = request.variables if request else {}
     line = ""
@@ -165,6 +206,6 @@ def combined(served: Served, now: float) -> str:
     return (
         f"{served.environ.get('REMOTE_ADDR') or '-'} - {_quoted(user)[1:-1] if user else '-'} "
         f"[{time.strftime('%d/%b/%Y:%H:%M:%S +0000', time.gmtime(now))}] {_quoted(line)} "
-        f"{served.status} {served.size} {_quoted(variables.get('HTTP_REFERER', ''))} "
+        f"{served.status} {size} {_quoted(variables.get('HTTP_REFERER', ''))} "
         f"{_quoted(variables.get('HTTP_USER_AGENT', ''))}"
     )

@@ -196,6 +196,9 @@ class Config:
         "info", _one_of(*LOG_LEVELS), _LOGS, "LEVEL", f"of events: {', '.join(LOG_LEVELS)}"
     )
     worker: str = _setting("", _text, _LOGS, "NAME", "written into each line of the log")
+    status_socket: str = _setting(
+        "", _text, _LOGS, "PATH", "a unix socket that tells what the process is doing, as JSON"
+    )
 
 
 def settings() -> list[Field[Any]]:

@@ -19,7 +19,7 @@ import time
 from typing import Any, Final
 
 from server import environ
-from server.access_log import Served
+from server.access_log import Refusal
 from server.body import Body
 from server.crew import Call
 from server.errors import ClientDisconnected, ProtocolError
@@ -129,6 +129,16 @@ class Connection:
     def request_id(self) -> str:
         """The id that the proxy, or the application, gave the request in hand; empty for none."""
         return str(self._environ.get("HTTP_X_REQUEST_ID", ""))
+
+    @property
+    def state(self) -> State:
+        """What it is doing."""
+        return self._state
+
+    @property
+    def started(self) -> float:
+        """When the head of the request in hand was complete, on the monotonic clock."""
+        return self._started
 
     @property
     def is_idle(self) -> bool:
@@ -338,7 +348,7 @@ class Connection:
     @property
     def peer(self) -> str:
         """The client's address, as the access log has it."""
-        return str(self._environ.get("REMOTE_ADDR", ""))
+        return str((self._environ or self._shared).get("REMOTE_ADDR", ""))
 
     @property
     def is_called(self) -> bool:
@@ -540,16 +550,9 @@ class Connection:
 
     def _say_last(self, status: int, response: bytes, variables: dict[str, Any]) -> None:
         """Send a response of the server's own, and close."""
-        self._service.served(
-            Served(
-                request=self.request,
-                environ=variables,
-                status=status,
-                size=len(response),
-                duration=time.monotonic() - self._started if self.request else 0.0,
-                request_id=self.request_id,
-            )
-        )
+        duration = time.monotonic() - self._started if self.request else 0.0
+        refusal = Refusal(self.request, variables, status, self.request_id)
+        self._service.served(refusal, len(response), duration)
         self._release()
         self._reader.rest = b""
         try:
@@ -588,17 +591,11 @@ class Connection:
             self.close()
 
     def _log(self) -> None:
-        if self._exchange is not None:
-            self._service.served(
-                Served(
-                    request=self.request,
-                    environ=self._environ,
-                    status=self._exchange.status if self._outgoing.sent else CLIENT_LEFT,
-                    size=self._outgoing.sent,
-                    duration=time.monotonic() - self._started,
-                    request_id=self._exchange.request_id,
-                )
-            )
+        exchange, sent = self._exchange, self._outgoing.sent
+        if exchange is not None:
+            if not sent:
+                exchange.status = CLIENT_LEFT
+            self._service.served(exchange, sent, time.monotonic() - self._started)
 
     def _release(self) -> None:
         """Give back what belonged to one request."""

@@ -177,6 +177,28 @@ class Crew:
         with self._lock:
             return list(self._running.values())
 
+    def calls(self) -> list[Call]:
+        """Return the calls that are being made, the leader's own included; any thread may ask.
+
+        Without the lock, so that the answer never waits for anybody: a call that begins, ends or
+        changes hands at this moment may be missing. Copies of a list and of a dictionary of
+        numbers are single steps for the interpreter. A seat is empty before its leader is
+        replaced, so what a seat holds after the leader was looked up is this leader's.
+        """
+        seat = self._seat
+        leader = self._leader
+        tasks = seat.copy()
+        found = self._running.copy()
+        if leader is not None:
+            for task in tasks:
+                found.setdefault(leader, Call(leader, task, time.monotonic()))
+        return list(found.values())
+
+    @property
+    def waiting(self) -> int:
+        """How many tasks wait for a thread, those that the leader is about to run included."""
+        return self._count_waiting()
+
     def abandon(self, call: Call) -> bool:
         """Take a task away from the call that it is in; return whether it was in there still.
 

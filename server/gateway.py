@@ -70,11 +70,11 @@ class Exchange:
     """One request and its response.
 
     Args:
-        request: the request's head.
-        environ: what the application is called with.
         transport: takes the response's bytes.
 
     Attributes:
+        request: the request's head.
+        environ: what the application is called with.
         status: the status code that was sent; 0 while none was.
         request_id: the response's ``X-Request-ID``, or an empty string.
         ending: what becomes of the connection; settled once ``run`` has returned.
@@ -89,8 +89,8 @@ class Exchange:
         environ: dict[str, Any],
         transport: Transport,
     ) -> None:
-        self._request = request
-        self._environ = environ
+        self.request = request
+        self.environ = environ
         self._transport = transport
         self._head: Head | None = None
         self._framing: Framing | None = None  # settled when the head is sent
@@ -103,7 +103,7 @@ class Exchange:
     def run(self, application: WSGIApplication) -> None:
         """Call the application and send its response; whatever it raises is logged, not raised."""
         try:
-            iterable = application(self._environ, self._start_response)
+            iterable = application(self.environ, self._start_response)
             if type(iterable) is list and self._framing is None:
                 self._send_whole(iterable)  # the usual response; a list has no close()
                 return
@@ -165,7 +165,7 @@ class Exchange:
         if length is None:
             length = len(body)
         framing = _LENGTH
-        if self._request.line.method == "HEAD" or head.status in BODILESS:
+        if self.request.line.method == "HEAD" or head.status in BODILESS:
             framing = Framing.NONE
             # The body that HEAD leaves out tells its length, unless the application left it out.
             if not body or head.status in BODILESS:
@@ -190,7 +190,7 @@ class Exchange:
         head = self._head or self._missing_head()
         length = file.count
         if head.content_length is not None:
-            if head.content_length > file.count and self._request.line.method != "HEAD":
+            if head.content_length > file.count and self.request.line.method != "HEAD":
                 raise ApplicationError(
                     f"Content-Length is {head.content_length}, and the file has {length} bytes"
                 )
@@ -258,7 +258,7 @@ class Exchange:
         raise ApplicationError("start_response was not called before the body began")
 
     def _framing_of(self, head: Head, length: int | None) -> Framing:
-        line = self._request.line
+        line = self.request.line
         return choose_framing(line.method, line.minor, head.status, length)
 
     def _open(self, head: Head, framing: Framing, length: int | None) -> bytes:
@@ -267,7 +267,7 @@ class Exchange:
         if not self._transport.persists() or (length is None and framing is Framing.CLOSE):
             self.ending = Ending.CLOSE
             connection = b"close"
-        elif self._request.line.minor == 0:
+        elif self.request.line.minor == 0:
             connection = b"keep-alive"
         self._framing = framing
         self.status = head.status
@@ -278,9 +278,9 @@ class Exchange:
     def _fail(self, error: BaseException) -> None:
         """Log what the application raised; answer 500, or cut short what has begun."""
         details = {
-            "method": self._request.line.method,
-            "path": self._request.line.path,
-            "request_id": self.request_id or self._environ.get("HTTP_X_REQUEST_ID", ""),
+            "method": self.request.line.method,
+            "path": self.request.line.path,
+            "request_id": self.request_id or self.environ.get("HTTP_X_REQUEST_ID", ""),
         }
         event(
             logging.ERROR,

@@ -102,12 +102,13 @@ class Listener:
             return False
 
 
-def open_listener(address: str, backlog: int) -> Listener:
+def open_listener(address: str, backlog: int, mode: int = UNIX_SOCKET_MODE) -> Listener:
     """Return a socket that listens, not yet published.
 
     Args:
         address: ``HOST:PORT``, ``unix:PATH`` or ``fd://N``.
         backlog: connections that may wait to be accepted.
+        mode: of a unix socket's file.
 
     Raises:
         StartError: it cannot listen there.
@@ -116,7 +117,7 @@ def open_listener(address: str, backlog: int) -> Listener:
         if address.startswith("fd://"):
             return _inherit(int(address.removeprefix("fd://")))
         if address.startswith("unix:"):
-            return _bind_unix(Path(address.removeprefix("unix:")).absolute(), backlog)
+            return _bind_unix(Path(address.removeprefix("unix:")).absolute(), backlog, mode)
         return _bind_tcp(address, backlog)
     except OSError as error:
         raise StartError(f"cannot listen on {address}: {error.strerror or error}") from error
@@ -151,7 +152,7 @@ def _temporary_name(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}")
 
 
-def _bind_unix(path: Path, backlog: int) -> Listener:
+def _bind_unix(path: Path, backlog: int, mode: int) -> Listener:
     """Bind a temporary name beside the path; ``publish`` renames it."""
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
@@ -161,7 +162,7 @@ def _bind_unix(path: Path, backlog: int) -> Listener:
     temporary.unlink(missing_ok=True)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        _bind_with_mode(sock, temporary)
+        _bind_with_mode(sock, temporary, mode)
         sock.listen(backlog)
         return Listener(sock, path)
     except OSError:
@@ -170,13 +171,13 @@ def _bind_unix(path: Path, backlog: int) -> Listener:
         raise
 
 
-def _bind_with_mode(sock: socket.socket, path: Path) -> None:
+def _bind_with_mode(sock: socket.socket, path: Path, mode: int) -> None:
     """Bind so that the file has its mode from the start.
 
     A chmod by name after it would change the wrong file where somebody has put a link there
     meanwhile. The umask is the whole process's: no other thread runs yet.
     """
-    before = os.umask(0o777 & ~UNIX_SOCKET_MODE)
+    before = os.umask(0o777 & ~mode)
     try:
         sock.bind(os.fspath(path))
     finally:

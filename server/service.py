@@ -84,10 +84,10 @@ class Service:
         )
         self.overload = Overload(self.config.threads, self.config.backlog_requests)
 
-    def served(self, served: Served) -> None:
-        """Note a request that has been answered."""
+    def served(self, served: Served, size: int, duration: float) -> None:
+        """Note a request that has been answered, with so many bytes, after so many seconds."""
         if self.access_log:
-            self.access_log.write(served)
+            self.access_log.write(served, size, duration)
         if self.config.max_requests:
             self.on_served(next(self._count))
 

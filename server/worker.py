@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from server.accept import Acceptor
 from server.access_log import AccessLog
 from server.config import Config
-from server.connection import Connection
 from server.crew import Call, Crew
 from server.deadlines import Deadlines
 from server.event_log import event
@@ -25,8 +24,12 @@ from server.listen import Listener, open_listener
 from server.load import load_application
 from server.loop import Loop
 from server.memory import MemoryLimit
+from server.recent_errors import RecentErrors
 from server.request import Request
 from server.service import Service
+from server.slow_calls import SlowCalls
+from server.status import Status
+from server.status_socket import StatusSocket
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -35,10 +38,6 @@ if TYPE_CHECKING:
 # late by no more than a quarter of the shortest deadline.
 LONGEST_TICK: Final = 0.5
 SHORTEST_TICK: Final = 0.02
-
-# A sample of a slow call a second at the most (seconds), with its innermost frames.
-SAMPLE_INTERVAL: Final = 1.0
-FRAMES: Final = 8
 
 EXIT_OK: Final = 0
 EXIT_CUT_SHORT: Final = 1  # requests were in flight when the time was up, or a call hung
@@ -69,10 +68,13 @@ class Worker:
         self._recycle_reason = ""
         self._recycle_at = 0.0
         self._listeners: list[Listener] = []
+        self._status_socket: StatusSocket | None = None
         self._held: list[Listener] = []  # those that have not taken their path yet
         try:
             for address in config.bind:
                 self._listeners.append(open_listener(address, config.backlog))
+            if config.status_socket:
+                self._status_socket = StatusSocket(config.status_socket)
             application = load_application(config.application)
             self._memory_limit = MemoryLimit(config.max_memory)
             access_log = None
@@ -81,10 +83,16 @@ class Worker:
                     config.access_logfile, config.access_logformat, config.worker
                 )
         except BaseException:
-            for listener in self._listeners:
-                listener.withdraw()
+            self._withdraw()
             raise
         self._assemble(application, access_log)
+
+    def _withdraw(self) -> None:
+        """Remove the sockets of a process that is not going to serve."""
+        for listener in self._listeners:
+            listener.withdraw()
+        if self._status_socket:
+            self._status_socket.withdraw()
 
     def _assemble(self, application: WSGIApplication, access_log: AccessLog | None) -> None:
         config = self._config
@@ -94,10 +102,12 @@ class Worker:
         if access_log:
             self._loop.on_turn = access_log.flush
         self._crew = Crew(
-            config.threads, config.backlog_requests, self._loop.poll, self._on_slow_call
+            config.threads,
+            config.backlog_requests,
+            self._loop.poll,
+            self._on_slow_call,
         )
         self._hung_calls = HungCalls(self._crew, config.timeout)
-        self._next_sample = 0.0
         self._request_limit = config.max_requests
         if config.max_requests and config.max_requests_jitter:
             # Workers that started together should not end together.
@@ -112,6 +122,7 @@ class Worker:
             on_served=self._on_served,
             on_empty=self._on_empty,
         )
+        self._slow_calls = SlowCalls(self._service, totals=bool(config.status_socket))
         self._deadlines = Deadlines(self._loop, self._service.connections)
         self._acceptors = [Acceptor(listener, self._service) for listener in self._listeners]
 
@@ -129,17 +140,21 @@ class Worker:
         faulthandler.cancel_dump_traceback_later()
         self._loop.on_turn()
         self._loop.close()
+        if self._status_socket:
+            self._status_socket.withdraw()
         event(logging.INFO, "stopped", "Stopped", pid=os.getpid())
         return self._exit_code
 
     def _publish(self) -> None:
         """Let clients in, where nobody holds it back."""
         on_hold = self._config.hold and Path(self._config.hold).exists()
-        for listener in list(self._held):
-            if on_hold and listener.has_rival():
+        held = [each for each in self._held if on_hold and each.has_rival()]
+        if not held:
+            self._tell_status()
+        for listener in self._held:
+            if listener in held:
                 continue
             listener.publish()
-            self._held.remove(listener)
             event(
                 logging.INFO,
                 "listening",
@@ -147,6 +162,16 @@ class Worker:
                 pid=os.getpid(),
                 threads=self._config.threads,
             )
+        self._held = held
+
+    def _tell_status(self) -> None:
+        """Answer, from now on, who asks what the process is doing."""
+        if self._status_socket is None:
+            return
+        errors = RecentErrors()
+        logging.getLogger().addHandler(errors)
+        status = Status(self._service, errors, self._slow_calls)
+        self._status_socket.publish(status.document, self._slow_calls.look)
 
     # --- stopping ------------------------------------------------------------------------------
 
@@ -202,6 +227,8 @@ class Worker:
         It may be the main thread, and it may hold any lock of the interpreter's shutdown.
         """
         self._loop.on_turn()
+        if self._status_socket:
+            self._status_socket.withdraw()
         event(logging.INFO, "stopped", "Stopped", pid=os.getpid())
         sys.stdout.flush()
         sys.stderr.flush()
@@ -283,20 +310,7 @@ class Worker:
     # --- slow and hung calls -------------------------------------------------------------------
 
     def _on_slow_call(self, call: Call) -> None:
-        """Say where a call spends its time that was not expected to take long."""
-        now = time.monotonic()
-        if now < self._next_sample:
-            return
-        self._next_sample = now + SAMPLE_INTERVAL
-        event(
-            logging.INFO,
-            "slow_call",
-            f"{_name(call)} is slow: {_innermost(call)}",
-            request_id=call.task.request_id if isinstance(call.task, Connection) else "",
-            frames=[
-                f"{each.filename}:{each.lineno} {each.name}" for each in call.stack()[-FRAMES:]
-            ],
-        )
+        self._slow_calls.on_slow(call)
 
     def _replace(self) -> None:
         """Half of the threads hang: end, so that the supervisor starts another process."""
@@ -321,16 +335,6 @@ class Worker:
 
 def _request_line(request: Request) -> str:
     return f"{request.line.method} {request.line.target}"
-
-
-def _name(call: Call) -> str:
-    request = call.task.request if isinstance(call.task, Connection) else None
-    return _request_line(request) if request else "a request that has just ended"
-
-
-def _innermost(call: Call) -> str:
-    stack = call.stack()
-    return f"in {stack[-1].name} ({stack[-1].filename}:{stack[-1].lineno})" if stack else "it ended"
 
 
 def _tick(config: Config) -> float:

@@ -13,7 +13,7 @@ PACKAGES = ("server", "middleware", "app")
 
 # The server's modules, lowest layer first. An import goes to a lower layer only.
 LAYERS = (
-    {"errors", "config", "grammar", "event_log", "http_date", "memo"},
+    {"errors", "config", "grammar", "event_log", "http_date", "memo", "stacks"},
     {"request", "body", "response", "file_wrapper", "load"},
     {
         "environ",
@@ -24,10 +24,21 @@ LAYERS = (
         "access_log",
         "metrics",
         "overload",
+        "recent_errors",
     },
     {"listen", "loop", "crew", "outgoing"},
     {"service", "connection", "accept", "deadlines"},
-    {"hung_calls", "memory", "worker", "__main__", "cli"},
+    {
+        "hung_calls",
+        "in_flight",
+        "memory",
+        "slow_calls",
+        "status",
+        "status_socket",
+        "worker",
+        "__main__",
+        "cli",
+    },
 )
 
 # Imports within a layer, each with its reason.
@@ -39,6 +50,13 @@ WITHIN_A_LAYER = {
     ("deadlines", "service"): "its clients are what has deadlines",
     ("accept", "service"): "a service is what the connections of a process share",
     ("connection", "service"): "a service is what the connections of a process share",
+    ("slow_calls", "in_flight"): "what is slow is among what is in flight",
+    ("status", "in_flight"): "part of the status",
+    ("status", "memory"): "part of the status",
+    ("status", "slow_calls"): "part of the status",
+    ("worker", "slow_calls"): "one of the things that the process looks after",
+    ("worker", "status"): "one of the things that the process looks after",
+    ("worker", "status_socket"): "one of the things that the process looks after",
     ("worker", "memory"): "one of the things that the process looks after",
     ("worker", "hung_calls"): "one of the things that the process looks after",
     ("__main__", "worker"): "the process begins by running its worker",

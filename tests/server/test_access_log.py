@@ -15,12 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.access_log import AccessLog, JsonLines, Served, combined
+from server.access_log import AccessLog, JsonLines, Refusal, combined
 from server.errors import ProtocolError, StartError
 from server.request import Request, RequestLine
 from tests.rfc9112.feeding import read
 
 NOW = 784111777.5
+SENT = 321, 0.0123456  # bytes, seconds
 
 
 def a_request(line: bytes = b"GET /a?b=c HTTP/1.1", fields: bytes = b"") -> Request:
@@ -29,20 +30,18 @@ def a_request(line: bytes = b"GET /a?b=c HTTP/1.1", fields: bytes = b"") -> Requ
     return request
 
 
-def served(request: Request | None, **changes: Any) -> Served:
+def served(request: Request | None, **changes: Any) -> Refusal:
     values: dict[str, Any] = {
         "environ": {"REMOTE_ADDR": "192.0.2.7"},
         "status": 200,
-        "size": 321,
-        "duration": 0.0123456,
         "request_id": "abc",
     }
-    return Served(request=request, **(values | changes))
+    return Refusal(request, **(values | changes))
 
 
 def test_a_json_line_says_who_asked_what_and_what_came_of_it() -> None:
     request = a_request(fields=b"User-Agent: curl/8\r\n")
-    assert json.loads(JsonLines("3")(served(request), NOW)) == {
+    assert json.loads(JsonLines("3")(served(request), *SENT, NOW)) == {
         "time": "1994-11-06T08:49:37.500Z",
         "level": "info",
         "event": "request",
@@ -61,33 +60,33 @@ def test_a_json_line_says_who_asked_what_and_what_came_of_it() -> None:
 
 
 def test_a_json_line_of_a_refused_head_has_no_request() -> None:
-    line = json.loads(JsonLines("")(served(None, status=400), NOW))
+    line = json.loads(JsonLines("")(served(None, status=400), *SENT, NOW))
     assert line["status"] == 400
     assert not {"method", "target", "worker"} & set(line)
 
 
 def test_a_combined_line_has_apache_s_form() -> None:
     request = a_request(fields=b"User-Agent: curl/8\r\nReferer: http://b/\r\n")
-    assert combined(served(request), NOW) == (
+    assert combined(served(request), *SENT, NOW) == (
         '192.0.2.7 - - [06/Nov/1994:08:49:37 +0000] "GET /a?b=c HTTP/1.1" 200 321 '
         '"http://b/" "curl/8"'
     )
 
 
 def test_what_a_combined_line_does_not_know_is_a_dash() -> None:
-    line = combined(served(None, status=400, environ={"REMOTE_ADDR": ""}), NOW)
+    line = combined(served(None, status=400, environ={"REMOTE_ADDR": ""}), *SENT, NOW)
     assert line == '- - - [06/Nov/1994:08:49:37 +0000] "-" 400 321 "-" "-"'
 
 
 def test_a_user_that_the_application_knows_is_named() -> None:
     environ = {"REMOTE_ADDR": "192.0.2.7", "REMOTE_USER": 'al"ice'}
-    line = combined(served(a_request(), environ=environ), NOW)
+    line = combined(served(a_request(), environ=environ), *SENT, NOW)
     assert line.startswith(r"192.0.2.7 - al\x22ice [")
 
 
 def test_quotes_and_what_is_not_ascii_are_escaped_in_a_combined_line() -> None:
     fields = b'User-Agent: a"b\\c\te\xc3\xa9\r\n'
-    line = combined(served(a_request(b'GET /"\xff HTTP/1.1', fields)), NOW)
+    line = combined(served(a_request(b'GET /"\xff HTTP/1.1', fields)), *SENT, NOW)
     assert r'"GET /\x22\xff HTTP/1.1"' in line
     assert line.endswith(r'"a\x22b\x5cc\x09e\xc3\xa9"')
 
@@ -96,7 +95,7 @@ def test_quotes_and_what_is_not_ascii_are_escaped_in_a_combined_line() -> None:
 def test_the_address_is_that_which_middleware_left_in_the_environ(kind: str) -> None:
     render = JsonLines("") if kind == "json" else combined
     assert "198.51.100.9" in render(
-        served(a_request(), environ={"REMOTE_ADDR": "198.51.100.9"}), NOW
+        served(a_request(), environ={"REMOTE_ADDR": "198.51.100.9"}), *SENT, NOW
     )
 
 
@@ -118,7 +117,7 @@ def generated(target: bytes, agent: bytes, referer: bytes) -> Request | None:
 
 @given(target=texts, agent=texts, referer=texts)
 def test_no_request_forges_a_combined_line(target: bytes, agent: bytes, referer: bytes) -> None:
-    line = combined(served(generated(target, agent, referer)), NOW)
+    line = combined(served(generated(target, agent, referer)), *SENT, NOW)
     assert line.isascii()
     assert line.isprintable()
     assert COMBINED.fullmatch(line)
@@ -129,7 +128,7 @@ def test_not_even_one_that_the_server_would_refuse(target: str, agent: str, user
     request = Request(
         RequestLine("GET", target, "", "", 1), {"HTTP_USER_AGENT": agent, "HTTP_REFERER": target}
     )
-    line = combined(served(request), NOW)
+    line = combined(served(request), *SENT, NOW)
     assert line.isprintable()
     assert COMBINED.fullmatch(line)
 
@@ -137,7 +136,7 @@ def test_not_even_one_that_the_server_would_refuse(target: str, agent: str, user
 @given(target=texts, agent=texts, referer=texts)
 def test_no_request_forges_a_json_line(target: bytes, agent: bytes, referer: bytes) -> None:
     request = generated(target, agent, referer)
-    line = JsonLines("")(served(request), NOW)
+    line = JsonLines("")(served(request), *SENT, NOW)
     assert line.isascii()
     assert line.isprintable()
     found = json.loads(line)
@@ -154,8 +153,8 @@ def test_lines_are_appended_to_the_file(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     path.write_text("before\n")
     log = AccessLog(str(path), "combined", "")
-    log.write(served(a_request()))
-    log.write(served(a_request(b"GET /second HTTP/1.1")))
+    log.write(served(a_request()), *SENT)
+    log.write(served(a_request(b"GET /second HTTP/1.1")), *SENT)
     log.flush()
     first, second, third = path.read_text().splitlines()
     assert first == "before"
@@ -172,12 +171,12 @@ def test_the_file_is_not_for_everybody_to_read(tmp_path: Path) -> None:
 def test_after_reopening_lines_go_to_a_new_file(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     log = AccessLog(str(path), "json", "")
-    log.write(served(a_request(b"GET /old HTTP/1.1")))
+    log.write(served(a_request(b"GET /old HTTP/1.1")), *SENT)
     log.flush()
     path.rename(tmp_path / "access.log.1")
-    log.write(served(a_request(b"GET /moved HTTP/1.1")))
+    log.write(served(a_request(b"GET /moved HTTP/1.1")), *SENT)
     log.reopen()
-    log.write(served(a_request(b"GET /new HTTP/1.1")))
+    log.write(served(a_request(b"GET /new HTTP/1.1")), *SENT)
     log.flush()
 
     def targets(name: str) -> list[str]:
@@ -202,7 +201,7 @@ def test_no_line_is_lost_or_torn_while_threads_write_and_it_is_reopened(tmp_path
 
     def write() -> None:
         for _ in range(200):
-            log.write(entry)
+            log.write(entry, *SENT)
             log.flush()
 
     threads = [threading.Thread(target=write) for _ in range(4)]
@@ -225,7 +224,7 @@ def test_a_file_that_cannot_be_written_stops_the_start(tmp_path: Path) -> None:
 
 def test_a_full_disk_costs_the_line_and_not_the_request() -> None:
     log = AccessLog("/dev/full", "combined", "")
-    log.write(served(a_request()))
+    log.write(served(a_request()), *SENT)
     log.flush()
 
 
@@ -238,7 +237,7 @@ def test_lines_that_are_written_together_are_no_longer_than_a_pipe_keeps_togethe
     path = tmp_path / "access.log"
     log = AccessLog(str(path), "json", "")
     for number in range(64):
-        log.write(served(a_request(b"GET /%d HTTP/1.1" % number)))
+        log.write(served(a_request(b"GET /%d HTTP/1.1" % number)), *SENT)
     log.flush()
     found = [json.loads(line)["target"] for line in path.read_text().splitlines()]
     assert found == [f"/{number}" for number in range(64)]
@@ -257,7 +256,7 @@ class Address:
 def test_an_odd_environ_costs_no_request(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "access.log"
     log = AccessLog(str(path), kind, "")
-    log.write(served(a_request(), environ={"REMOTE_ADDR": Address()}))
+    log.write(served(a_request(), environ={"REMOTE_ADDR": Address()}), *SENT)
     log.flush()
     assert "198.51.100.9" in path.read_text()
 
@@ -269,3 +268,23 @@ def test_the_file_is_not_for_everybody(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "access.log").stat().st_mode) == 0o640
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([b"/a", b"/b", b"/a?b=c", b"/\xff"]),
+            st.sampled_from([b"curl/8", b'"', b"\xe9"]),
+            st.sampled_from(["192.0.2.7", "::1", '"']),
+        ),
+        max_size=8,
+    )
+)
+def test_a_request_that_came_before_is_logged_as_if_it_were_the_first(
+    requests: list[tuple[bytes, bytes, str]],
+) -> None:
+    render = JsonLines("0")
+    for target, agent, address in requests:
+        request = a_request(b"GET " + target + b" HTTP/1.1", b"User-Agent: " + agent + b"\r\n")
+        entry = served(request, environ={"REMOTE_ADDR": address})
+        assert render(entry, *SENT, NOW) == JsonLines("0")(entry, *SENT, NOW)

@@ -37,6 +37,7 @@ SETTINGS: dict[str, tuple[str, Any, list[str]]] = {
     "access_logformat": ("json", "json", ["xml", "JSON"]),
     "log_level": ("debug", "debug", ["loud", "DEBUG", "10"]),
     "worker": ("worker-3", "worker-3", []),
+    "status_socket": ("/run/app.status", "/run/app.status", []),
 }
 
 # Settings that gunicorn has not; everything else is named as it is there.
@@ -49,6 +50,7 @@ OUR_OWN = {
     "write_timeout",
     "limit_request_body",
     "max_memory",
+    "status_socket",
     "worker",
 }
 

@@ -1,0 +1,100 @@
+"""Where a thread is: the application's frames, and the innermost of them."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from server.stacks import FRAMES, Stack, stacks
+
+
+def here() -> Stack:
+    me = threading.get_ident()
+    return stacks([me])[me]
+
+
+def deep(depth: int) -> Stack:
+    return deep(depth - 1) if depth else here()
+
+
+def waits_in_the_library(inside: threading.Event, go_on: threading.Event) -> None:
+    inside.set()
+    go_on.wait()
+
+
+@contextmanager
+def waiting_thread() -> Iterator[int]:
+    """Run a thread that waits inside the standard library; give its identifier."""
+    inside, go_on = threading.Event(), threading.Event()
+    thread = threading.Thread(target=waits_in_the_library, args=(inside, go_on))
+    thread.start()
+    assert inside.wait(10)
+    assert thread.ident is not None
+    end = time.monotonic() + 10
+    while not stacks([thread.ident])[thread.ident].frames[-1].endswith(" wait"):
+        assert time.monotonic() < end
+    yield thread.ident
+    go_on.set()
+    thread.join(10)
+
+
+def test_frames_say_file_line_and_function_innermost_last() -> None:
+    found = [frame for frame in here().frames if __file__ in frame]
+    line = test_frames_say_file_line_and_function_innermost_last.__code__.co_firstlineno + 1
+    name = "test_frames_say_file_line_and_function_innermost_last"
+    assert found[-2] == f"{__file__}:{line} {name}"
+    assert found[-1].endswith(" here")
+
+
+def test_the_location_is_the_applications_innermost_frame() -> None:
+    with waiting_thread() as thread:
+        found = stacks([thread])[thread]
+    assert "threading.py" in found.frames[-1]
+    assert found.location.startswith(f"{__file__}:")
+    assert found.location.endswith(" waits_in_the_library")
+
+
+def test_what_the_library_calls_is_the_applications_again() -> None:
+    found = functools.reduce(lambda _, depth: deep(depth), [0, 1])
+    assert isinstance(found, Stack)
+    assert found.location.endswith(" here")
+
+
+def test_frames_begin_with_the_applications_first() -> None:
+    with waiting_thread() as thread:
+        assert stacks([thread])[thread].frames[0].endswith(" waits_in_the_library")
+
+
+def test_of_many_frames_the_innermost_are_told() -> None:
+    found = deep(3 * FRAMES)
+    assert len(found.frames) == FRAMES
+    assert found.location.endswith(" here")
+
+
+def test_a_thread_without_application_has_all_its_frames() -> None:
+    go_on = threading.Event()
+    thread = threading.Thread(target=go_on.wait)
+    thread.start()
+    assert thread.ident is not None
+    found = stacks([thread.ident])[thread.ident]
+    go_on.set()
+    thread.join(10)
+    assert found.location == found.frames[-1]
+    assert "_bootstrap" in found.frames[0]
+
+
+def test_the_server_is_not_the_application() -> None:
+    found = here()
+    assert found.frames[-1].endswith(" stacks")
+    assert found.location == found.frames[-2]
+
+
+def test_a_thread_that_has_ended_is_nowhere() -> None:
+    thread = threading.Thread(target=int)
+    thread.start()
+    thread.join(10)
+    assert thread.ident is not None
+    assert stacks([thread.ident]) == {}
