@@ -66,10 +66,16 @@ def selection(options: argparse.Namespace) -> Selection:
         statuses=given.get("status", ()),
         slower_ms=given.get("slower", 0.0) * 1000,
         path=given.get("path", ""),
-        event=given.get("event", ""),
+        events=tuple(filter(None, given.get("event", "").split(","))),
         level=given.get("level", ""),
         worker=given.get("worker", ""),
     )
+
+
+def default_since(options: argparse.Namespace, ago: str) -> None:
+    """Have a stack's log read from a while ago on, unless it is said; a saved one is read whole."""
+    if options.since is None and not options.file:
+        options.since = moments.moment(ago, datetime.now(UTC))
 
 
 def source(options: argparse.Namespace) -> Source:

@@ -17,17 +17,22 @@ _LOOK: Final = 256  # lines between two looks at whether the rest is too late
 
 def wanted(source: Source, selection: Selection) -> Iterator[tuple[bytes, Record]]:
     """Each line that the selection has, with its record, in the log's order."""
-    lines = source.lines(selection.since, None)
+    return chosen(lines(source, selection), selection)
+
+
+def lines(source: Source, selection: Selection) -> Iterator[bytes]:
+    """The lines among which are all of the times that the selection names."""
+    found = source.lines(selection.since, None)
     if source.is_ordered and selection.until:
-        lines = _until(lines, moments.shifted(selection.until, DISORDER))
-    return chosen(lines, selection)
+        return _until(found, moments.shifted(selection.until, DISORDER))
+    return found
 
 
-def chosen(lines: Iterator[bytes], selection: Selection) -> Iterator[tuple[bytes, Record]]:
+def chosen(log: Iterator[bytes], selection: Selection) -> Iterator[tuple[bytes, Record]]:
     """The same of any lines."""
     searches = [needle.search for needle in selection.needles()]
     before = b""
-    for raw in lines:
+    for raw in log:
         if raw.startswith(b"{"):
             before = raw
             if any(not search(raw) for search in searches):
@@ -46,8 +51,8 @@ def in_order(found: Iterator[tuple[bytes, Record]], last: int | None) -> list[tu
     return [(raw, record) for _, _, raw, record in ordered]
 
 
-def _until(lines: Iterator[bytes], end: str) -> Iterator[bytes]:
-    for number, raw in enumerate(lines):
+def _until(log: Iterator[bytes], end: str) -> Iterator[bytes]:
+    for number, raw in enumerate(log):
         if number % _LOOK == 0 and time_of(raw) > end:
             return
         yield raw

@@ -42,7 +42,7 @@ class Selection:
         statuses: first digits of a status; one will do.
         slower_ms: a request that took at least as long; 0: any.
         path: a prefix of the path, or a pattern with ``*`` and ``?``.
-        event: the event's name.
+        events: names of events; one will do.
         level: this one or a graver one.
         worker: who wrote the line.
     """
@@ -52,7 +52,7 @@ class Selection:
     statuses: tuple[str, ...] = ()
     slower_ms: float = 0.0
     path: str = ""
-    event: str = ""
+    events: tuple[str, ...] = ()
     level: str = ""
     worker: str = ""
 
@@ -70,7 +70,7 @@ class Selection:
             and (not self.statuses or str(record.get("status", "")).startswith(self.statuses))
             and (not self.slower_ms or self._is_slow(record))
             and (not self.path or self._has_path(path_of(record)))
-            and (not self.event or record["event"] == self.event)
+            and (not self.events or record["event"] in self.events)
             and (not self.level or self._is_grave(str(record.get("level", ""))))
             and (not self.worker or record.get("worker") == self.worker)
         )
@@ -83,8 +83,8 @@ class Selection:
         if self.slower_ms >= 1:
             digits = len(str(int(self.slower_ms)))
             needles.append(rf'"(?:duration_ms": ?\d{{{digits}}}|age_s")')
-        if self.event:
-            needles.append(f'"event": ?"{re.escape(self.event)}"')
+        if self.events:
+            needles.append(f'"event": ?"(?:{"|".join(map(re.escape, self.events))})"')
         if self.worker:
             needles.append(f'"worker": ?"{re.escape(self.worker)}"')
         if self.level in LEVELS[1:]:

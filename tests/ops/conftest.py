@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,3 +37,15 @@ def running(venv: Path) -> Iterator[Tree]:
     assert done.returncode == 0, done.stdout + done.stderr
     yield tree
     tree.remove()
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Callable[..., str]:
+    """Saves lines as a log; returns its path."""
+
+    def save(*lines: str) -> str:
+        path = tmp_path / "saved.log"
+        path.write_text("".join(f"{each}\n" for each in lines))
+        return str(path)
+
+    return save

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 import pty
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,36 +16,9 @@ import pytest
 
 from ops.log_reader.show import main
 from tests.ops.harness import ROOT
+from tests.ops.log_lines import ID, Done, call, line, request
 
-ID = "684785318de9501b85481aa9a930fee2"
 Run = Callable[..., str]
-
-
-def line(time: str, event: str = "log", worker: str = "0", level: str = "info", **more: Any) -> str:
-    """A line as the server writes it; `time` is a time of day."""
-    head = {"time": f"2026-11-21T{time}Z", "level": level, "event": event, "worker": worker}
-    return json.dumps(head | more)
-
-
-def request(time: str, **more: Any) -> str:
-    """A line about a request, as nginx writes it unless `more` says otherwise."""
-    usual = {
-        "worker": "nginx",
-        "request_id": ID,
-        "connection": 7,
-        "remote_addr": "203.0.113.9",
-        "method": "GET",
-        "target": "/slow?x=1",
-        "host": "example.org",
-        "status": 200,
-        "bytes": 274,
-        "duration_ms": 300,
-        "upstream": "unix:/run/bascule/worker-0.sock",
-        "upstream_status": "200",
-        "upstream_time": "0.300",
-        "user_agent": "curl/8.0",
-    }
-    return line(time, "request", **(usual | more))
 
 
 def nginx_error(time: str, connection: int = 7) -> str:
@@ -61,37 +31,9 @@ def nginx_error(time: str, connection: int = 7) -> str:
     )
 
 
-@dataclass
-class Done:
-    """How a command ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 def show(*arguments: str) -> Done:
     """Do what ops/logs does, with the output going to a script."""
-    out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            status = main(list(arguments))
-        except SystemExit as end:
-            status = int(end.code or 0)
-    out.flush()
-    return Done(status, out.buffer.getvalue().decode(), err.getvalue())
-
-
-@pytest.fixture
-def saved(tmp_path: Path) -> Callable[..., str]:
-    """Saves lines as a log; returns its path."""
-
-    def save(*lines: str) -> str:
-        path = tmp_path / "saved.log"
-        path.write_text("".join(f"{each}\n" for each in lines))
-        return str(path)
-
-    return save
+    return call(main, *arguments)
 
 
 def shown(path: str, *arguments: str) -> list[dict[str, Any]]:
