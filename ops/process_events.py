@@ -8,6 +8,8 @@ to `REASON_FILE` in ``SUPERVISOR_DIR`` and supervisord is told to shut down. A w
 fails while others serve is an alarm, not an end: a bad deployment that a rolling restart
 stopped at must not take the rest down. A worker that is to be recycled is replaced
 (`ops.recycler`).
+
+Every few seconds it also ends the blocks of `ops/block` whose time is over.
 """
 
 from __future__ import annotations
@@ -15,10 +17,13 @@ from __future__ import annotations
 import os
 import sys
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from ops.block_markers import written
+from ops.blocks import Blocks
 from ops.json_log import line
 from ops.recycler import Recycler
 from ops.supervisor_client import ENDED, STAND_IN, WORKERS, ProcessInfo, Supervisor
@@ -83,12 +88,23 @@ class Reporter:
         return line(level, "process_state", message, **more)
 
 
+def ended_blocks(blocks: Blocks) -> Iterator[str]:
+    """End the blocks whose time is over; give a log line for each, or for what prevents it."""
+    try:
+        for block in blocks.expire(datetime.now(UTC)):
+            who = written(block.network)
+            yield line("info", "unblocked", f"{who} is no longer blocked", network=who)
+    except (OSError, ValueError, KeyError) as error:
+        yield line("error", "unblocked", f"cannot end blocks: {error}")
+
+
 def listen(source: BinaryIO, sink: BinaryIO) -> None:
     """Speak the listener's protocol until supervisord closes it."""
     reporter = Reporter()
     recycler = Recycler()
     directory = os.environ["SUPERVISOR_DIR"]
     supervisor = Supervisor(f"{directory}/supervisor.sock")
+    blocks = Blocks(Path(os.environ["RUN_DIR"]))
     while True:
         sink.write(b"READY\n")
         sink.flush()
@@ -104,6 +120,9 @@ def listen(source: BinaryIO, sink: BinaryIO) -> None:
             reporter.heard(f"{payload['groupname']}:{payload['processname']}", rest)
             if payload["groupname"] == WORKERS:
                 recycler.heard(payload["processname"], rest)
+        elif eventname == "TICK_5":
+            sys.stderr.writelines(ended_blocks(blocks))
+            sys.stderr.flush()
         elif told := reporter.report(eventname, payload):
             sys.stderr.write(told)
             sys.stderr.flush()
