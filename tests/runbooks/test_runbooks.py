@@ -74,6 +74,7 @@ def test_a_runbook_is_in_the_index(page: Path) -> None:
     assert re.search(rf"^\|.*\]\({page.name}\)", INDEX.read_text(), re.MULTILINE)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_is_in_a_runbook_or_named_as_not_for_one(command: str) -> None:
     shown = [step.command for page in PAGES for block in blocks(page) for step in block]
