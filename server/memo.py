@@ -29,7 +29,9 @@ class Memo(dict[Key, Value]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._misses: dict[Hashable, int] = {}
+        # By the names' hashes: names may be as long as lines, and there may be many of them. Two
+        # with one hash share their patience, and nothing else.
+        self._misses: dict[int, int] = {}
 
     def remember(self, name: Hashable, key: Key, value: Value, size: int) -> bool:
         """Keep a value, unless it is large; return False once its name's values do not repeat.
@@ -40,13 +42,14 @@ class Memo(dict[Key, Value]):
             value: what it was parsed to.
             size: bytes or characters of the key.
         """
-        misses = self._misses.get(name, 0)
+        counted = hash(name)
+        misses = self._misses.get(counted, 0)
         if misses >= PATIENCE:
             return False
         if len(self) >= ENTRIES or len(self._misses) >= ENTRIES:
             self.clear()
             self._misses.clear()
-        self._misses[name] = misses + 1
+        self._misses[counted] = misses + 1
         if size <= LONGEST:
             self[key] = value
         return True

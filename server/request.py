@@ -18,7 +18,7 @@ from urllib.parse import unquote_to_bytes
 
 from server import grammar
 from server.errors import ProtocolError
-from server.memo import ENTRIES, Memo
+from server.memo import ENTRIES, LONGEST, Memo
 
 # nginx sends at most 4 * 8 KiB of fields by default; with the request line this leaves room.
 MAX_HEAD: Final = 64 * 1024
@@ -307,7 +307,9 @@ class FieldLines(Memo[bytes, tuple[str, str]]):
             if text.isprintable():
                 return variable, text
         field = parse_field_line(line, self._limit)
-        if not self.remember(name, line, field, len(line)) and field[0] not in _CHECKED:
+        if self.remember(name, line, field, len(line)):
+            return field
+        if field[0] not in _CHECKED and len(name) <= LONGEST:
             if len(self._names) >= ENTRIES:
                 self._names.clear()
             self._names[name] = field[0]

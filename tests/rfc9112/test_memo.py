@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -79,6 +80,20 @@ def test_many_values_of_few_names_are_bounded_too() -> None:
     for number in range(ENTRIES * 2 + 10):
         memo.remember(number // PATIENCE, number, number, 1)
         assert len(memo) <= ENTRIES
+
+
+def test_long_names_take_no_room() -> None:
+    """One that is looked up once and never again must not stay."""
+    memo: Memo[bytes, int] = Memo()
+    tracemalloc.start()
+    try:
+        for number in range(1000):
+            line = b"%08d" % number * 1000
+            memo.remember(line, line, number, len(line))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 500_000  # the names have 8 MB
 
 
 @pytest.mark.parametrize(
