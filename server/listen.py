@@ -14,6 +14,9 @@ from server.errors import StartError
 
 # Connecting needs write permission: the owner and the group (nginx shares it) and nobody else.
 UNIX_SOCKET_MODE: Final = 0o660
+# Bytes that the kernel takes for a TCP client before it has sent those it has. Its own bound is
+# some MiB, which thousands of clients that do not read would multiply.
+UNSENT: Final = 256 * 1024
 
 
 class Listener:
@@ -40,8 +43,10 @@ class Listener:
             shown = f"[{host}]" if ":" in host else host
             self.url = f"http://{shown}:{port}"
             self.server = (host, str(port))
-            # A response must not wait for the next one; what is accepted inherits it (tcp(7)).
+            # What is accepted inherits both (tcp(7)). A response must not wait for the next one;
+            # and a client that reads slowly must not fill the kernel's memory.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
 
     @property
     def is_unix(self) -> bool:
