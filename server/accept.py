@@ -1,4 +1,4 @@
-"""Accepting connections: as many a turn as starve nobody, and none while descriptors run out."""
+"""Accepting connections: as many a turn as starve nobody, and none while there is no room."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from server.connection import Connection
 from server.event_log import event
 from server.listen import Listener
 from server.loop import EXCLUSIVE, READABLE
+from server.room import Room
 from server.service import Service
 
 # Connections a turn; the rest waits in the backlog while those that are open are served.
@@ -23,14 +24,16 @@ _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.
 class Acceptor:
     """Accepts what clients connect to one listener."""
 
-    def __init__(self, listener: Listener, service: Service) -> None:
+    def __init__(self, listener: Listener, service: Service, room: Room) -> None:
         self._listener = listener
         self._service = service
+        self._room = room
         self._template = environ.template(listener.server, multithread=service.config.threads > 1)
         self._socket = listener.socket
         self._kind = (int(self._socket.family), int(self._socket.type), self._socket.proto)
         self._is_unix = listener.is_unix
         self._paused = True
+        self._lack = ""  # why no more were accepted
 
     def resume(self) -> None:
         """Accept connections, again or for the first time; to be called by the leader."""
@@ -49,12 +52,19 @@ class Acceptor:
         self._listener.socket.close()
 
     def _on_event(self, _mask: int) -> None:
-        for _ in range(ACCEPTS_A_TURN):
+        for accepted in range(ACCEPTS_A_TURN):
             if not self._accept():
+                # Who has been accepted just now makes room in the next turn, if not before.
+                if self._lack and not accepted:
+                    self._pause(self._lack)
                 return
 
     def _accept(self) -> bool:
         """Accept one connection; return whether there may be more."""
+        self._lack = ""
+        if not self._room.is_left and not self._room.make(self._service.loop.now):
+            self._lack = "those that may be open all have a request"
+            return False
         try:
             # What socket.accept() does, but for four enum members a connection.
             descriptor, peer = self._socket._accept()  # type: ignore[attr-defined]
@@ -62,7 +72,9 @@ class Acceptor:
             return False
         except OSError as error:
             if error.errno in _EXHAUSTED:
-                self._pause(error)
+                if self._room.make(self._service.loop.now):
+                    return True
+                self._lack = str(error.strerror)
                 return False
             return True  # that client has gone before it was accepted
         sock = socket.SocketType(*self._kind, descriptor)
@@ -73,14 +85,14 @@ class Acceptor:
         Connection(sock, shared, self._service).begin()
         return True
 
-    def _pause(self, error: OSError) -> None:
+    def _pause(self, reason: str) -> None:
         """Leave clients in the backlog until the next tick, rather than ask in a busy loop."""
         self._paused = True
         self._service.loop.unregister(self._listener.socket.fileno())
         event(
             logging.ERROR,
             "accept_paused",
-            f"cannot accept connections: {error.strerror}; "
+            f"cannot accept connections: {reason}; "
             f"{len(self._service.connections)} are open. Raise the limit of open files "
-            f"(ulimit -n), or lower --keep-alive",
+            f"(ulimit -n), or --worker-connections",
         )

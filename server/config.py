@@ -112,6 +112,14 @@ class Config:
     backlog: int = _setting(
         2048, _whole(1), _SOCKETS, "N", "connections that may wait to be accepted"
     )
+    worker_connections: int = _setting(
+        0,
+        _whole(0),
+        _SOCKETS,
+        "N",
+        "connections that may be open; those that have waited longest for a request make room "
+        "for new ones; 0: about seven eighths of the limit of open files",
+    )
     threads: int = _setting(
         8, _whole(1), _CALLS, "N", "calls of the application that may run at the same time"
     )

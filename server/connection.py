@@ -29,7 +29,7 @@ from server.loop import READABLE, WRITABLE
 from server.outgoing import SENDING, Outgoing
 from server.request import HeadReader, Request
 from server.response import CONTINUE, error_response
-from server.service import Service
+from server.service import NEVER, Service
 
 # One read holds a whole request of the usual kind; a larger buffer costs more to allocate.
 RECEIVE_SIZE: Final = 16 * 1024
@@ -38,7 +38,6 @@ BODY_RECEIVE_SIZE: Final = 64 * 1024
 # How long the client, after the last response, may be silent, and may go on sending (seconds).
 LINGER_SILENCE: Final = 2.0
 LINGER_TIMEOUT: Final = 30.0
-NEVER: Final = float("inf")
 # A deadline that is yet to be set, so that no request pays for reading the clock: the idle time
 # counts from the next tick on.
 FROM_NEXT_TICK: Final = 0.0
@@ -144,6 +143,16 @@ class Connection:
     def is_idle(self) -> bool:
         """Whether it waits for a request of which nothing has come."""
         return self._state is State.HEAD and not self._reader.rest
+
+    @property
+    def waits_since(self) -> float:
+        """Since when it has waited for a request, or for its client to leave; else ``NEVER``."""
+        if self._state is State.LINGER:
+            return self._started
+        if self._state is not State.HEAD or self.deadline == FROM_NEXT_TICK:
+            return NEVER
+        config = self._service.config
+        return self.deadline - (config.head_timeout if self._reader.rest else config.keep_alive)
 
     def begin(self) -> None:
         """Read what came with the connection; most clients have sent a request by now."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from server.access_log import AccessLog, Served
 from server.config import Config
@@ -16,6 +16,8 @@ from server.request import HeadLimits, HeadParser, Request
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
+
+NEVER: Final = float("inf")
 
 
 class Client(Protocol):
@@ -28,6 +30,10 @@ class Client(Protocol):
     @property
     def is_idle(self) -> bool:
         """Whether it waits for a request of which nothing has come."""
+
+    @property
+    def waits_since(self) -> float:
+        """Since when it has waited for a request, on the loop's clock; ``NEVER``: it has one."""
 
     @property
     def request(self) -> Request | None:

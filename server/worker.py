@@ -26,6 +26,7 @@ from server.loop import Loop
 from server.memory import MemoryLimit
 from server.recent_errors import RecentErrors
 from server.request import Request
+from server.room import Room
 from server.service import Service
 from server.slow_calls import SlowCalls
 from server.status import Status
@@ -124,7 +125,10 @@ class Worker:
         )
         self._slow_calls = SlowCalls(self._service, totals=bool(config.status_socket))
         self._deadlines = Deadlines(self._loop, self._service.connections)
-        self._acceptors = [Acceptor(listener, self._service) for listener in self._listeners]
+        self._room = Room(self._service.connections, config.worker_connections)
+        self._acceptors = [
+            Acceptor(listener, self._service, self._room) for listener in self._listeners
+        ]
 
     def run(self) -> int:
         """Serve until told to stop; return the exit code."""
@@ -274,6 +278,7 @@ class Worker:
             elif excess := self._memory_limit.excess(now):
                 self._report_excess(excess)
         self._service.overload.report(now)
+        self._room.report(now)
         if self._config.timeout:
             self._hung_calls.time_out()
             if 2 * self._hung_calls.count() >= self._config.threads:

@@ -27,7 +27,7 @@ LAYERS = (
         "recent_errors",
     },
     {"listen", "loop", "crew", "outgoing"},
-    {"service", "connection", "accept", "deadlines"},
+    {"service", "connection", "accept", "deadlines", "room"},
     {
         "hung_calls",
         "in_flight",
@@ -47,6 +47,8 @@ WITHIN_A_LAYER = {
     ("cgi", "cgi_request"): "a process of CGI is one request",
     ("cgi", "cgi_response"): "and its response",
     ("accept", "connection"): "what is accepted becomes a connection",
+    ("accept", "room"): "what is accepted needs room",
+    ("room", "service"): "its clients are what room is made of",
     ("deadlines", "service"): "its clients are what has deadlines",
     ("accept", "service"): "a service is what the connections of a process share",
     ("connection", "service"): "a service is what the connections of a process share",

@@ -6,10 +6,11 @@ import random
 import resource
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from .harness.client import Client
+from .harness.client import Client, Ending
 from .harness.gate import Gate
 from .harness.process import ServerProcess, bascule_command, running, scratch, wait_until
 from .requests import get, head, post
@@ -139,16 +140,63 @@ def test_connections_come_and_go_while_others_are_kept() -> None:
         assert "Traceback" not in server.err
 
 
-def test_more_clients_than_descriptors_wait_until_others_have_gone() -> None:
+def test_clients_that_have_waited_longest_make_room_where_descriptors_run_out() -> None:
     with running(bascule_command("--threads", "2"), "hello") as server:
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (40, 40))
-        clients = [server.client() for _ in range(60)]
-        wait_until(lambda: "cannot accept connections" in server.err, "the line that says so")
-        assert clients[0].request(get()).status == 200
-        for client in clients[:50]:
+        clients = [server.client() for _ in range(5)]
+        assert clients[-1].request(get()).status == 200  # whoever comes now is younger
+        clients += [server.client() for _ in range(60)]
+        assert clients[-1].request(get()).status == 200
+        assert clients[0].read_ending() is not Ending.OPEN
+        wait_until(lambda: "to make room" in server.err, "the line that says so")
+        with server.client() as another:
+            assert another.request(get()).status == 200
+        assert clients[-1].request(get()).status == 200
+        for client in clients:
             client.close()
-        for client in clients[50:]:
-            assert client.request(get()).status == 200
+        assert server.stop() == 0
+        assert "accept_paused" not in server.err
+
+
+@pytest.mark.parametrize("what_runs_out", ["descriptors", "connections"])
+def test_more_busy_clients_than_there_is_room_for_wait_until_one_has_gone(
+    what_runs_out: str,
+) -> None:
+    limit = "20" if what_runs_out == "connections" else "0"
+    command = bascule_command("--threads", "2", "--worker-connections", limit)
+    with running(command, "echo") as server:
+        busy = []
+        for _ in range(20):
+            busy.append(server.client())  # one after another: who says nothing makes room
+            busy[-1].send(head("POST", "/sized", "Content-Length: 4", "Expect: 100-continue"))
+            assert busy[-1].read().status == 100
+        if what_runs_out == "descriptors":
+            taken = len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
+            resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (taken, taken))
+        another = server.client()
+        wait_until(lambda: "cannot accept connections" in server.err, "the line that says so")
+        assert busy[0].request(b"body", method="POST").body == b"body"
+        busy[1].close()
+        assert another.request(get()).status == 200
+        for client in (*busy, another):
+            client.close()
+        assert server.stop() == 0
+
+
+def test_no_more_connections_are_open_than_may_be() -> None:
+    command = bascule_command("--threads", "2", "--worker-connections", "20")
+    with running(command, "hello") as server:
+        before = len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
+        clients = [server.client() for _ in range(100)]
+        assert clients[-1].request(get()).status == 200
+        assert len(list(Path(f"/proc/{server.pid}/fd").iterdir())) <= before + 20
+        half = server.client()
+        half.send(b"GET / HTTP/1.1\r\n")
+        assert clients[-1].request(get()).status == 200  # whoever comes now is younger
+        clients += [server.client() for _ in range(60)]
+        assert clients[-1].request(get()).status == 200
+        assert half.read_ending() is not Ending.OPEN
+        for client in (*clients, half):
             client.close()
         assert server.stop() == 0
 

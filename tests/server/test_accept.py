@@ -13,6 +13,7 @@ from server.config import Config
 from server.crew import Crew
 from server.listen import open_listener
 from server.loop import Loop
+from server.room import Room
 from server.service import Service
 
 FLOOD = 3 * ACCEPTS_A_TURN + 1
@@ -28,7 +29,7 @@ def application(environ, start_response):
 class Listening:
     """A listener on a free port, its acceptor, its loop, and clients that connect."""
 
-    def __init__(self, stack: ExitStack) -> None:
+    def __init__(self, stack: ExitStack, worker_connections: int = 0) -> None:
         self._stack = stack
         self.loop = Loop(NEVER)
         stack.callback(self.loop.close)
@@ -46,7 +47,8 @@ class Listening:
             on_empty=lambda: None,
         )
         stack.callback(self._close_connections)
-        self.acceptor = Acceptor(self._listener, self.service)
+        room = Room(self.service.connections, worker_connections)
+        self.acceptor = Acceptor(self._listener, self.service, room)
 
     def _close_connections(self) -> None:
         for connection in list(self.service.connections):

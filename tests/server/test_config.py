@@ -17,6 +17,7 @@ SETTINGS: dict[str, tuple[str, Any, list[str]]] = {
     "bind": ("0.0.0.0:80", ("0.0.0.0:80",), ["x", "a:b", "a:65536", "unix:", "fd://x", "a:-1"]),
     "hold": ("run/hold", "run/hold", []),
     "backlog": ("7", 7, ["0", "-1", "x", "1.5", "²"]),
+    "worker_connections": ("7", 7, ["-1", "x", "1.5"]),
     "threads": ("7", 7, ["0", "-1", "x", "1.5", " 7", "+7", "1_0"]),
     "backlog_requests": ("0", 0, ["-1", "x", "1.5"]),
     "max_requests": ("7", 7, ["-1", "x", "1.5"]),

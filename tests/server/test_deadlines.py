@@ -17,6 +17,7 @@ class Client:
     """A connection that notes when its deadline is acted on."""
 
     is_idle = True
+    waits_since = 0.0
     request = None
 
     def __init__(self, deadline: float) -> None:

@@ -1,0 +1,86 @@
+"""Room for new connections: where none is left, those that have waited longest for nothing make it.
+
+An open connection costs a descriptor, and descriptors are limited. Whoever takes them all and says
+nothing would shut everybody else out until his deadlines pass. So the connections that wait for a
+request, or for part of its head, are closed for others, the oldest first; none whose request is
+complete, or whose body is on its way.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import operator
+import resource
+from collections.abc import Collection
+from typing import Final
+
+from server.event_log import event
+from server.service import Client
+
+# Of the descriptors one in eight, and some for the process itself, stay for the application's
+# files, spooled uploads and files that are being sent.
+SHARE_KEPT: Final = 8
+KEPT: Final = 16
+# Of the connections one in so many is closed at a time: to look for them takes a look at all.
+SHARE_CLOSED: Final = 16
+# An event this often at the most (seconds): a flood must not fill the log as well.
+EVENT_INTERVAL: Final = 1.0
+
+
+class Room:
+    """Knows how many connections there may be; to be used by the leader.
+
+    Args:
+        connections: all that are open, at any time.
+        limit: how many there may be; 0 for as many as the limit of open files leaves room for.
+    """
+
+    def __init__(self, connections: Collection[Client], limit: int) -> None:
+        self._connections = connections
+        self._limit = limit or _room_in_descriptors()
+        self._closed = 0
+        self._next_event = 0.0
+
+    @property
+    def is_left(self) -> bool:
+        """Whether one more connection may be accepted."""
+        return len(self._connections) < self._limit
+
+    def make(self, now: float) -> bool:
+        """Close some connections that wait; return whether there were any.
+
+        Args:
+            now: when this turn of the loop began, on its clock. Who came in the same turn has had
+                no chance to speak, and stays.
+        """
+        count = max(1, len(self._connections) // SHARE_CLOSED)
+        waiting = [each for each in self._connections if each.waits_since < now]
+        longest = heapq.nsmallest(count, waiting, key=operator.attrgetter("waits_since"))
+        for connection in longest:
+            connection.close()
+        self._closed += len(longest)
+        self.report(now)
+        return bool(longest)
+
+    def report(self, now: float) -> None:
+        """Log how many were closed since the last time, unless that was just now."""
+        if not self._closed or now < self._next_event:
+            return
+        event(
+            logging.WARNING,
+            "connections_closed",
+            f"Closed {self._closed} connections that waited for a request, to make room for new "
+            f"ones; {len(self._connections)} are open. --worker-connections, or the limit of open "
+            "files (ulimit -n), allows no more",
+            closed=self._closed,
+        )
+        self._closed = 0
+        self._next_event = now + EVENT_INTERVAL
+
+
+def _room_in_descriptors() -> int:
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return 1 << 30
+    return max(1, files - files // SHARE_KEPT - KEPT)

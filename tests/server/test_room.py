@@ -1,0 +1,75 @@
+"""Room for new connections: who has waited longest makes it, who has a request does not."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from server.room import EVENT_INTERVAL, Room
+from server.service import NEVER
+
+
+class Client:
+    """A connection that says since when it waits, and whether it was closed."""
+
+    is_idle = True
+    request = None
+    deadline = NEVER
+
+    def __init__(self, open_ones: set[Client], waits_since: float) -> None:
+        self.waits_since = waits_since
+        self._open_ones = open_ones
+        open_ones.add(self)
+
+    def on_deadline(self) -> None:
+        raise AssertionError("no deadline has passed")
+
+    def close(self) -> None:
+        self._open_ones.discard(self)
+
+
+def test_room_is_left_until_as_many_are_open_as_may_be() -> None:
+    clients: set[Client] = set()
+    room = Room(clients, 2)
+    assert room.is_left
+    Client(clients, 1.0)
+    assert room.is_left
+    Client(clients, 2.0)
+    assert not room.is_left
+
+
+def test_without_a_number_it_is_most_of_the_open_files(monkeypatch) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _which: (1024, 4096))
+    clients: set[Client] = set()
+    room = Room(clients, 0)
+    while room.is_left:
+        Client(clients, NEVER)
+    assert 800 < len(clients) < 900
+
+
+def test_the_longest_waits_make_room_and_requests_do_not() -> None:
+    clients: set[Client] = set()
+    busy = [Client(clients, NEVER) for _ in range(16)]
+    waiting = [Client(clients, float(since)) for since in range(48)]
+    room = Room(clients, 64)
+    assert room.make(100.0)
+    assert not clients & set(waiting[:4])  # one in sixteen of all
+    assert clients >= {*busy, *waiting[4:]}
+    while room.make(100.0):
+        pass
+    assert clients == set(busy)
+
+
+def test_closing_is_logged_once_a_second_with_the_number(caplog: pytest.LogCaptureFixture) -> None:
+    clients: set[Client] = set()
+    for since in range(3):
+        Client(clients, float(since))
+    room = Room(clients, 3)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            room.make(100.0)
+        assert len(caplog.records) == 1
+        room.report(100.0 + EVENT_INTERVAL)
+        room.report(100.0 + EVENT_INTERVAL)
+    assert [each.closed for each in caplog.records] == [1, 2]
