@@ -14,8 +14,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from multiprocessing.queues import Queue
 from queue import Empty
+from random import Random
 
+from tests.fuzz import behind_nginx, corpus
+from tests.fuzz.compare import Finding
+from tests.fuzz.generate import Generator
 from tests.fuzz.hunt import Found, Report, finding_of, hunt, names
+from tests.nginx.harness import binaries
 
 # Seconds between lines of progress.
 _PROGRESS = 10.0
@@ -29,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.replay is not None:
         return _replay(options.replay)
     seed = secrets.randbelow(10**9) if options.seed is None else options.seed
+    if options.behind_nginx:
+        return _behind_nginx(seed, options.inputs, options.seconds)
     seconds = 60.0 if options.seconds is None and options.inputs is None else options.seconds
     print(f"seed {seed}, {options.jobs} jobs", flush=True)
     began = time.monotonic()
@@ -51,12 +58,44 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--seconds", type=float, metavar="N")
     length.add_argument("--inputs", type=int, metavar="N", help="streams, over all jobs")
+    parser.add_argument(
+        "--behind-nginx",
+        action="store_true",
+        help="through a real nginx to a real worker: both must see the same requests; in one job",
+    )
     length.add_argument("--replay", metavar="LITERAL", help="check one stream: \"b'GET / ...'\"")
     parser.add_argument("--seed", type=int, metavar="S", help="a new one each time by default")
     parser.add_argument(
         "--jobs", type=int, metavar="J", default=len(os.sched_getaffinity(0)), help="one a core"
     )
     return parser.parse_args(arguments)
+
+
+def _behind_nginx(seed: int, inputs: int | None, seconds: float | None) -> int:
+    """Send streams through the first nginx of this machine; return 1 where something was found."""
+    if inputs is None and seconds is None:
+        seconds = 60.0
+    binary = binaries()[0]
+    print(f"seed {seed}, {binary}", flush=True)
+    streams = Generator(Random(seed), list(corpus.streams().values()))
+    outcome = behind_nginx.Outcome()
+    told = time.monotonic()
+    with behind_nginx.pair(binary) as running:
+        try:
+            for outcome in behind_nginx.run(
+                running, iter(streams.stream, None), inputs=inputs, seconds=seconds
+            ):
+                if time.monotonic() - told >= _PROGRESS:
+                    told = time.monotonic()
+                    print(f"{outcome.streams:>12,} streams", flush=True)
+        except Finding as finding:
+            print(f"\nFOUND {finding}")
+            print(f"  again:     ops/fuzz --behind-nginx --seed {seed} --inputs N")
+            return 1
+        except KeyboardInterrupt:
+            pass
+    print(outcome)
+    return 0
 
 
 def _replay(literal: str) -> int:
