@@ -2,33 +2,38 @@
 
 supervisord starts this as an ``[eventlistener]`` and speaks its protocol on standard input
 and output (http://supervisord.org/events.html). A process that ends unexpectedly or cannot
-be started is reported on standard error, with the last words that it wrote there. When no
-worker is left, or another program cannot be started, nothing can be served: the reason goes
-to `REASON_FILE` in ``SUPERVISOR_DIR`` and supervisord is told to shut down. A worker that
-fails while others serve is an alarm, not an end: a bad deployment that a rolling restart
-stopped at must not take the rest down. A worker that is to be recycled is replaced
-(`ops.recycler`).
+be started is reported on standard error, with the last words that it wrote there, and
+remembered (`ops.failures`). When no worker is left, or another program that serves cannot be
+started, nothing can be served: the reason goes to `REASON_FILE` in ``SUPERVISOR_DIR`` and
+supervisord is told to shut down. A worker that fails while others serve is an alarm, not an
+end: a bad deployment that a rolling restart stopped at must not take the rest down. A worker
+that is to be recycled is replaced (`ops.recycler`).
 
 Every few seconds it also ends the blocks of `ops/block` whose time is over.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import sys
+import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from ops import failures
 from ops.block_markers import written
 from ops.blocks import Blocks
 from ops.json_log import line
 from ops.recycler import Recycler
-from ops.supervisor_client import ENDED, STAND_IN, WORKERS, ProcessInfo, Supervisor
+from ops.supervisor_client import ENDED, OBSERVER, STAND_IN, WORKERS, ProcessInfo, Supervisor
 
 REASON_FILE = "fatal.json"
+SERVES_NOBODY = frozenset({STAND_IN, OBSERVER})
 LAST_WORDS = 5  # lines kept of each process: the end of a traceback, or one message
 LEVELS = {
     "PROCESS_STATE_FATAL": "critical",
@@ -46,11 +51,27 @@ def tokens(text: str) -> dict[str, str]:
 def serves_no_more(failed: str, processes: Iterable[ProcessInfo]) -> bool:
     """Whether the failure of `failed` (``group:name``) leaves nothing that could serve."""
     group, _, name = failed.partition(":")
-    if name == STAND_IN:
+    if name in SERVES_NOBODY:
         return False
     if group != WORKERS:
         return True
     return all(info["state"] in ENDED for info in processes if info["group"] == WORKERS)
+
+
+def has_failed(eventname: str, payload: dict[str, str]) -> bool:
+    """Whether a process ended that nobody had asked to. FATAL only follows such an end."""
+    return eventname == "PROCESS_STATE_BACKOFF" or (
+        eventname == "PROCESS_STATE_EXITED" and payload.get("expected") == "0"
+    )
+
+
+def spoken(line: str) -> str:
+    """What a line of a log says: its message where it is a JSON object."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return line
+    return str(found.get("message", line)) if isinstance(found, dict) else line
 
 
 class Reporter:
@@ -64,6 +85,11 @@ class Reporter:
     def heard(self, process: str, text: str) -> None:
         """A process wrote `text` to its standard error."""
         self._last_words[process].extend(filter(None, map(str.strip, text.splitlines())))
+
+    def last_words(self, process: str) -> str:
+        """The last thing that a process said since its start."""
+        words = self._last_words[process]
+        return spoken(words[-1]) if words else ""
 
     def report(self, eventname: str, payload: dict[str, str]) -> str | None:
         """The log line for a process's new state, where it is worth one."""
@@ -127,6 +153,10 @@ def listen(source: BinaryIO, sink: BinaryIO) -> None:
             sys.stderr.write(told)
             sys.stderr.flush()
             process = f"{payload['groupname']}:{payload['processname']}"
+            if has_failed(eventname, payload):
+                failure = failures.Failure(time=time.time(), words=reporter.last_words(process))
+                with contextlib.suppress(OSError):  # a full disk; the log has it
+                    failures.add(Path(directory), process, failure)
             if eventname == "PROCESS_STATE_FATAL" and serves_no_more(
                 process, supervisor.processes()
             ):

@@ -3,7 +3,8 @@
 The next worker's turn comes when the one before answers again from a new process. The
 first that does not come back ends it: the others go on with what they run. A worker that
 is down already comes first, so that mending one never costs a healthy one. A lone worker's
-socket is taken over by a stand-in for the time it is away.
+socket is taken over by a stand-in for the time it is away. The observer comes last: it shows
+the workers, and nobody's request waits for it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,15 @@ from pathlib import Path
 from xmlrpc.client import Fault
 
 from ops.readiness import probe
-from ops.supervisor_client import ENDED, STAND_IN, WORKERS, ProcessInfo, State, Supervisor
+from ops.supervisor_client import (
+    ENDED,
+    OBSERVER,
+    STAND_IN,
+    WORKERS,
+    ProcessInfo,
+    State,
+    Supervisor,
+)
 
 LOCK_FILE = "restart.lock"
 POLL = 0.05  # seconds
@@ -79,6 +88,10 @@ class RollingRestart:
 
     def run(self) -> None:
         """Restart all workers. Raises `NotBackError` at the first that fails."""
+        self._restart_workers()
+        self._restart_observer()
+
+    def _restart_workers(self) -> None:
         workers = self._workers()
         workers.sort(key=self._answers)
         if len(workers) == 1 and self._answers(workers[0]):
@@ -104,6 +117,15 @@ class RollingRestart:
 
     def _workers(self) -> list[ProcessInfo]:
         return [info for info in self._supervisor.processes() if info["group"] == WORKERS]
+
+    def _restart_observer(self) -> None:
+        """Its failure is told and nothing more: the workers are back."""
+        name = f"{OBSERVER}:{OBSERVER}"
+        try:
+            self._stop(name)
+            self._start(name, OBSERVER)
+        except (NotBackError, Fault) as error:
+            self._say(f"The workers are back, but there is no status page: {error}")
 
     def _restart_the_only_one(self, info: ProcessInfo) -> None:
         stand_in = f"{STAND_IN}:{STAND_IN}"

@@ -114,10 +114,41 @@ running_mode() {
     fi
 }
 
-# Prints the ids of workers and nginxes that outlived their supervisord (it was killed).
+# observe MODULE ARGUMENT...: becomes the Python program that looks at this checkout's stack, in
+# the way that the stack runs. Also where supervisord, or anything else of it, is dead.
+observe() {
+    local module=$1
+    shift
+    cd "$root" || fail "cannot enter $root"
+    if inside_container; then
+        exec python3 -m "$module" "$@"
+    fi
+    load_env
+    default_settings
+    local_paths
+    if [[ -e $MARKER ]]; then
+        recall_settings
+        export WORKERS
+        [[ -x $PYTHON ]] || fail "$PYTHON is not there, though a stack was started with it; ops/down, then ops/up"
+        exec "$PYTHON" -m "$module" "$@"
+    fi
+    if ! compose_runs; then
+        printf '%s: the stack does not run; ops/up starts it\n' "$program" >&2
+        exit 3
+    fi
+    # Nobody's terminal is behind the container's output, so whether there is one is said here.
+    if [[ -t 1 && -z ${NO_COLOR:-} ]]; then set -- --colour always "$@"; fi
+    if ! compose ps --status running --services | grep -qx server; then
+        fail "the container of server does not run: docker compose ps --all tells its state, ops/logs its last words; ops/up starts it"
+    fi
+    exec docker compose --project-directory "$root" --file "$root/docker-compose.yml" \
+        exec -T server python3 -m "$module" "$@"
+}
+
+# Prints the ids of workers, observers and nginxes that outlived their supervisord (it was killed).
 orphans() {
     # The patterns come from a descriptor, or grep would find itself.
-    { grep -lzF -f <(printf '%s\n' "unix:$RUN_DIR/worker-" "-p $NGINX_RUN_DIR/") /proc/[0-9]*/cmdline 2>/dev/null || true; } |
+    { grep -lzF -f <(printf '%s\n' "unix:$RUN_DIR/worker-" "unix:$RUN_DIR/observer.sock" "-p $NGINX_RUN_DIR/") /proc/[0-9]*/cmdline 2>/dev/null || true; } |
         sed 's|/proc/\([0-9]*\)/cmdline|\1|'
 }
 

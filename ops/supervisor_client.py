@@ -6,13 +6,15 @@ import http.client
 import socket
 import xmlrpc.client
 from enum import IntEnum
-from typing import TypedDict, cast
+from typing import Any, TypedDict, cast
 
-# Names in supervisord.conf: the workers' group, and what stands in for a lone worker.
+# Names in supervisord.conf: the workers' group, what stands in for a lone worker, and what shows
+# the stack.
 WORKERS = "bascule"
 STAND_IN = "stand-in"
+OBSERVER = "observer"
 
-CALL_TIMEOUT = 10  # seconds; every call here answers at once, none waits for a process
+CALL_TIMEOUT = 10.0  # seconds; every call here answers at once, none waits for a process
 
 
 class State(IntEnum):
@@ -41,11 +43,14 @@ class ProcessInfo(TypedDict):
     statename: str
     spawnerr: str
     exitstatus: int
+    start: int
+    stop: int
+    now: int
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=CALL_TIMEOUT)
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
         self._path = path
 
     def connect(self) -> None:
@@ -55,24 +60,31 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class _UnixTransport(xmlrpc.client.Transport):
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, timeout: float) -> None:
         super().__init__()
         self._path = path
+        self._timeout = timeout
 
-    def make_connection(self, host: object) -> http.client.HTTPConnection:
-        del host
-        return _UnixConnection(self._path)
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        connection = _UnixConnection(self._path, self._timeout)
+        # Kept where `close` looks for it.
+        self._connection = (host, connection)
+        return connection
 
 
 class Supervisor:
-    """The calls that `ops` makes.
+    """The calls that `ops` makes; `timeout` is in seconds.
 
     Raises `OSError` where supervisord does not answer and `xmlrpc.client.Fault` where it
     refuses.
     """
 
-    def __init__(self, path: str) -> None:
-        self._proxy = xmlrpc.client.ServerProxy("http://localhost", _UnixTransport(path))
+    def __init__(self, path: str, timeout: float = CALL_TIMEOUT) -> None:
+        self._proxy = xmlrpc.client.ServerProxy("http://localhost", _UnixTransport(path, timeout))
+
+    def close(self) -> None:
+        """Give the connection up."""
+        self._proxy("close")()
 
     def processes(self) -> list[ProcessInfo]:
         """All processes, in the order of their groups."""

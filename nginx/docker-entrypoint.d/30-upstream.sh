@@ -1,6 +1,6 @@
 #!/bin/sh
-# Writes the three includes whose content depends on more than a value: the upstream's
-# servers, the IPv6 listener, the status page.
+# Writes the includes whose content depends on more than a value: the upstream's servers, the
+# IPv6 listener, the inside listener's port, nginx's own counters.
 set -eu
 
 sockets=$NGINX_UPSTREAM_SOCKETS
@@ -22,6 +22,10 @@ done >"$NGINX_RUN_DIR/upstream_servers.conf"
 if [ -e /proc/net/if_inet6 ]; then
     printf 'listen [::]:%s default_server;\n' "$NGINX_PORT"
 fi >"$NGINX_RUN_DIR/listen_ipv6.conf"
+
+if [ "$NGINX_STATUS_PORT" != off ]; then
+    printf 'listen %s:%s;\n' "$NGINX_STATUS_HOST" "$NGINX_STATUS_PORT"
+fi >"$NGINX_RUN_DIR/listen_status.conf"
 
 # Not every package is built with the module.
 if "$NGINX_BINARY" -V 2>&1 | grep -q -e --with-http_stub_status_module; then

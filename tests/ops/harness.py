@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import itertools
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -23,13 +25,19 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PARTS = ("app", "middleware", "server", "nginx", "ops", "requirements")
 LIMIT = 60.0  # seconds for a command or for anything else that a test waits for
-OURS = ("BASCULE_", "NGINX_", "RUN_DIR", "SUPERVISOR_", "WORKERS", "HTTP_PORT", "HEALTH_PATH")
+OURS = (
+    *("BASCULE_", "NGINX_", "RUN_DIR", "SUPERVISOR_", "WORKERS", "HEALTH_PATH"),
+    *("HTTP_PORT", "STATUS_PORT"),
+)
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
+    """A port that was free a moment ago, and that no client on this machine is given by chance."""
+    lowest, _ = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    while True:
+        port = random.randrange(10_000, int(lowest))
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def wait_for(fact: Callable[[], object], what: str) -> None:
@@ -64,9 +72,11 @@ class Tree:
         if venv:
             (self.root / ".venv-run").symlink_to(venv)
         self.port = free_port()
+        self.status_port = free_port()
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
         self.environ = inherited | {
             "HTTP_PORT": str(self.port),
+            "STATUS_PORT": str(self.status_port),
             # How long a draining worker waits for nginx.
             "NGINX_UPSTREAM_KEEPALIVE_TIMEOUT": "1s",
             **settings,
@@ -113,9 +123,11 @@ class Tree:
         lines = (line.split(": ") for line in done.stdout.splitlines())
         return {name: answer.rpartition(" ")[2] for name, answer in lines}
 
-    def get(self, target: str, method: str = "GET", body: bytes | None = None) -> tuple[int, bytes]:
-        """Send one request through nginx."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT)
+    def get(
+        self, target: str, method: str = "GET", body: bytes | None = None, port: int | None = None
+    ) -> tuple[int, bytes]:
+        """Send one request through nginx, to the site or to another port of it."""
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=LIMIT)
         connection.request(method, target, body)
         answer = connection.getresponse()
         content = answer.read()

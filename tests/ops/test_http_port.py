@@ -36,3 +36,28 @@ def test_without_a_wish_the_first_possible_candidate_is_taken(
 def test_a_port_for_which_one_must_be_root_is_explained() -> None:
     words = http_port.explain(80, OSError(errno.EACCES, "Permission denied"))
     assert words == "this user may not listen on port 80: choose one from 1024 up"
+
+
+def test_the_status_port_is_not_the_sites_and_on_the_loopback_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as used:
+        with socket.create_server(("127.0.0.1", 0)) as first:
+            taken, free = str(used.getsockname()[1]), str(first.getsockname()[1])
+        monkeypatch.setattr(http_port, "STATUS_CANDIDATES", (int(taken), int(free)))
+        assert http_port.choose_for_status("", site="80") == free
+        assert http_port.choose_for_status(free, site="80") == free
+        assert http_port.choose_for_status("off", site="80") == "off"
+        with pytest.raises(ValueError, match=f"STATUS_PORT is {taken}: .* in use"):
+            http_port.choose_for_status(taken, site="80")
+        with pytest.raises(ValueError, match="the site itself has that port"):
+            http_port.choose_for_status(free, site=free)
+
+
+def test_where_nobody_asked_for_a_status_port_none_is_no_reason_not_to_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as used:
+        taken = used.getsockname()[1]
+        monkeypatch.setattr(http_port, "STATUS_CANDIDATES", (taken, 1))
+        assert http_port.choose_for_status("", site="1") == "off"

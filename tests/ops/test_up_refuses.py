@@ -46,6 +46,7 @@ def assert_refused(tree: Tree, done: subprocess.CompletedProcess[str], *words: s
         ("WORKERS", "", "set it to the number of worker processes, 1 to 99"),
         ("HTTP_PORT", "http", "set it to a port, 1 to 65535"),
         ("HTTP_PORT", "70000", "set it to a port, 1 to 65535"),
+        ("STATUS_PORT", "on", "set it to a port, 1 to 65535"),
         ("BASCULE_GRACEFUL_TIMEOUT", "soon", "set it to seconds"),
         ("BASCULE_APP", "app/wsgi.py", "set it to MODULE:CALLABLE"),
         ("HEALTH_PATH", "no slash", "set it to a path"),

@@ -88,6 +88,7 @@ class Project:
         return {
             "HTTP_PORT": "127.0.0.1:0",
             "BASELINE_PORT": "127.0.0.1:0",
+            "STATUS_PORT": "0",
             "IMAGE_TAG": self.image_tag,
             **self.settings,
         }

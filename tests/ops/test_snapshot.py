@@ -1,0 +1,216 @@
+"""The snapshot: what it says of a stack, and that nobody can make it wait."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ops import failures
+from ops.observe import snapshot
+from tests.ops.observed import (
+    PROCESSES,
+    Parts,
+    healthy,
+    parts,
+    process_info,
+    request_document,
+    seconds,
+)
+
+
+@pytest.fixture
+def stack() -> Iterator[Parts]:
+    with healthy() as found:
+        yield found
+
+
+@pytest.fixture
+def empty() -> Iterator[Parts]:
+    with parts() as found:
+        yield found
+
+
+def failed(document: dict[str, Any]) -> dict[str, str]:
+    """The messages of the checks that failed, each of which brings a remedy."""
+    found = [check for check in document["checks"] if not check["ok"]]
+    assert all(check["remedy"] for check in found)
+    assert document["healthy"] == (not found)
+    return {check["name"]: check["message"] for check in found}
+
+
+def test_a_stack_in_which_all_is_well_is_healthy(stack: Parts) -> None:
+    document = snapshot.take(stack.settings)
+    assert failed(document) == {}
+    assert [worker["worker"] for worker in document["workers"]] == ["0", "1"]
+    assert document["nginx"] == {
+        **{"up": True, "active": 3, "reading": 0, "writing": 1, "waiting": 2},
+        **{"accepted": 10, "handled": 9, "requests": 25},
+    }
+    assert document["processes"][0] == {
+        "name": "bascule:worker-0",
+        "state": "RUNNING",
+        "pid": 100,
+        "since": "1970-01-01T00:16:40.000Z",
+        "uptime_s": 60,
+        "exit_status": None,
+        "last_error": None,
+        "recent_failures": 0,
+    }
+    assert [each["name"] for each in document["processes"][2:]] == ["observer", "nginx"]
+    assert json.loads(json.dumps(document)) == document
+
+
+def test_a_stack_in_which_everybody_hangs_is_seen_within_two_seconds(empty: Parts) -> None:
+    empty.all_hang()
+    document: dict[str, Any] = {}
+    assert seconds(lambda: document.update(snapshot.take(empty.settings))) < 2
+    messages = failed(document)
+    assert {"supervisor", "nginx", "worker-0", "worker-1"} <= messages.keys()
+    assert messages["nginx"] == "nginx does not answer: no whole answer within 1.4 s"
+
+
+def test_a_name_server_that_hangs_costs_no_more(
+    stack: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+
+    def hang(*_: object, **__: object) -> list[object]:
+        over.wait()
+        return []
+
+    monkeypatch.setattr("socket.getaddrinfo", hang)
+    settings = dataclasses.replace(stack.settings, nginx="nginx:8081")
+    document: dict[str, Any] = {}
+    assert seconds(lambda: document.update(snapshot.take(settings))) < 2
+    over.set()
+    assert failed(document) == {"nginx": "nginx does not answer: no answer within 1.7 s"}
+
+
+def test_where_nothing_is_nothing_runs(empty: Parts) -> None:
+    document = snapshot.take(empty.settings)
+    assert not snapshot.runs(document)
+    assert {"supervisor", "nginx", "worker-0", "worker-1"} <= failed(document).keys()
+
+
+def test_a_dead_supervisord_is_told_and_the_workers_are_still_seen(empty: Parts) -> None:
+    empty.worker("0")
+    empty.worker("1")
+    empty.nginx()
+    document = snapshot.take(empty.settings)
+    assert snapshot.runs(document)
+    assert failed(document) == {
+        "supervisor": "supervisord does not answer: its socket is not there"
+    }
+
+
+def test_a_dead_worker_is_told_with_what_supervisord_knows(empty: Parts) -> None:
+    empty.worker("0")
+    empty.nginx()
+    empty.supervisor([PROCESSES[0], process_info("worker-1", "bascule", "FATAL")])
+    failure = failures.Failure(time=time.time(), words="no module named shop")
+    failures.add(empty.directory, "bascule:worker-1", failure)
+    messages = failed(snapshot.take(empty.settings))
+    assert messages.keys() == {"worker-1"}
+    assert messages["worker-1"].startswith("worker-1 could not be started")
+    assert messages["worker-1"].endswith("no module named shop")
+
+
+def test_a_process_that_ends_again_and_again_is_told_with_its_last_words(stack: Parts) -> None:
+    for age in (400, 200, 100, 1):
+        failure = failures.Failure(time=time.time() - age, words=f"died {age} s ago")
+        failures.add(stack.directory, "bascule:worker-1", failure)
+    messages = failed(snapshot.take(stack.settings))
+    assert messages.keys() == {"crash-loop"}
+    assert "bascule:worker-1 ended 3 times" in messages["crash-loop"]
+    assert messages["crash-loop"].endswith("died 1 s ago")
+
+
+def test_a_worker_that_is_of_another_version_is_no_reason_to_fail(stack: Parts) -> None:
+    stack.answer("worker-2.status", lambda it: it.wfile.write(b'{"worker": "2"}'))
+    document = snapshot.take(dataclasses.replace(stack.settings, workers=3))
+    assert "it runs another version" in document["workers"][2]["error"]
+
+
+@pytest.mark.parametrize("answer", [b"", b"no JSON", b"[]", b"\xff", b"{"])
+def test_nonsense_from_a_worker_is_told_as_an_error(stack: Parts, answer: bytes) -> None:
+    stack.answer("worker-2.status", lambda it: it.wfile.write(answer))
+    document = snapshot.take(dataclasses.replace(stack.settings, workers=3))
+    assert document["workers"][2]["error"].startswith("it")
+
+
+def test_a_stand_in_is_shown_while_there_is_one(stack: Parts) -> None:
+    stack.answer("stand-in.status", lambda it: it.wfile.write(b"{}"))
+    assert len(snapshot.take(stack.settings)["workers"]) == 2  # supervisord knows of none
+
+
+@pytest.mark.parametrize(
+    ("changes", "check", "words"),
+    [
+        ({"requests": [request_document(state="hung")]}, "hung", "for 2 s in worker-1: GET /slow"),
+        (
+            {"waiting": 7, "requests": [request_document(state="waiting")]},
+            "queue",
+            "7 request(s) wait for a thread, the longest for 2.5 s in worker-1",
+        ),
+        (
+            {"descriptors": {"open": 900, "limit": 1024}},
+            "descriptors",
+            "worker-1 has 900 descriptors open, 1024 is its limit",
+        ),
+        ({"version": "0.2.0"}, "versions", "workers differ in their version: 0.1.0, 0.2.0"),
+        ({"application": "b:c"}, "versions", "differ in their application: app.wsgi:application"),
+    ],
+)
+def test_what_is_wrong_in_a_worker_is_told(
+    empty: Parts, changes: dict[str, Any], check: str, words: str
+) -> None:
+    empty.worker("0")
+    empty.worker("1", **changes)
+    empty.nginx()
+    empty.supervisor(PROCESSES)
+    messages = failed(snapshot.take(empty.settings))
+    assert messages.keys() == {check}
+    assert words in messages[check]
+
+
+def test_a_socket_that_somebody_removed_is_missed(stack: Parts) -> None:
+    (stack.directory / "worker-1.sock").unlink()
+    assert failed(snapshot.take(stack.settings)).keys() == {"sockets"}
+
+
+def test_a_worker_that_drains_needs_no_socket(empty: Parts) -> None:
+    empty.worker("0")
+    empty.worker("1", state="draining")
+    (empty.directory / "worker-1.sock").unlink()
+    empty.nginx()
+    empty.supervisor(PROCESSES)
+    assert failed(snapshot.take(empty.settings)) == {}
+
+
+def test_a_certificate_that_is_missing_is_told(stack: Parts) -> None:
+    settings = dataclasses.replace(stack.settings, certificates=(stack.directory / "none.pem",))
+    assert "cannot be read" in failed(snapshot.take(settings))["certificates"]
+
+
+def test_an_observer_that_is_dead_is_told(empty: Parts) -> None:
+    empty.worker("0")
+    empty.worker("1")
+    empty.nginx()
+    empty.supervisor([*PROCESSES[:2], process_info("observer", state="FATAL")])
+    assert failed(snapshot.take(empty.settings)).keys() == {"observer"}
+
+
+def test_an_nginx_that_does_not_count_is_up(empty: Parts) -> None:
+    empty.worker("0")
+    empty.worker("1")
+    empty.nginx(b"HTTP/1.1 404 Not Found\r\n\r\n")
+    empty.supervisor(PROCESSES)
+    document = snapshot.take(empty.settings)
+    assert failed(document) == {}
+    assert (document["nginx"]["up"], document["nginx"]["active"]) == (True, None)

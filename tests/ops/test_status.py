@@ -1,0 +1,285 @@
+"""ops/status, ops/running and the observer in a stack that is well, busy, and broken."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.observe.exposition import CONTENT_TYPE
+from tests.ops.harness import LIMIT, Tree, is_alive, wait_for
+from tests.ops.observed import seconds
+from tests.ops.test_exposition import samples
+
+pytestmark = pytest.mark.integration
+
+QUICK = 5.0  # seconds for a command, whatever hangs
+
+# /spin and /sleep return when the file "over" is there.
+STICKS = """
+import os, time
+
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    wait = {"/spin": spin, "/sleep": sleep}.get(environ["PATH_INFO"])
+    if wait:
+        wait()
+    return [b"alice"]
+
+def spin():
+    while not os.path.exists("over"):
+        sum(range(10000))
+
+def sleep():
+    while not os.path.exists("over"):
+        time.sleep(0.05)
+"""
+
+
+@pytest.fixture(scope="module")
+def stack(venv: Path) -> Iterator[Tree]:
+    """A stack of two workers with two threads each, whose application can get stuck."""
+    tree = Tree(venv, BASCULE_APP="sticks:application", BASCULE_THREADS="2", BASCULE_TIMEOUT="0")
+    (tree.root / "sticks.py").write_text(STICKS)
+    done = tree.up()
+    assert done.returncode == 0, done.stdout + done.stderr
+    yield tree
+    (tree.root / "over").touch()
+    tree.remove()
+
+
+def json_of(tree: Tree, *command: str) -> tuple[int, Any]:
+    """What a command prints, and its exit status."""
+    done = tree.run(*command, "--json")
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def failed(document: dict[str, Any]) -> dict[str, str]:
+    return {check["name"]: check["message"] for check in document["checks"] if not check["ok"]}
+
+
+def is_healthy(tree: Tree) -> bool:
+    return tree.run("ops/status").returncode == 0
+
+
+def process(tree: Tree, name: str) -> dict[str, Any]:
+    """What is known of one of supervisord's programs."""
+    _, document = json_of(tree, "ops/status")
+    (found,) = (each for each in document["processes"] if each["name"] == name)
+    return dict(found)
+
+
+def pid_of(tree: Tree, name: str) -> int:
+    """Its process id."""
+    return int(process(tree, name)["pid"])
+
+
+@contextmanager
+def stuck(tree: Tree, *targets: str) -> Iterator[None]:
+    """Requests that stay in flight during the block."""
+
+    def send(target: str) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", tree.port, timeout=LIMIT)
+        connection.request("GET", target)
+        connection.getresponse().read()
+        connection.close()
+
+    clients = [threading.Thread(target=send, args=(target,)) for target in targets]
+    for client in clients:
+        client.start()
+    try:
+        yield
+    finally:
+        (tree.root / "over").touch()
+        for client in clients:
+            client.join()
+        (tree.root / "over").unlink(missing_ok=True)
+
+
+def test_a_stack_that_is_well_is_healthy_with_a_line_for_each_worker(stack: Tree) -> None:
+    for _ in range(20):
+        stack.get("/")
+    done = stack.run("ops/status")
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, *lines = done.stdout.splitlines()
+    assert first == "healthy: nginx and 2 of 2 workers answer"
+    assert f"http://localhost:{stack.status_port}/-/status" in stack.up().stdout
+    assert [line.split()[:2] for line in lines if line[:2] in ("0 ", "1 ")] == [
+        ["0", "serving"],
+        ["1", "serving"],
+    ]
+    assert "\x1b" not in done.stdout
+
+
+def test_its_json_has_every_part_and_the_page_gives_the_same(stack: Tree) -> None:
+    status, document = json_of(stack, "ops/status")
+    assert (status, document["healthy"], document["mode"]) == (0, True, "local")
+    answered, body = stack.get("/-/status.json", port=stack.status_port)
+    assert answered == 200
+    assert json.loads(body).keys() == document.keys()
+    started = {each["name"] for each in document["processes"] if each["pid"]}
+    assert started == {
+        "bascule:worker-0",
+        "bascule:worker-1",
+        "nginx",
+        "observer",
+        "process-events",
+    }
+
+
+def test_the_metrics_are_there_for_this_machine_and_closed_on_the_site(stack: Tree) -> None:
+    connection = http.client.HTTPConnection("localhost", stack.status_port, timeout=LIMIT)
+    connection.request("GET", "/-/metrics")
+    answer = connection.getresponse()
+    page = answer.read()
+    connection.close()
+    assert answer.getheader("Content-Type") == CONTENT_TYPE
+    assert samples(page)["bascule_worker_up", (("worker", "1"),)] == 1
+    for target in ("/-/metrics", "/-/status", "/-/status.json"):
+        assert stack.get(target)[0] == 404
+
+
+def test_a_name_from_outside_is_refused_on_the_inside_port(stack: Tree) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", stack.status_port, timeout=LIMIT)
+    connection.request("GET", "/-/status.json", headers={"Host": "evil.example"})
+    assert connection.getresponse().status == 421
+    connection.close()
+
+
+def test_every_thread_of_every_worker_stuck_is_seen_in_time(stack: Tree) -> None:
+    def states() -> list[str]:
+        return [each["state"] for each in json_of(stack, "ops/running")[1]["requests"]]
+
+    with ExitStack() as requests:
+        for targets, state in (("/spin", "/sleep") * 2, "running"), (("/a", "/b"), "waiting"):
+            requests.enter_context(stuck(stack, *targets))
+            wait_for(lambda: states().count(state) == len(targets), f"requests {state}")  # noqa: B023
+        done: list[subprocess.CompletedProcess[str]] = []
+        took = [
+            seconds(lambda: done.append(stack.run("ops/running", "--stacks"))),
+            seconds(lambda: done.append(stack.run("ops/status"))),
+        ]
+        print(f"ops/running {took[0]:.2f} s, ops/status {took[1]:.2f} s")
+        assert max(took) < QUICK
+        running, status = done
+        assert running.returncode == 0, running.stderr
+        lines = [line for line in running.stdout.splitlines() if " GET " in line]
+        rows = {line.partition(" GET ")[2].split()[0]: line for line in lines}
+        assert "running" in rows["/spin"]
+        assert "sticks.py:" in rows["/sleep"]
+        assert "waiting" in rows["/a"]
+        assert "application" in running.stdout  # a frame that only --stacks shows
+        assert "2 of 2 workers answer" in status.stdout
+
+
+def test_a_worker_that_is_frozen_is_named_in_time(stack: Tree) -> None:
+    # Until then it "is being started", which is no reason to worry.
+    wait_for(lambda: process(stack, "bascule:worker-1")["state"] == "RUNNING", "worker 1")
+    pid = pid_of(stack, "bascule:worker-1")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        done: list[subprocess.CompletedProcess[str]] = []
+        assert seconds(lambda: done.append(stack.run("ops/status"))) < QUICK
+        assert seconds(lambda: done.append(stack.run("ops/running"))) < QUICK
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    status, running = done
+    assert status.returncode == 1
+    assert status.stdout.startswith("NOT HEALTHY: worker-1 (1 of 2 workers answer)\n")
+    assert f"worker-1 runs but does not answer (process {pid})" in status.stdout
+    assert "remedy: " in status.stdout
+    assert running.returncode == 1
+    assert "worker 1: no whole answer" in running.stderr
+
+
+def test_a_worker_that_was_killed_is_a_last_error_when_it_is_back(stack: Tree) -> None:
+    # Who ends before that failed to start.
+    wait_for(lambda: process(stack, "bascule:worker-0")["state"] == "RUNNING", "worker 0")
+    os.kill(process(stack, "bascule:worker-0")["pid"], signal.SIGKILL)
+    wait_for(lambda: process(stack, "bascule:worker-0")["last_error"], "the news of its end")
+    wait_for(lambda: is_healthy(stack), "worker 0 to come back")
+    done = stack.run("ops/status")
+    assert "Last errors:\n    bascule:worker-0: 2" in done.stdout
+
+
+def test_an_observer_that_dies_takes_nothing_along_and_comes_back(stack: Tree) -> None:
+    pid = pid_of(stack, "observer")
+    os.kill(pid, signal.SIGKILL)
+
+    def is_back() -> bool:
+        return stack.get("/-/metrics", port=stack.status_port)[0] == 200
+
+    wait_for(is_back, "the observer to come back")
+    assert pid_of(stack, "observer") != pid
+    assert stack.get("/")[0] == 200
+
+
+def test_a_restart_brings_the_observer_along(stack: Tree) -> None:
+    before = pid_of(stack, "observer")
+    done = stack.run("ops/restart")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert pid_of(stack, "observer") != before
+    assert is_healthy(stack)
+
+
+def test_a_dead_nginx_is_named(stack: Tree) -> None:
+    # It would be started again at once, so it is stopped in the way that nginx cannot see.
+    pid = pid_of(stack, "nginx")
+    frozen = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+    for each in frozen:
+        os.kill(each, signal.SIGSTOP)
+    try:
+        done: list[subprocess.CompletedProcess[str]] = []
+        assert seconds(lambda: done.append(stack.run("ops/status"))) < QUICK
+    finally:
+        for each in frozen:
+            os.kill(each, signal.SIGCONT)
+    assert done[0].returncode == 1
+    assert done[0].stdout.startswith("NOT HEALTHY: nginx (2 of 2 workers answer)\n")
+
+
+def test_an_observer_that_cannot_start_leaves_the_site_alone(tree: Tree) -> None:
+    (tree.root / "ops" / "observe" / "application.py").write_text("raise RuntimeError('broken')\n")
+    assert tree.up().returncode == 0
+    wait_for(
+        lambda: "broken" in (process(tree, "observer")["last_error"] or ""), "the observer to fail"
+    )
+    assert tree.get("/alice")[0] == 200
+
+
+def test_a_dead_supervisord_is_named_and_the_rest_is_still_seen(tree: Tree) -> None:
+    done = tree.up(STATUS_PORT="off")
+    assert done.returncode == 0
+    assert "Status page" not in done.stdout
+    pids = tree.pids()
+    os.kill(int((tree.run_dir / "supervise.pid").read_text()), signal.SIGKILL)
+    status, document = json_of(tree, "ops/status")
+    assert status == 1
+    assert failed(document).keys() == {"supervisor"}
+    assert document["nginx"]["up"]
+    assert tree.run("ops/running").stdout == "No request is in flight.\n"
+    assert tree.run("ops/down").returncode == 0
+    wait_for(lambda: not any(map(is_alive, pids)), "everything to end")
+    for command in ("ops/status", "ops/running"):
+        done = tree.run(command)
+        assert (done.returncode, done.stdout) == (3, "")
+        assert done.stderr == f"{command}: the stack does not run; ops/up starts it\n"
+
+
+@pytest.mark.parametrize("command", ["ops/status", "ops/running"])
+def test_they_explain_themselves_and_refuse_what_they_do_not_know(tree: Tree, command: str) -> None:
+    done = tree.run(command, "--help")
+    assert (done.returncode, "Exit status 0" in done.stdout) == (0, True)
+    done = tree.run(command, "--what")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "unknown argument --what" in done.stderr
