@@ -1,0 +1,112 @@
+"""A local stack of its own: its own run directory and port, beside any other of this checkout."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Self
+
+ROOT: Final = Path(__file__).parents[2]
+APPLICATION: Final = "ops.soaking.application:application"
+# Seconds after which a call hangs: the load's slow calls take 5.
+TIMEOUT: Final = 8
+HANG_SECONDS: Final = TIMEOUT + 3
+COMMAND_SECONDS: Final = 180.0
+# Settings of another stack must not get into this one.
+OURS: Final = ("BASCULE_", "NGINX_", "RUN_DIR", "SUPERVISOR_", "WORKERS", "HTTP_PORT", "STATUS_")
+
+
+class StackError(Exception):
+    """A command of the stack failed; the message has its words."""
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return int(sock.getsockname()[1])
+
+
+class Stack:
+    """Starts with the block and stops with it.
+
+    Attributes:
+        port: where nginx answers.
+    """
+
+    def __init__(self, workers: int) -> None:
+        # Short, because unix sockets lie in it.
+        self._directory = Path(tempfile.mkdtemp(prefix="soak-"))
+        self.run_dir = self._directory / "run"
+        self.port = _free_port()
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
+        self._environ = inherited | {
+            "RUN_DIR": str(self.run_dir),
+            "HTTP_PORT": str(self.port),
+            "STATUS_PORT": "off",
+            "WORKERS": str(workers),
+            "BASCULE_APP": APPLICATION,
+            "BASCULE_TIMEOUT": str(TIMEOUT),
+            "SOAK_HANG": str(HANG_SECONDS),
+            "NGINX_UPSTREAM_KEEPALIVE_TIMEOUT": "1s",
+        }
+
+    def __enter__(self) -> Self:
+        try:
+            self.run("ops/up", "--local")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(StackError):
+            self.run("ops/down")
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def run(self, *command: str) -> str:
+        """Run a command of the stack; return what it printed.
+
+        Raises:
+            StackError: it failed.
+        """
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=self._environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=COMMAND_SECONDS,
+        )
+        if done.returncode:
+            words = (done.stderr or done.stdout).strip().splitlines()[-3:]
+            raise StackError(f"{' '.join(command)}: {' / '.join(words)}")
+        return done.stdout
+
+    def workers(self) -> Mapping[str, int]:
+        """Return the processes that serve, by the worker's name; a stand-in is none."""
+        socket_of = re.compile(rf"{re.escape(str(self.run_dir))}/(worker-\d+)\.sock")
+        found = {}
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                arguments = path.read_bytes().decode(errors="replace").split("\0")
+                if arguments[1:3] == ["-m", "server"]:
+                    for each in arguments:
+                        if match := socket_of.search(each):
+                            found[match[1]] = int(path.parent.name)
+        return found
+
+    def reload_nginx(self) -> None:
+        """Have nginx read its configuration again."""
+        os.kill(int((self.run_dir / "nginx" / "nginx.pid").read_text()), signal.SIGHUP)
+
+    def empty_log(self) -> None:
+        """Empty the log while everybody writes to it."""
+        os.truncate(self.run_dir / "bascule.log", 0)
