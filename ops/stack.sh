@@ -136,13 +136,18 @@ observe() {
         printf '%s: the stack does not run; ops/up starts it\n' "$program" >&2
         exit 3
     fi
+    local -a terminal=(-T)
+    if [[ -n ${needs_terminal:-} && -t 0 && -t 1 ]]; then
+        terminal=(--env "TERM=${TERM:-xterm}" --env "NO_COLOR=${NO_COLOR:-}")
     # Nobody's terminal is behind the container's output, so whether there is one is said here.
-    if [[ -t 1 && -z ${NO_COLOR:-} ]]; then set -- --colour always "$@"; fi
+    elif [[ -t 1 && -z ${NO_COLOR:-} ]]; then
+        set -- --colour always "$@"
+    fi
     if ! compose ps --status running --services | grep -qx server; then
         fail "the container of server does not run: docker compose ps --all tells its state, ops/logs its last words; ops/up starts it"
     fi
     exec docker compose --project-directory "$root" --file "$root/docker-compose.yml" \
-        exec -T server python3 -m "$module" "$@"
+        exec "${terminal[@]}" server python3 -m "$module" "$@"
 }
 
 # Prints the ids of workers, observers and nginxes that outlived their supervisord (it was killed).

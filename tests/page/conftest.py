@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,28 +17,22 @@ from playwright.sync_api import (
     ConsoleMessage,
     Page,
     expect,
-    sync_playwright,
 )
 
+from ops.pictures.browser import chromium
 from tests.page import scenes
 from tests.page.fixture_server import FixtureServer, Scene
-
-CHROMIUM = shutil.which("chromium")
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium."""
-    if CHROMIUM is None:
+    if shutil.which("chromium") is None:
         if os.environ.get("CI") == "true":
             pytest.fail("needs chromium (Debian: the package chromium)")
         pytest.skip("needs chromium (Debian: the package chromium)")
-    # Its sandbox wants user namespaces, which root in a container often may not make.
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @dataclass
@@ -71,10 +66,10 @@ class Visit:
         """Let the page ask again, whatever comes of it."""
         asked = self.server.asked
         self.page.clock.fast_forward(2000)
-        while self.server.asked == asked:
-            self.page.wait_for_timeout(5)
+        until(self.page, lambda: self.server.asked > asked)
 
 
+LIMIT = 10.0  # seconds for anything that a test waits for
 Visitor = Callable[..., Visit]
 
 
@@ -103,6 +98,14 @@ def visit(browser: Browser) -> Iterator[Visitor]:
         each.server.shutdown()
         each.server.server_close()
     assert [complaint for each in visits for complaint in each.complaints] == []
+
+
+def until(page: Page, fact: Callable[[], bool]) -> None:
+    """Let the page go on until `fact`."""
+    deadline = time.monotonic() + LIMIT
+    while not fact():
+        assert time.monotonic() < deadline, f"waited {LIMIT} s"
+        page.wait_for_timeout(5)
 
 
 def words(message: ConsoleMessage) -> str:

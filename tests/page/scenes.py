@@ -267,3 +267,39 @@ def hostile(seconds: float) -> dict[str, Any]:
     taken["checks"].append({"name": markup, "ok": False, "message": markup, "remedy": markup})
     taken["certificates"][0]["subject"] = markup
     return taken
+
+
+def crowd(seconds: float) -> dict[str, Any]:
+    """Forty uploads at once, and five checks that fail."""
+    uploads = [
+        request(f"{number:032x}", 40.0 - number, "body", path=f"/upload/{number}", method="PUT")
+        for number in range(40)
+    ]
+    sick = trouble(seconds)["workers"][0]
+    taken = snapshot(
+        seconds,
+        [
+            worker(
+                str(number),
+                seconds,
+                100.0,
+                requests=uploads[number::4],
+                recent_errors=sick["recent_errors"],
+                slow_calls=sick["slow_calls"],
+            )
+            for number in range(4)
+        ],
+        healthy=False,
+    )
+    for check in taken["checks"][:5]:
+        check |= {"ok": False, "message": "is not well " * 20, "remedy": "make it well " * 20}
+    return taken
+
+
+def queue(seconds: float) -> dict[str, Any]:
+    """Three requests, of which the first ends within four seconds."""
+    found = [
+        request(name, age + seconds, "running", path=f"/{name}")
+        for name, age in (("first", 9.0), ("second", 2.0), ("third", 1.0))
+    ]
+    return snapshot(seconds, [worker("0", seconds, 1.0, requests=found[seconds > 2 :])])

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.page import scenes
-from tests.page.conftest import Visitor
+from tests.page.conftest import Visitor, until
 from tests.page.fixture_server import Scene
 
 pytestmark = pytest.mark.integration
@@ -45,15 +45,16 @@ def test_axe_finds_nothing_wrong(visit: Visitor, scheme: str, size: dict[str, in
     assert violations(page) == [], "without contact"
 
 
-@pytest.mark.parametrize("scene", [scenes.calm, scenes.trouble, scenes.hostile])
-def test_nothing_is_wider_than_a_phone(visit: Visitor, scene: Scene) -> None:
-    one = visit(scene, viewport=PHONE)
+@pytest.mark.parametrize("scene", [scenes.trouble, scenes.hostile])
+@pytest.mark.parametrize("width", [PHONE["width"], 800, 1160])
+def test_nothing_is_wider_than_the_window(visit: Visitor, scene: Scene, width: int) -> None:
+    one = visit(scene, viewport={"width": width, "height": 780})
     page = one.open()
     one.poll()
     for fold in page.locator(".fold").all():
         fold.click()
     page.locator("#checks summary").click()
-    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
 def test_a_narrow_window_that_grows_has_charts_as_wide_as_their_place(visit: Visitor) -> None:
@@ -62,8 +63,7 @@ def test_a_narrow_window_that_grows_has_charts_as_wide_as_their_place(visit: Vis
     page.set_viewport_size({"width": 1000, "height": 800})
     fits = """() => [...document.querySelectorAll('.drawing')].every(
          (node) => Math.abs(node.clientWidth - node.querySelector('.uplot').clientWidth) < 2)"""
-    while not page.evaluate(fits):
-        page.wait_for_timeout(10)
+    until(page, lambda: bool(page.evaluate(fits)))
 
 
 @pytest.mark.parametrize(("scheme", "is_dark"), [("light", False), ("dark", True)])
@@ -134,6 +134,17 @@ def test_a_screen_reader_hears_of_the_verdict_and_of_nothing_else(visit: Visitor
     one.server.scene = scenes.calm
     one.poll(3)
     assert page.evaluate("window.heard") == ["Healthy"]
+
+
+def test_cards_on_a_phone_are_a_table_to_a_screen_reader(visit: Visitor) -> None:
+    one = visit(scenes.trouble, viewport=PHONE)
+    one.open()
+    tree = one.context.new_cdp_session(one.page).send("Accessibility.getFullAXTree")
+    roles = [node.get("role", {}).get("value") for node in tree["nodes"] if not node["ignored"]]
+    # Three requests, two workers, two errors, two places of slow calls, three processes.
+    assert roles.count("table") == 5
+    assert roles.count("columnheader") == 6 + 13 + 6 + 6 + 4
+    assert roles.count("cell") == 3 * 6 + 2 * 13 + 2 * 6 + 2 * 6 + 3 * 4
 
 
 def test_a_screen_reader_finds_landmarks_headings_and_tables(visit: Visitor) -> None:

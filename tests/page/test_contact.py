@@ -12,6 +12,8 @@ from tests.page.conftest import Visit, Visitor
 
 pytestmark = pytest.mark.integration
 RESOURCE = "error: Failed to load resource"  # Chromium's own note on a failed fetch
+HIDE = "Object.defineProperty(document, 'hidden', {get: () => %s, configurable: true});"
+TELL = "document.dispatchEvent(new Event('visibilitychange'))"
 SINCE = r"No contact since \d\d:\d\d:\d\d \(\d+\.\d s\): "
 
 
@@ -93,19 +95,27 @@ def test_a_page_that_never_had_contact_says_so(visit: Visitor) -> None:
     forgive_failed_fetches(one)
 
 
+def test_a_page_that_is_opened_in_the_background_asks_when_it_is_seen(visit: Visitor) -> None:
+    one = visit(scenes.calm)
+    one.page.add_init_script(HIDE % "true")
+    one.page.goto(one.server.url)
+    one.page.clock.run_for(10_000)
+    assert one.server.asked == 0
+    one.page.evaluate(HIDE % "false" + TELL)
+    expect(one.page.locator("#contact")).to_have_text(re.compile("Live: "))
+
+
 def test_nothing_is_asked_while_the_page_is_hidden_and_at_once_when_it_is_seen(
     visit: Visitor,
 ) -> None:
     one = visit(scenes.calm)
     page = one.open()
-    hide = "Object.defineProperty(document, 'hidden', {get: () => %s, configurable: true});"
-    tell = "document.dispatchEvent(new Event('visibilitychange'))"
-    page.evaluate(hide % "true" + tell)
+    page.evaluate(HIDE % "true" + TELL)
     expect(page.locator("#contact")).to_have_text("Paused while the page is hidden")
     expect(page.locator("#stale")).to_be_visible()
     asked = one.server.asked
     page.clock.run_for(60_000)
     assert one.server.asked == asked
-    page.evaluate(hide % "false" + tell)
+    page.evaluate(HIDE % "false" + TELL)
     expect(page.locator("#contact")).to_have_text(re.compile("Live: "))
     assert one.server.asked == asked + 1

@@ -5,7 +5,7 @@ import { clock, duration, number } from "./format.js";
 
 const SPAN = 600; // seconds shown at most
 const LEAST = 60; // and at least: a page that was just opened is not an empty wall
-const HEIGHT = 96; // CSS pixels, axes included
+const HEIGHT = 102; // CSS pixels, axes included
 
 const CHARTS = [
   {
@@ -82,7 +82,7 @@ class Chart {
         y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.1 : 1] },
       },
       axes: [
-        { ...axis, size: 18, gap: 2, space: 70, values: (_plot, times, _axis, _space, step) => times.map((time) => clock(time * 1000).slice(0, step < 60 ? 8 : 5)) },
+        { ...axis, size: 24, gap: 7, space: 70, values: (_plot, times, _axis, _space, step) => times.map((time) => clock(time * 1000).slice(0, step < 60 ? 8 : 5)) },
         { ...axis, size: 58, gap: 4, space: 26, values: (_plot, values) => values.map((value) => this.show(value)) },
       ],
       series: [{}, ...this.series.map(({ colour: line }) => ({ stroke: colour(line), width: 1.5, points: { show: false } }))],

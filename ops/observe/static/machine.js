@@ -7,6 +7,7 @@ import { Rows, column } from "./rows.js";
 function nginxWords(nginx) {
   if (!nginx || nginx.up === null) return "none";
   if (!nginx.up) return "does not answer";
+  if (nginx.active === null) return "up; this build counts nothing";
   return `${count(nginx.active, "connection")} (${number(nginx.reading)} reading, ${number(nginx.writing)} writing, `
     + `${number(nginx.waiting)} waiting), ${count(nginx.requests, "request")} so far`;
 }

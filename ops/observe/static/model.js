@@ -64,7 +64,7 @@ function rates(statuses, duration, queueWait, seconds) {
 
 /**
  * Rates and percentiles between two snapshots: `{total, workers: {name: rates}}`. Null where
- * there is no time between them.
+ * there is no time between them, or nobody counted in both.
  */
 export function between(before, after) {
   const seconds = (Date.parse(after.time) - Date.parse(before.time)) / 1000;
@@ -89,6 +89,7 @@ export function between(before, after) {
     waits.push(wait);
     workers[worker.worker] = rates(statuses, duration, wait, seconds);
   }
+  if (durations.length === 0) return null;
   return { total: rates(sums, addHistograms(durations), addHistograms(waits), seconds), workers };
 }
 

@@ -82,11 +82,11 @@ export class Tables {
       tagged("State", ({ state }) => [state]),
       column("Request", ({ method, path }) => `${method} ${path}`, "wide"),
       column("Where", ({ frames }) => frames?.at(-1) ?? NONE, "code"),
-      column("Worker", ({ worker }) => worker),
+      column("Worker", ({ worker }) => worker, "name"),
       idColumn,
     ], ({ worker, request_id: id, thread }) => `${worker} ${id} ${thread}`, requestDetail);
     this.workers = new Rows(table("workers"), [
-      column("Worker", nameOf),
+      column("Worker", nameOf, "name"),
       { label: "State", kind: "state", show: showWorkerState },
       column("Uptime", ({ uptime_s: seconds }) => age(seconds), "number"),
       column("Requests/s", ({ rates }) => number(rates?.requests), "number"),
@@ -105,7 +105,7 @@ export class Tables {
       tagged("Level", ({ level }) => [level]),
       column("Event", ({ event }) => event),
       column("Message", ({ message }) => message ?? "", "wide message"),
-      column("Worker", ({ worker }) => worker),
+      column("Worker", ({ worker }) => worker, "name"),
       idColumn,
     ], ({ worker, time, request_id: id, event }) => `${worker} ${time} ${id} ${event}`);
     this.slow = new Rows(table("slow"), [
