@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from server.errors import ApplicationError, ClientDisconnected
-from server.response import BODILESS, Head, check_head
+from server.response import ANNOUNCED, BODILESS, STATUS, Head, check_head
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
@@ -95,17 +95,17 @@ class Response:
 
     @property
     def _bodiless(self) -> bool:
-        return self._method == "HEAD" or (self._head is not None and self._head.status in BODILESS)
+        return self._method == "HEAD" or (self._head is not None and self._head[STATUS] in BODILESS)
 
     def _open(self, length: int | None) -> None:
         """Send the head; ``length`` is the body's in bytes, where that is known by now."""
         head = self._head
         if head is None:
             raise ApplicationError("start_response was not called before the body began")
-        announced = head.content_length
+        status, status_line, lines, announced, _, _ = head
         if self._bodiless:
             # The body that HEAD leaves out tells its length, unless the application left it out.
-            if announced is None and head.status not in BODILESS:
+            if announced is None and status not in BODILESS:
                 announced = length or None
         elif announced is None:
             announced = length
@@ -114,8 +114,8 @@ class Response:
                 f"Content-Length is {announced}, and the body has {length} bytes"
             )
         # The status line without the version: a code, a space and a phrase (RFC 3875 §6.3.3).
-        parts = [b"Status:", head.status_line.removeprefix(b"HTTP/1.1"), *head.lines]
-        if announced is not None and head.content_length is None and head.status != 204:
+        parts = [b"Status:", status_line.removeprefix(b"HTTP/1.1"), *lines]
+        if announced is not None and head[ANNOUNCED] is None and status != 204:
             parts.append(b"Content-Length: %d\r\n" % announced)  # RFC 9110 §8.6
         self._remaining = announced
         self.begun = True

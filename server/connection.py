@@ -74,6 +74,7 @@ class Connection:
 
     Attributes:
         deadline: when ``on_deadline`` is due, on the loop's clock.
+        persists: another request may follow the one in hand.
         request: the request in hand.
     """
 
@@ -96,6 +97,7 @@ class Connection:
         "_waits_since",
         "deadline",
         "finish",
+        "persists",
         "request",
     )
 
@@ -116,6 +118,7 @@ class Connection:
         self._untaken = 0  # bytes that the client had not taken at the last look
         self._events = 0  # what the poller waits for; 0 while it does not know the connection
         self.request: Request | None = None
+        self.persists = False
         self.deadline = service.loop.now + service.config.keep_alive
         service.connections.add(self)
 
@@ -243,6 +246,7 @@ class Connection:
             request = self._reader.feed(data)
             if request is not None:
                 self.request = request
+                self.persists = request.keep_alive and not self._service.draining
                 self._started = self._service.loop.now
                 self._outgoing.sent = 0
                 if request.content_length or request.chunked:
@@ -322,11 +326,6 @@ class Connection:
             self._service.loop.call_soon(self._unpark)
         if self._service.access_log:  # and the leader may sleep
             self._service.access_log.flush()
-
-    def persists(self) -> bool:
-        """Return whether another request may follow the one in hand."""
-        request = self.request
-        return request is not None and request.keep_alive and not self._service.draining
 
     def send(self, data: bytes) -> None:
         """Send bytes of a stream; hold the calling thread while the client does not keep up.

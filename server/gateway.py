@@ -18,8 +18,10 @@ from server.errors import ApplicationError, ClientDisconnected
 from server.event_log import event
 from server.file_wrapper import FileRange, FileWrapper
 from server.response import (
+    ANNOUNCED,
     BODILESS,
     LAST_CHUNK,
+    STATUS,
     Framing,
     Head,
     check_head,
@@ -56,8 +58,9 @@ _LENGTH: Final = Framing.LENGTH
 class Transport(Protocol):
     """Where the bytes go; sending them may raise ClientDisconnected."""
 
+    @property
     def persists(self) -> bool:
-        """Return whether another request may follow; asked when a response's head is made."""
+        """Whether another request may follow; asked when a response's head is made."""
 
     def send(self, data: bytes) -> None:
         """Send bytes that more will follow; wait while the client does not keep up."""
@@ -161,19 +164,18 @@ class Exchange:
                 _check_chunk(data)
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         head = self._head or self._missing_head()
-        length = head.content_length
-        if length is None:
-            length = len(body)
+        status, _, _, announced, _, _ = head
+        length: int | None = len(body)
         framing = _LENGTH
-        if self.request.line.method == "HEAD" or head.status in BODILESS:
+        if self.request.line.method == "HEAD" or status in BODILESS:
             framing = Framing.NONE
             # The body that HEAD leaves out tells its length, unless the application left it out.
-            if not body or head.status in BODILESS:
-                length = head.content_length
+            if announced is not None or not body or status in BODILESS:
+                length = announced
             body = b""
-        elif length != len(body):
+        elif announced is not None and announced != length:
             raise ApplicationError(
-                f"Content-Length is {length}, and the body has {len(body)} bytes"
+                f"Content-Length is {announced}, and the body has {length} bytes"
             )
         data = self._open(head, framing, length)
         if len(body) < GATHER_SIZE:
@@ -188,13 +190,13 @@ class Exchange:
         if file is None:
             return False
         head = self._head or self._missing_head()
-        length = file.count
-        if head.content_length is not None:
-            if head.content_length > file.count and self.request.line.method != "HEAD":
+        length, announced = file.count, head[ANNOUNCED]
+        if announced is not None:
+            if announced > length and self.request.line.method != "HEAD":
                 raise ApplicationError(
-                    f"Content-Length is {head.content_length}, and the file has {length} bytes"
+                    f"Content-Length is {announced}, and the file has {length} bytes"
                 )
-            length = head.content_length
+            length = announced
         framing = self._framing_of(head, length)
         data = self._open(head, framing, length)
         with_body = framing is Framing.LENGTH and length
@@ -213,9 +215,8 @@ class Exchange:
         if self._framing is None:
             head = self._head or self._missing_head()
             if data:
-                framing = self._framing_of(head, head.content_length)
-                prefix = self._open(head, framing, head.content_length)
-                self._remaining = head.content_length
+                self._remaining = announced = head[ANNOUNCED]
+                prefix = self._open(head, self._framing_of(head, announced), announced)
         if not data:
             return
         if self._framing is Framing.NONE:
@@ -239,11 +240,10 @@ class Exchange:
         """End a stream."""
         if self._framing is None:
             head = self._head or self._missing_head()
-            framing = self._framing_of(head, 0)
-            if head.content_length and framing is Framing.LENGTH:
-                raise ApplicationError(f"no body, and Content-Length is {head.content_length}")
-            length = head.content_length if framing is Framing.NONE else 0
-            prefix = self._open(head, framing, length)
+            framing, announced = self._framing_of(head, 0), head[ANNOUNCED]
+            if announced and framing is Framing.LENGTH:
+                raise ApplicationError(f"no body, and Content-Length is {announced}")
+            prefix = self._open(head, framing, announced if framing is Framing.NONE else 0)
         else:
             prefix = b""
         if self._remaining and self._framing is Framing.LENGTH:
@@ -259,20 +259,20 @@ class Exchange:
 
     def _framing_of(self, head: Head, length: int | None) -> Framing:
         line = self.request.line
-        return choose_framing(line.method, line.minor, head.status, length)
+        return choose_framing(line.method, line.minor, head[STATUS], length)
 
     def _open(self, head: Head, framing: Framing, length: int | None) -> bytes:
         """Settle framing and ending; return the head's bytes."""
         connection = None
-        if not self._transport.persists() or (length is None and framing is Framing.CLOSE):
+        if not self._transport.persists or (length is None and framing is Framing.CLOSE):
             self.ending = Ending.CLOSE
             connection = b"close"
         elif self.request.line.minor == 0:
             connection = b"keep-alive"
         self._framing = framing
-        self.status = head.status
-        if head.request_id is not None:
-            self.request_id = head.request_id
+        self.status, _, _, _, request_id, _ = head
+        if request_id is not None:
+            self.request_id = request_id
         return serialize_head(head, framing, length, connection, time.time())
 
     def _fail(self, error: BaseException) -> None:

@@ -23,6 +23,9 @@ NEVER: Final = float("inf")
 class Client(Protocol):
     """A connection, as far as the process as a whole is concerned with it."""
 
+    persists: bool
+    """Whether another request may follow the one in hand."""
+
     @property
     def deadline(self) -> float:
         """When ``on_deadline`` is due, on the loop's clock."""
@@ -58,7 +61,7 @@ class Service:
         access_log: None for no log.
         on_served: called, by any thread, with the number of requests served so far.
         on_empty: called by the leader when the last connection has closed.
-        draining: no request after the one in flight: answers say ``Connection: close``.
+        draining: no connection persists any more: answers say ``Connection: close``.
         connections: those that are open.
         parser: parses the heads of all connections.
         overload: answers what no thread is to be had for.
@@ -89,6 +92,12 @@ class Service:
             )
         )
         self.overload = Overload(self.config.threads, self.config.backlog_requests)
+
+    def drain(self) -> None:
+        """Let no request follow those that are in flight; to be called by the leader."""
+        self.draining = True
+        for connection in list(self.connections):
+            connection.persists = False
 
     def served(self, served: Served, size: int, duration: float) -> None:
         """Note a request that has been answered, with so many bytes, after so many seconds."""

@@ -187,7 +187,7 @@ class Worker:
             # backlog is somebody.
             for acceptor in self._acceptors:
                 acceptor.close()
-            service.draining = True
+            service.drain()
             self._drain_ends = self._loop.now + self._config.graceful_timeout
             event(
                 logging.INFO,

@@ -238,7 +238,7 @@ def test_lengths_and_ids_are_looked_at_however_many_came_before() -> None:
         checked = check_head(
             "200 OK", [("Content-Length", str(number)), ("X-Request-ID", f"i{number}")]
         )
-        assert (checked.content_length, checked.request_id) == (number, f"i{number}")
+        assert checked[3:5] == (number, f"i{number}")
         assert b"Content-Length: %d\r\n" % number in serialize_head(
             checked, Framing.LENGTH, number, None, 0.0
         )
@@ -257,7 +257,7 @@ def test_a_hop_by_hop_field_is_refused_however_often_it_is_tried(name: str) -> N
 
 def test_a_status_is_checked_however_many_came_before() -> None:
     for number in range(OFTEN):
-        assert check_head(f"299 reason {number}", []).status == 299
+        assert check_head(f"299 reason {number}", [])[0] == 299
     with pytest.raises(ApplicationError):
         check_head("299 reason\r\nX: y", [])
 

@@ -17,6 +17,7 @@ class FakeTransport:
         error: what is raised then.
 
     Attributes:
+        persists: another request may follow.
         sent: the bytes, as they were handed over; those of files are read.
         finished: how many responses were ended.
         files: the ranges of files among them.
@@ -29,7 +30,7 @@ class FakeTransport:
         breaks_at: int | None = None,
         error: type[Exception] = ClientDisconnected,
     ) -> None:
-        self._persist = persist
+        self.persists = persist
         self._breaks_at = breaks_at
         self._error = error
         self.sent: list[bytes] = []
@@ -39,9 +40,6 @@ class FakeTransport:
     @property
     def data(self) -> bytes:
         return b"".join(self.sent)
-
-    def persists(self) -> bool:
-        return self._persist
 
     def send(self, data: bytes) -> None:
         if self._breaks_at is not None and len(self.sent) >= self._breaks_at:
