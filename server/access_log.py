@@ -147,22 +147,18 @@ class JsonLines:
         if not 0 <= now - since < MILLISECOND:
             time_text = timestamp(now)
             self._time = (now // MILLISECOND * MILLISECOND, time_text)
-        address = served.environ.get("REMOTE_ADDR", "")
-        if type(address) is not str:  # an application may have left anything there
-            address = str(address)
-        request = served.request
+        environ, request = served.environ, served.request
+        address = environ.get("REMOTE_ADDR", "")
         if request is None:
             asked = f'"remote_addr": {json_string(address)}, '
         else:
-            line, variables = request.line, request.variables
-            asked = self._asked[
-                address,
-                line.method,
-                line.target,
-                line.minor,
-                variables.get("HTTP_HOST", ""),
-                variables.get("HTTP_USER_AGENT", ""),
-            ]
+            line = request.line
+            host, agent = environ.get("HTTP_HOST", ""), environ.get("HTTP_USER_AGENT", "")
+            try:
+                asked = self._asked[address, line.method, line.target, line.minor, host, agent]
+            except TypeError:  # an application may have left anything there
+                key = str(address), line.method, line.target, line.minor, str(host), str(agent)
+                asked = self._asked[key]
         return (
             f'{{"time": "{time_text}{self._middle}{json_string(served.request_id)}, {asked}'
             f'"status": {served.status}, "bytes": {size}, '
@@ -189,23 +185,22 @@ class _Asked(Memo[tuple[str, str, str, int, str, str], str]):
 _UNSAFE: Final = re.compile(r'[^\x20-\x7e]|["\\]')
 
 
-def _quoted(text: str) -> str:
-    escaped = _UNSAFE.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+def _quoted(text: object) -> str:
+    escaped = _UNSAFE.sub(lambda match: f"\\x{ord(match[0]):02x}", str(text))
     return f'"{escaped or "-"}"'
 
 
 def combined(served: Served, size: int, duration: float, now: float) -> str:
     """Return a line in the combined log format of Apache's httpd and of nginx."""
     del duration  # the format has no place for it
-    request = served.request
-    variables = request.variables if request else {}
+    request, environ = served.request, served.environ
     line = ""
     if request:
         line = f"{request.line.method} {request.line.target} HTTP/1.{request.line.minor}"
-    user = served.environ.get("REMOTE_USER", "")
+    user = environ.get("REMOTE_USER", "")
     return (
-        f"{served.environ.get('REMOTE_ADDR') or '-'} - {_quoted(user)[1:-1] if user else '-'} "
+        f"{environ.get('REMOTE_ADDR') or '-'} - {_quoted(user)[1:-1] if user else '-'} "
         f"[{time.strftime('%d/%b/%Y:%H:%M:%S +0000', time.gmtime(now))}] {_quoted(line)} "
-        f"{served.status} {size} {_quoted(variables.get('HTTP_REFERER', ''))} "
-        f"{_quoted(variables.get('HTTP_USER_AGENT', ''))}"
+        f"{served.status} {size} {_quoted(environ.get('HTTP_REFERER', ''))} "
+        f"{_quoted(environ.get('HTTP_USER_AGENT', ''))}"
     )

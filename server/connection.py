@@ -18,10 +18,10 @@ import threading
 import time
 from typing import Any, Final
 
-from server import environ
 from server.access_log import Refusal
 from server.body import Body
 from server.crew import Call
+from server.environ import add_body
 from server.errors import ClientDisconnected, ProtocolError
 from server.event_log import event
 from server.gateway import Ending, Exchange
@@ -61,7 +61,6 @@ class State(enum.Enum):
 _HEAD: Final = State.HEAD
 _CALL: Final = State.CALL
 _PERSIST: Final = Ending.PERSIST
-_NO_ENVIRON: Final[dict[str, Any]] = {}
 
 
 class Connection:
@@ -82,7 +81,6 @@ class Connection:
         "_body",
         "_call",
         "_drained",
-        "_environ",
         "_events",
         "_exchange",
         "_outgoing",
@@ -106,13 +104,12 @@ class Connection:
         self._shared = shared
         self._service = service
         self._state = State.HEAD
-        self._reader = HeadReader(service.parser)
+        self._reader = HeadReader(service.parser, shared)
         self._outgoing = Outgoing(sock)
         # The last bytes of a response: what the client does not take now, the loop sends.
         self.finish = self._outgoing.put
         self._body: Body | None = None
         self._exchange: Exchange | None = None
-        self._environ = _NO_ENVIRON
         self._drained: threading.Event | None = None  # there while a call waits for the client
         self._started = 0.0
         self._untaken = 0  # bytes that the client had not taken at the last look
@@ -131,6 +128,10 @@ class Connection:
     def request_id(self) -> str:
         """The id that the proxy, or the application, gave the request in hand; empty for none."""
         return str(self._environ.get("HTTP_X_REQUEST_ID", ""))
+
+    @property
+    def _environ(self) -> dict[str, Any]:
+        return self.request.environ if self.request else self._shared
 
     @property
     def state(self) -> State:
@@ -298,12 +299,9 @@ class Connection:
         request, body = self.request, self._body
         if request is None:
             return
-        if body is None:
-            variables = environ.build(self._shared, request)
-        else:
-            variables = environ.build_with_body(self._shared, request, body.file, body.length)
-        self._environ = variables
-        self._exchange = exchange = Exchange(request, variables, self)
+        if body is not None:
+            add_body(request, body.file, body.length)
+        self._exchange = exchange = Exchange(request, self)
         exchange.run(self._service.application)
 
     def turn_away(self, wait: float) -> None:
@@ -311,8 +309,7 @@ class Connection:
         request, service = self.request, self._service
         if request is None:
             return
-        self._environ = environ.build(self._shared, request)
-        self._exchange = Exchange(request, self._environ, self)
+        self._exchange = Exchange(request, self)
         self._exchange.run(service.overload.refusal(wait, service.loop.now))
         self._exchange.request_id = self.request_id
         self.settle()
@@ -356,7 +353,7 @@ class Connection:
     @property
     def peer(self) -> str:
         """The client's address, as the access log has it."""
-        return str((self._environ or self._shared).get("REMOTE_ADDR", ""))
+        return str(self._environ.get("REMOTE_ADDR", ""))
 
     @property
     def is_called(self) -> bool:
@@ -402,19 +399,19 @@ class Connection:
             sock.close()
         else:
             successor = Connection(sock, self._shared, self._service)
-            successor.take_over(request, self._environ, self._started)
+            successor.take_over(request, self._started)
         if self._drained is not None:
             self._let_go()
         self._service.forget(self)
 
-    def take_over(self, request: Request, variables: dict[str, Any], started: float) -> None:
+    def take_over(self, request: Request, started: float) -> None:
         """Answer another's request with 504, and close."""
-        self.request, self._environ, self._started = request, variables, started
+        self.request, self._started = request, started
         error = ProtocolError(504, "the application did not answer in time")
         response = error_response(error, time.time())
         if request.line.method == "HEAD":
             response = response[: response.index(b"\r\n\r\n") + 4]
-        self._say_last(error.status, response, variables)
+        self._say_last(error.status, response)
 
     def _let_go(self) -> None:
         """Let an abandoned call's thread go that waits for the client."""
@@ -464,7 +461,6 @@ class Connection:
         if self._body is not None:
             self._release()
         self.request = self._exchange = None
-        self._environ = _NO_ENVIRON
         self.deadline = FROM_NEXT_TICK
         self._state = _HEAD  # from here on the connection is the leader's
         return True
@@ -554,12 +550,12 @@ class Connection:
         response = error_response(error, time.time())
         level = logging.DEBUG if error.status < 500 else logging.ERROR
         event(level, "refused", f"Refused a request: {error.status} {error.message}")
-        self._say_last(error.status, response, self._shared)
+        self._say_last(error.status, response)
 
-    def _say_last(self, status: int, response: bytes, variables: dict[str, Any]) -> None:
+    def _say_last(self, status: int, response: bytes) -> None:
         """Send a response of the server's own, and close."""
         duration = time.monotonic() - self._started if self.request else 0.0
-        refusal = Refusal(self.request, variables, status, self.request_id)
+        refusal = Refusal(self.request, self._environ, status, self.request_id)
         self._service.served(refusal, len(response), duration)
         self._release()
         self._reader.rest = b""
@@ -613,4 +609,3 @@ class Connection:
         if self._outgoing.pending:
             self._outgoing.drop()
         self.request = self._exchange = None
-        self._environ = _NO_ENVIRON

@@ -1,4 +1,4 @@
-"""The environ dictionary of PEP 3333: from a request's head to what the application reads."""
+"""The environ dictionary of PEP 3333: what is in it beside a request's head."""
 
 from __future__ import annotations
 
@@ -48,32 +48,18 @@ def template(server: tuple[str, str], *, multithread: bool) -> dict[str, Any]:
 _ERRORS: Final = ErrorStream()
 
 
-def build(shared: dict[str, Any], request: Request) -> dict[str, Any]:
-    """Return the environ of a request that has no body.
+def add_body(request: Request, body: InputStream, length: int) -> None:
+    """Put a request's body into its environ.
 
     Args:
-        shared: the connection's ``template``.
-        request: the request's head.
-    """
-    return {**shared, **request.line.variables, **request.variables}
-
-
-def build_with_body(
-    shared: dict[str, Any], request: Request, body: InputStream, length: int
-) -> dict[str, Any]:
-    """Return the environ of a request that has a body.
-
-    Args:
-        shared: the connection's ``template``.
         request: the request's head.
         body: becomes ``wsgi.input``; ends where the body ends.
         length: of the body, in bytes.
     """
-    environ = build(shared, request)
+    environ = request.environ
     environ["wsgi.input"] = body
     if request.chunked:
         # The body has been read to its end and the coding is gone: applications that read
         # CONTENT_LENGTH bytes work without knowing of chunks, and none decodes it twice.
         environ["CONTENT_LENGTH"] = str(length)
         del environ["HTTP_TRANSFER_ENCODING"]
-    return environ

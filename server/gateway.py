@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from traceback import format_exception_only
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 from server.errors import ApplicationError, ClientDisconnected
 from server.event_log import event
@@ -77,7 +77,7 @@ class Exchange:
 
     Attributes:
         request: the request's head.
-        environ: what the application is called with.
+        environ: the request's; the application is called with it.
         status: the status code that was sent; 0 while none was.
         request_id: the response's ``X-Request-ID``, or an empty string.
         ending: what becomes of the connection; settled once ``run`` has returned.
@@ -89,11 +89,10 @@ class Exchange:
     def __init__(
         self,
         request: Request,
-        environ: dict[str, Any],
         transport: Transport,
     ) -> None:
         self.request = request
-        self.environ = environ
+        self.environ = request.environ
         self._transport = transport
         self._head: Head | None = None
         self._framing: Framing | None = None  # settled when the head is sent

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from server import grammar
@@ -75,8 +75,9 @@ class Request:
 
     Args:
         line: its request line.
-        variables: its fields under their CGI names: ``CONTENT_TYPE``, ``CONTENT_LENGTH`` and
-            ``HTTP_…`` (RFC 3875 §4.1); several fields of one name are joined (RFC 9110 §5.3).
+        environ: what the connection's requests have in common, the request line's variables, and
+            the fields under their CGI names: ``CONTENT_TYPE``, ``CONTENT_LENGTH`` and ``HTTP_…``
+            (RFC 3875 §4.1); several fields of one name are joined (RFC 9110 §5.3).
 
     Attributes:
         content_length: the body's length in bytes; None where there is no such field.
@@ -86,7 +87,7 @@ class Request:
     """
 
     line: RequestLine
-    variables: dict[str, str]
+    environ: dict[str, Any]
     content_length: int | None = field(default=None, init=False)
     chunked: bool = field(default=False, init=False)
     keep_alive: bool = field(default=True, init=False)
@@ -100,14 +101,19 @@ class HeadReader:
     each as soon as it is complete, so that what is refused, and with which status, never depends
     on how the bytes were cut.
 
+    Args:
+        parser: reads complete heads.
+        shared: what all requests have in their environ.
+
     Attributes:
         rest: bytes received and not yet used.
     """
 
-    __slots__ = ("_lines", "_parser", "_position", "_start", "rest")
+    __slots__ = ("_lines", "_parser", "_position", "_shared", "_start", "rest")
 
-    def __init__(self, parser: HeadParser) -> None:
+    def __init__(self, parser: HeadParser, shared: dict[str, Any]) -> None:
         self._parser = parser
+        self._shared = shared
         self.rest = b""
         self._begin()
 
@@ -122,10 +128,10 @@ class HeadReader:
         Raises:
             ProtocolError: the head is refused.
         """
-        if data.endswith(_END) and len(data) <= MAX_HEAD and not self.rest:
+        if data[-4:] == _END and len(data) <= MAX_HEAD and not self.rest:
             lines = data.split(b"\r\n")
             try:
-                return self._parser.parse(lines[0], lines[1:-2])
+                return self._parser.parse(self._shared, lines[0], lines[1:-2])
             except ProtocolError:
                 pass  # there is more than one head, or reading by line tells what is wrong first
         buffer = self.rest + data
@@ -137,7 +143,7 @@ class HeadReader:
         head = buffer[self._start : head_end]
         self._begin()
         lines = head.split(b"\r\n")
-        return self._parser.parse(lines[0], lines[1:])
+        return self._parser.parse(self._shared, lines[0], lines[1:])
 
     def _read_lines(self, buffer: bytes) -> int | None:
         """Check the lines that are complete now; return where the head's last one ends, if here."""
@@ -353,8 +359,15 @@ class HeadParser:
         else:
             self._field(line)
 
-    def parse(self, request_line: bytes, field_lines: list[bytes]) -> Request:
+    def parse(
+        self, shared: dict[str, Any], request_line: bytes, field_lines: list[bytes]
+    ) -> Request:
         """Return the request whose head is given: its lines, without their ends.
+
+        Args:
+            shared: what goes into its environ first.
+            request_line: the first line.
+            field_lines: the others.
 
         Raises:
             ProtocolError: the head is refused.
@@ -362,26 +375,28 @@ class HeadParser:
         if len(field_lines) >= self._most_lines:
             raise ProtocolError(431, "the request has too many fields")
         line = self._request_line(request_line)
-        variables = dict(map(self._field, field_lines))
-        if len(variables) != len(field_lines):
-            variables = _join(map(self._field, field_lines))
-        if "" in variables:
-            del variables[""]
-        request = Request(line, variables)
+        environ = {**shared, **line.variables}
+        size = len(environ) + len(field_lines)
+        environ.update(map(self._field, field_lines))
+        if len(environ) != size:
+            environ = {**shared, **line.variables, **_join(map(self._field, field_lines))}
+        if "" in environ:
+            del environ[""]
+        request = Request(line, environ)
         if line.authority is not None:
             _use_authority(request, line.authority)
-        if line.minor == 0 or "HTTP_CONNECTION" in variables:
+        if line.minor == 0 or "HTTP_CONNECTION" in environ:
             _read_connection(request)
-        if "HTTP_HOST" not in variables and line.minor:
+        if "HTTP_HOST" not in environ and line.minor:
             raise ProtocolError(400, "no Host field")
-        if "HTTP_TRANSFER_ENCODING" in variables:
+        if "HTTP_TRANSFER_ENCODING" in environ:
             _read_transfer_encoding(request)
-        elif "CONTENT_LENGTH" in variables:
-            request.content_length = int(variables["CONTENT_LENGTH"])
+        elif "CONTENT_LENGTH" in environ:
+            request.content_length = int(environ["CONTENT_LENGTH"])
         elif line.minor == 0 and line.method in ("POST", "PUT"):
             # HTTP/1.0 clients may have meant "until I close" (RFC 1945 §8.3).
             raise ProtocolError(411, "an HTTP/1.0 request of this method needs a Content-Length")
-        if "HTTP_EXPECT" in variables and line.minor:
+        if "HTTP_EXPECT" in environ and line.minor:
             _read_expectation(request)
         return request
 
@@ -409,20 +424,20 @@ def _members(value: str) -> list[str]:
 def _use_authority(request: Request, authority: bytes) -> None:
     """Hold RFC 9112 §3.2: one opinion about the host."""
     text = authority.decode("latin-1")
-    if request.variables.get("HTTP_HOST", text).lower() != text.lower():
+    if request.environ.get("HTTP_HOST", text).lower() != text.lower():
         raise ProtocolError(400, "the Host field disagrees with the request target")
-    if request.line.minor and "HTTP_HOST" not in request.variables:
+    if request.line.minor and "HTTP_HOST" not in request.environ:
         raise ProtocolError(400, "no Host field")
-    request.variables["HTTP_HOST"] = text
+    request.environ["HTTP_HOST"] = text
 
 
 def _read_transfer_encoding(request: Request) -> None:
     """Settle the body's length (RFC 9112 §6); any disagreement is refused."""
-    value = request.variables["HTTP_TRANSFER_ENCODING"]
+    value = request.environ["HTTP_TRANSFER_ENCODING"]
     codings = _members(value)
     if request.line.minor == 0:
         raise ProtocolError(400, "Transfer-Encoding in an HTTP/1.0 request")
-    if "CONTENT_LENGTH" in request.variables:
+    if "CONTENT_LENGTH" in request.environ:
         raise ProtocolError(400, "both Content-Length and Transfer-Encoding")
     if len(codings) <= value.count(","):
         # Lists may have empty members (RFC 9110 §5.6.1.2), but parsers disagree about this one.
@@ -439,14 +454,14 @@ def _read_transfer_encoding(request: Request) -> None:
 
 def _read_connection(request: Request) -> None:
     """Settle whether the connection may persist (RFC 9112 §9.3)."""
-    value = request.variables.get("HTTP_CONNECTION", "")
+    value = request.environ.get("HTTP_CONNECTION", "")
     options = [value] if value in ("close", "keep-alive") else _members(value)
     persistent = request.line.minor == 1 or "keep-alive" in options
     request.keep_alive = persistent and "close" not in options
 
 
 def _read_expectation(request: Request) -> None:
-    expectations = _members(request.variables["HTTP_EXPECT"])
+    expectations = _members(request.environ["HTTP_EXPECT"])
     if expectations and expectations != ["100-continue"]:
         raise ProtocolError(417, "the only expectation that is met is 100-continue")
     has_body = request.chunked or bool(request.content_length)

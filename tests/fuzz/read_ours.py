@@ -9,6 +9,7 @@ from server.config import Config
 from server.errors import ProtocolError
 from server.request import HeadLimits, HeadParser, HeadReader, Request
 from tests.fuzz.reading import Ending, Message, Reading
+from tests.rfc9112.feeding import fields_of
 
 _DEFAULTS = Config()
 LIMITS = HeadLimits(
@@ -47,7 +48,7 @@ class _Stream:
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
-        self._reader = HeadReader(_PARSER)
+        self._reader = HeadReader(_PARSER, {})
         self._request: Request | None = None
         self._body: Body | None = None
 
@@ -77,7 +78,7 @@ class _Stream:
 
     def _begin(self, request: Request) -> None:
         line = request.line
-        message = Message(line.method, line.target, line.minor, request.variables)
+        message = Message(line.method, line.target, line.minor, fields_of(request))
         self.messages.append(message)
         if request.chunked or request.content_length:
             self._request = request

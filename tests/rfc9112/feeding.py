@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from server.body import Body
 from server.config import Config
@@ -57,13 +58,23 @@ class Outcome:
         return self.body is not None
 
 
+def fields_of(request: Request) -> dict[str, str]:
+    """Return the variables that are a request's fields (RFC 3875 §4.1)."""
+    return {
+        name: value
+        for name, value in request.environ.items()
+        if name.startswith("HTTP_") or name in ("CONTENT_TYPE", "CONTENT_LENGTH")
+    }
+
+
 def read(
     pieces: Iterable[bytes],
     limits: HeadLimits = LIMITS,
     body_limit: int = _DEFAULTS.limit_request_body,
+    shared: dict[str, Any] | None = None,
 ) -> Outcome:
     """Return what the server makes of one message, given in pieces."""
-    reader = HeadReader(_parser(limits))
+    reader = HeadReader(_parser(limits), shared or {})
     request: Request | None = None
     body: Body | None = None
     rest: bytes | None = None

@@ -89,7 +89,7 @@ def test_of_two_mistakes_in_a_trailer_the_same_is_answered(section: bytes) -> No
 
 
 def test_requests_that_arrive_together_are_read_one_after_the_other() -> None:
-    reader = HeadReader(HeadParser(LIMITS))
+    reader = HeadReader(HeadParser(LIMITS), {})
     together = b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number for number in range(3))
 
     first = reader.feed(together + b"GET /3")
@@ -107,7 +107,7 @@ def test_requests_that_arrive_together_are_read_one_after_the_other() -> None:
 def test_an_empty_line_may_stand_between_two_requests() -> None:
     # "an HTTP/1.1 user agent MUST NOT preface or follow a request with an extra CRLF", but some
     # sent one after a body (RFC 9112 §2.2).
-    reader = HeadReader(HeadParser(LIMITS))
+    reader = HeadReader(HeadParser(LIMITS), {})
     first = reader.feed(b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n")
     second = reader.feed(b"")
     assert first is not None
@@ -120,8 +120,8 @@ def test_two_requests_do_not_share_their_fields() -> None:
     first, second = read([message]).request, read([message]).request
     assert first is not None
     assert second is not None
-    first.variables["HTTP_X_A"] = "changed"
-    assert second.variables["HTTP_X_A"] == "b"
+    first.environ["HTTP_X_A"] = "changed"
+    assert second.environ["HTTP_X_A"] == "b"
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_two_requests_do_not_share_their_fields() -> None:
 )
 def test_a_refusal_repeats_nothing_of_what_was_sent(message: bytes) -> None:
     with pytest.raises(ProtocolError) as refusal:
-        HeadReader(HeadParser(LIMITS)).feed(message)
+        HeadReader(HeadParser(LIMITS), {}).feed(message)
     assert "canary" not in refusal.value.message
     assert refusal.value.message.isprintable()
 

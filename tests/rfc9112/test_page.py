@@ -9,7 +9,7 @@ import pytest
 from server.errors import ProtocolError
 from server.response import error_response
 from tests.rfc9112 import page
-from tests.rfc9112.feeding import Outcome, outcome_of
+from tests.rfc9112.feeding import Outcome, fields_of, outcome_of
 
 ROWS = list(page.rows())
 
@@ -31,7 +31,7 @@ def described(outcome: Outcome) -> dict[str, str]:
         "body": (outcome.body or b"").decode("latin-1"),
         "rest": outcome.rest.decode("latin-1"),
     }
-    return words | request.variables
+    return words | fields_of(request)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[f"line-{row.line}" for row in ROWS])

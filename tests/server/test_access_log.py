@@ -30,13 +30,16 @@ def a_request(line: bytes = b"GET /a?b=c HTTP/1.1", fields: bytes = b"") -> Requ
     return request
 
 
-def served(request: Request | None, **changes: Any) -> Refusal:
-    values: dict[str, Any] = {
-        "environ": {"REMOTE_ADDR": "192.0.2.7"},
-        "status": 200,
-        "request_id": "abc",
-    }
-    return Refusal(request, **(values | changes))
+def served(
+    request: Request | None,
+    environ: dict[str, Any] | None = None,
+    status: int = 200,
+    request_id: str = "abc",
+) -> Refusal:
+    """Return what was served; ``environ`` is what the application has changed in it."""
+    found = request.environ if request else {}
+    changed = {"REMOTE_ADDR": "192.0.2.7"} if environ is None else environ
+    return Refusal(request, found | changed, status, request_id)
 
 
 def test_a_json_line_says_who_asked_what_and_what_came_of_it() -> None:
@@ -143,7 +146,7 @@ def test_no_request_forges_a_json_line(target: bytes, agent: bytes, referer: byt
     assert found["status"] == 200
     if request is not None:
         assert found["target"] == request.line.target
-        assert found["user_agent"] == request.variables["HTTP_USER_AGENT"]
+        assert found["user_agent"] == request.environ["HTTP_USER_AGENT"]
 
 
 # --- the file -----------------------------------------------------------------------------------------
