@@ -2,6 +2,7 @@
 
 ``python -m ops.http_port`` prints the site's. The port in ``HTTP_PORT`` is taken or refused; with
 none set, 80 where the user may bind it and it is free, else the first free one from 8080.
+``python -m ops.http_port --tls`` does the same for ``HTTPS_PORT``, with 443 and 8443.
 ``python -m ops.http_port --status`` does the same for ``STATUS_PORT``, on the loopback address,
 from 8081; ``off`` stays off.
 """
@@ -14,6 +15,7 @@ import socket
 import sys
 
 CANDIDATES: tuple[int, ...] = (80, *range(8080, 8100))
+TLS_CANDIDATES: tuple[int, ...] = (443, *range(8443, 8463))
 STATUS_CANDIDATES: tuple[int, ...] = tuple(range(8081, 8100))
 EVERYWHERE = ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::"))  # noqa: S104 (as nginx listens)
 LOOPBACK = ((socket.AF_INET, "127.0.0.1"),)
@@ -58,12 +60,21 @@ def _checked(setting: str, wanted: str, addresses: Addresses) -> int:
 
 def choose(wanted: str) -> int:
     """The site's port. Raises `ValueError` with a message for the user."""
+    return _choose("HTTP_PORT", wanted, CANDIDATES)
+
+
+def choose_for_tls(wanted: str) -> int:
+    """The site's port for TLS. Raises `ValueError` with a message for the user."""
+    return _choose("HTTPS_PORT", wanted, TLS_CANDIDATES)
+
+
+def _choose(setting: str, wanted: str, candidates: tuple[int, ...]) -> int:
     if wanted:
-        return _checked("HTTP_PORT", wanted, EVERYWHERE)
-    for port in CANDIDATES:
+        return _checked(setting, wanted, EVERYWHERE)
+    for port in candidates:
         if refusal(port) is None:
             return port
-    raise ValueError(f"no free port among {', '.join(map(str, CANDIDATES))}: set HTTP_PORT")
+    raise ValueError(f"no free port among {', '.join(map(str, candidates))}: set {setting}")
 
 
 def choose_for_status(wanted: str, site: str) -> str:
@@ -89,6 +100,8 @@ def main(arguments: list[str]) -> None:
     environ = os.environ
     if arguments == ["--status"]:
         print(choose_for_status(environ.get("STATUS_PORT", ""), environ["NGINX_PORT"]))
+    elif arguments == ["--tls"]:
+        print(choose_for_tls(environ.get("HTTPS_PORT", "")))
     else:
         print(choose(environ.get("HTTP_PORT", "")))
 

@@ -72,6 +72,18 @@ local_paths() {
     LOG_FILE=$RUN_DIR/bascule.log
     PYTHON=$root/.venv-run/bin/python
     export PYTHON
+    tls_paths
+}
+
+# Whether the settings name a certificate; a device, /dev/null, stands for none.
+has_tls() { [[ -n ${NGINX_TLS_CERTIFICATE:-} && ! -c $NGINX_TLS_CERTIFICATE ]]; }
+
+# Paths of the certificate are seen from the top directory, as compose sees them.
+tls_paths() {
+    local setting
+    for setting in NGINX_TLS_CERTIFICATE NGINX_TLS_CERTIFICATE_KEY; do
+        [[ -z ${!setting:-} || ${!setting} == /* ]] || export "$setting=$root/${!setting#./}"
+    done
 }
 
 # Prints the id of this checkout's supervisord in local mode; fails where none runs.

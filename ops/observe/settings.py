@@ -19,7 +19,7 @@ class Settings:
         supervisor_dir: where supervisord's control socket is.
         workers: how many there should be.
         nginx: its inside listener, ``unix:PATH`` or ``HOST:PORT``; empty where there is no nginx.
-        certificates: PEM files that nginx uses.
+        certificates: PEM files that nginx uses; none where the setting names a device, /dev/null.
     """
 
     mode: Literal["docker", "local"]
@@ -40,12 +40,12 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Settings:
     nginx = environ.get("NGINX_STATUS_ADDRESS", "nginx:8081")
     if local:
         nginx = f"unix:{environ['NGINX_RUN_DIR']}/status.sock"
-    certificate = environ.get("NGINX_TLS_CERTIFICATE")
+    certificate = Path(environ.get("NGINX_TLS_CERTIFICATE") or "/dev/null")
     return Settings(
         mode="local" if local else "docker",
         run_dir=Path(environ.get("RUN_DIR", "/run/bascule")),
         supervisor_dir=Path(environ.get("SUPERVISOR_DIR", "/run/supervisor")),
         workers=int(environ.get("WORKERS", "2")),
         nginx=nginx,
-        certificates=(Path(certificate),) if certificate else (),
+        certificates=() if certificate.is_char_device() else (certificate,),
     )

@@ -33,6 +33,11 @@ def test_without_a_wish_the_first_possible_candidate_is_taken(
         assert http_port.choose("") == wanted
 
 
+def test_the_port_for_tls_is_refused_by_its_own_name() -> None:
+    with pytest.raises(ValueError, match='HTTPS_PORT is "https": set it to a port'):
+        http_port.choose_for_tls("https")
+
+
 def test_a_port_for_which_one_must_be_root_is_explained() -> None:
     words = http_port.explain(80, OSError(errno.EACCES, "Permission denied"))
     assert words == "this user may not listen on port 80: choose one from 1024 up"
