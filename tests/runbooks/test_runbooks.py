@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.ops.harness import ROOT, Tree, wait_for
+from tests.nginx.certificates import make_pair
+from tests.ops.harness import ROOT, Tree, free_port, wait_for
 from tests.runbooks.page import blocks, headings, read
 from tests.runbooks.rehearsal import SHAPE, rehearse
 
@@ -64,6 +65,21 @@ def on_a_small_disk(running: Tree) -> Iterator[Tree]:
         tree.remove()
 
 
+@pytest.fixture
+def with_tls(running: Tree) -> Iterator[Tree]:
+    """One that has a certificate."""
+    tree = Tree(running.root / ".venv-run", **IMPATIENT, HTTPS_PORT=str(free_port()))
+    tree.environ |= make_pair(tree.root / "tls").settings
+    done = tree.up()
+    assert done.returncode == 0, done.stdout + done.stderr
+    yield tree
+    tree.remove()
+
+
+# Pages whose fault the stack of the others cannot have.
+STACKS = {"certificate": "with_tls", "disk-full": "on_a_small_disk"}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_runbook_has_the_fixed_shape(page: Path) -> None:
     assert headings(page) == SHAPE
@@ -85,8 +101,7 @@ def test_a_command_is_in_a_runbook_or_named_as_not_for_one(command: str) -> None
 @pytest.mark.integration
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_runbook_does_what_it_says(page: Path, request: pytest.FixtureRequest) -> None:
-    stack = "on_a_small_disk" if page.stem == "disk-full" else "running"
-    tree: Tree = request.getfixturevalue(stack)
+    tree: Tree = request.getfixturevalue(STACKS.get(page.stem, "running"))
     rehearse(page, tree)
     # What a page leaves behind is a stack that serves.
     wait_for(lambda: tree.run("ops/health").returncode == 0, "every worker to answer")
