@@ -4,7 +4,29 @@
 # The hooks in docker-entrypoint.d/ run in the order of their numbers: *.envsh is read
 # into this shell (settings), *.sh is run. The first that fails ends the start. The same
 # scripts serve the container and local mode; only the paths in 10-settings.envsh differ.
+#
+# With the one argument "reload" it renders the configuration anew for an nginx that runs
+# already, and has it read that where it differs; one that nginx refuses is put back as it was
+# (exit 1).
 set -eu
+
+# Puts back what was rendered before.
+undo_reload() {
+    rm -rf "$NGINX_RUN_DIR/conf.d" "$NGINX_RUN_DIR/snippets"
+    cp -R "$before/." "$NGINX_RUN_DIR/"
+    rm -rf "$before"
+}
+
+if [ "${1-}" = reload ]; then
+    NGINX_RELOAD=yes
+    export NGINX_RELOAD
+    : "${NGINX_RUN_DIR=/run/nginx}"
+    before=$NGINX_RUN_DIR/temp/before-reload
+    rm -rf "$before"
+    mkdir "$before"
+    cp -R "$NGINX_RUN_DIR/conf.d" "$NGINX_RUN_DIR/snippets" "$NGINX_RUN_DIR"/*.conf "$before/"
+    trap undo_reload EXIT
+fi
 
 hooks=$(cd "$(dirname "$0")" && pwd)/docker-entrypoint.d
 
@@ -15,6 +37,27 @@ for hook in "$hooks"/*; do
         *.sh) sh "$hook" ;;
     esac
 done
+
+if [ "${1-}" = reload ]; then
+    if ! refusal=$("$NGINX_BINARY" -p "$NGINX_RUN_DIR/" -c nginx.conf -e stderr -t -q 2>&1); then
+        printf '%s\n' "$refusal" >&2
+        exit 1
+    fi
+    trap - EXIT
+    # A reload closes clients' idle connections: not for nothing.
+    for changed in "$before"/*; do
+        diff -r "$changed" "$NGINX_RUN_DIR/${changed##*/}" >/dev/null || break
+        changed=
+    done
+    rm -rf "$before"
+    if [ -z "$changed" ]; then
+        printf 'nothing new\n'
+        exit 0
+    fi
+    printf 'reloaded\n'
+    kill -HUP "$(cat "$NGINX_RUN_DIR/nginx.pid")"
+    exit 0
+fi
 
 if [ $# -gt 0 ]; then
     exec "$@"

@@ -105,12 +105,39 @@ engine_answers() {
     command -v docker >/dev/null && docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1
 }
 
-compose() {
-    docker compose --project-directory "$root" --file "$root/docker-compose.yml" "$@"
-}
+# In the top directory, so that docker-compose.override.yml counts as well.
+compose() { (cd "$root" && docker compose "$@"); }
 
 compose_runs() {
     engine_answers && [[ -n $(compose ps --quiet 2>/dev/null) ]]
+}
+
+# only_one COMMAND: keeps a lock of this checkout's until the script ends; two operations at a
+# time would each take the other's new workers for the old ones.
+only_one() {
+    local other
+    exec 8>>"$root/.operation"
+    if ! flock --nonblock 8; then
+        other=$(cat "$root/.operation" 2>/dev/null)
+        fail "${other:-another operation} is at work here; wait for its end"
+    fi
+    printf '%s (process %s)\n' "$1" "$$" >"$root/.operation"
+}
+
+# Steps of an operation, with what each took. The operation says how many there are.
+steps=0
+step_number=0
+step() {
+    step_number=$((step_number + 1))
+    step_began=${EPOCHREALTIME/[.,]/}
+    printf '[%s/%s] %s' "$step_number" "$steps" "$1"
+    # Where nobody watches it grow, the line comes whole.
+    [[ ! -t 1 ]] || printf ' ...'
+}
+done_step() {
+    local tenths=$(((${EPOCHREALTIME/[.,]/} - step_began) / 100000))
+    [[ ! -t 1 ]] || printf '\b\b\b\b'
+    printf '%s: %s.%s s\n' "${1:+ ($1)}" "$((tenths / 10))" "$((tenths % 10))"
 }
 
 # Prints which way this checkout's stack runs: inside, local, docker; or none.

@@ -18,6 +18,17 @@ from supervisor import supervisord  # type: ignore[import-untyped]
 
 from ops.json_log import line
 from ops.process_events import REASON_FILE
+from ops.trial import HOLD_FILE, is_served, write_number
+
+
+def hold_back_beside_others(directory: Path, run_dir: Path) -> None:
+    """Have the workers wait, where others serve: ``ops/deploy`` tries them first."""
+    hold = directory / HOLD_FILE
+    if is_served(run_dir):
+        hold.touch()
+    else:
+        hold.unlink(missing_ok=True)
+        write_number(run_dir, int(os.environ["WORKERS"]))
 
 
 def run(configuration: str) -> int:
@@ -26,8 +37,10 @@ def run(configuration: str) -> int:
     0: it was asked to stop. 1: nothing served any more. 2: supervisord refused its
     configuration.
     """
-    reason_file = Path(os.environ["SUPERVISOR_DIR"], REASON_FILE)
+    directory = Path(os.environ["SUPERVISOR_DIR"])
+    reason_file = directory / REASON_FILE
     reason_file.unlink(missing_ok=True)
+    hold_back_beside_others(directory, Path(os.environ["RUN_DIR"]))
     complaint = io.StringIO()
     try:
         # supervisord prints only where it refuses to start: as plain text, so it is kept

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 import xmlrpc.client
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, TypedDict, cast
 
@@ -101,6 +103,23 @@ class Supervisor:
     def stop(self, name: str) -> None:
         """Ask a process to stop; return at once."""
         self._proxy.supervisor.stopProcess(name, False)
+
+    def read_settings(self) -> dict[str, str]:
+        """Return the environment that programs are started with (`ops.settings_rpc`)."""
+        return cast(dict[str, str], json.loads(cast(str, self._proxy.settings.read())))
+
+    def replace_settings(self, settings: Mapping[str, str]) -> None:
+        """Replace that environment, and read the configuration again with it."""
+        self._proxy.settings.replace(json.dumps(dict(settings)))
+        self._proxy.supervisor.reloadConfig()
+
+    def add_group(self, name: str) -> None:
+        """Add a group as the configuration has it now; what starts by itself is started."""
+        self._proxy.supervisor.addProcessGroup(name)
+
+    def remove_group(self, name: str) -> None:
+        """Remove a group, all of whose processes have ended."""
+        self._proxy.supervisor.removeProcessGroup(name)
 
     def shutdown(self) -> None:
         """Stop all processes, then supervisord."""

@@ -12,8 +12,9 @@ remedy='give nginx a directory that its user may write to (a tmpfs in a containe
 mkdir -p "$NGINX_RUN_DIR" 2>/dev/null || fail "cannot make NGINX_RUN_DIR=$NGINX_RUN_DIR: $remedy"
 [ -w "$NGINX_RUN_DIR" ] || fail "cannot write to NGINX_RUN_DIR=$NGINX_RUN_DIR: $remedy"
 
-# status.sock stays behind when nginx is killed, and nginx does not bind over it.
-rm -rf "$NGINX_RUN_DIR/conf.d" "$NGINX_RUN_DIR/snippets" "$NGINX_RUN_DIR/status.sock"
+rm -rf "$NGINX_RUN_DIR/conf.d" "$NGINX_RUN_DIR/snippets"
+# It stays behind when nginx is killed, and nginx does not bind over it. Unless nginx runs.
+[ -n "${NGINX_RELOAD-}" ] || rm -f "$NGINX_RUN_DIR/status.sock"
 mkdir -p "$NGINX_RUN_DIR/conf.d" "$NGINX_RUN_DIR/temp"
 cp "$NGINX_SOURCE_DIR/nginx.conf" "$NGINX_RUN_DIR/nginx.conf" ||
     fail "cannot copy nginx.conf from NGINX_SOURCE_DIR=$NGINX_SOURCE_DIR to $NGINX_RUN_DIR"

@@ -3,10 +3,21 @@
 # IPv6 listener, the inside listener's port, nginx's own counters.
 set -eu
 
+# The workers say how many they are, and a deployment may change it while nginx runs. The
+# setting is for an nginx that is started by itself.
+count=$(cat "$RUN_DIR/workers" 2>/dev/null) || count=$WORKERS
+case $count in
+    [1-9] | [1-9][0-9]) ;;
+    *)
+        printf 'nginx: %s/workers is "%s" and not the number of workers, 1 to 99: ops/deploy writes it\n' "$RUN_DIR" "$count" >&2
+        exit 2
+        ;;
+esac
+
 sockets=$NGINX_UPSTREAM_SOCKETS
 if [ -z "$sockets" ]; then
     number=0
-    while [ "$number" -lt "$WORKERS" ]; do
+    while [ "$number" -lt "$count" ]; do
         sockets="$sockets worker-$number.sock"
         number=$((number + 1))
     done

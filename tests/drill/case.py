@@ -59,8 +59,8 @@ class Outcome:
 
 def run(case: Case, tree: Tree, requests: int, rate: float) -> Outcome:
     """Start the stack, do the operation under load, and go on until `requests` were answered."""
-    settings = {"BASCULE_APP": APPLICATION, **case.settings}
-    done = tree.up(**settings)
+    tree.environ |= {"BASCULE_APP": APPLICATION, **case.settings}
+    done = tree.up()
     assert done.returncode == 0, done.stdout + done.stderr
     moments = Moments()
     began = time.monotonic()

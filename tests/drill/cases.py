@@ -16,6 +16,12 @@ KILLS = 2  # of each worker
 RELOADS = 3
 MAX_MEMORY = 64 << 20  # bytes; a worker has some 30 MiB at its start
 
+FAILS_EACH_REQUEST = """
+def application(environ, start_response):
+    raise RuntimeError("a bad release")
+"""
+DOES_NOT_LOAD = "raise RuntimeError('a bad import')\n"
+
 
 def must(tree: Tree, *command: str, **settings: str) -> str:
     """Run a command that has to succeed; return what it printed."""
@@ -83,6 +89,37 @@ def reload_nginx(tree: Tree, moments: Moments) -> None:
         wait_for(lambda old=before: not old & children(master), "nginx's old processes to end")
 
 
+def deploy(tree: Tree, moments: Moments) -> None:
+    """Deploy other settings, then go back to those before."""
+    for command, threads in (("ops/deploy", "9"), ("ops/rollback", "9")):
+        before = tree.worker_pids()
+        must(tree, command, BASCULE_THREADS=threads)
+        assert not set(before.values()) & set(tree.worker_pids().values())
+
+
+def scale(tree: Tree, moments: Moments) -> None:
+    """Go from two workers to three, and to one."""
+    for number in (3, 1):
+        must(tree, "ops/scale", str(number))
+        assert len(tree.worker_pids()) == number
+        assert len(upstreams(tree)) == number
+
+
+def deploy_bad(tree: Tree, moments: Moments) -> None:
+    """Try to deploy an application that fails each request, and one that does not load."""
+    before = tree.worker_pids()
+    for bad in (FAILS_EACH_REQUEST, DOES_NOT_LOAD):
+        (tree.root / "bad.py").write_text(bad)
+        done = tree.run("ops/deploy", "--timeout", "5", BASCULE_APP="bad:application")
+        assert done.returncode == 1, done.stdout + done.stderr
+    assert tree.worker_pids() == before
+
+
+def upstreams(tree: Tree) -> list[str]:
+    """Return the lines that name a worker to nginx."""
+    return (tree.run_dir / "nginx" / "upstream_servers.conf").read_text().splitlines()
+
+
 def children(pid: int) -> set[str]:
     """Return a process's children."""
     with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:  # noqa: PTH123
@@ -114,4 +151,8 @@ CASES = (
     ),
     Case("killed", kill, may_fail=was_on_the_killed_worker),
     Case("nginx reloaded", reload_nginx),
+    Case("deploy and rollback", deploy),
+    Case("deploy with a lone worker", deploy, {"WORKERS": "1"}),
+    Case("deploy that fails", deploy_bad),
+    Case("scale up and down", scale),
 )

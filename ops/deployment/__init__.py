@@ -1,0 +1,1 @@
+"""What ``ops/deploy`` does: `docker.sh` with containers, `local` without."""

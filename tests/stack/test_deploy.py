@@ -1,0 +1,137 @@
+"""ops/deploy, ops/rollback and ops/scale with containers, under a load that counts everything."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from ops.load.account import Account
+from ops.load.background import BackgroundLoad
+from tests.stack import releases
+from tests.stack.project import ROOT, Project, run
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+
+BEFORE = 100  # right answers before and after what is done
+RATE = 200.0
+
+
+class Stack:
+    """A running stack whose images have a tag of its own, and the commands on it."""
+
+    def __init__(self, tag: str) -> None:
+        self.tag = tag
+        self.project = Project(
+            name=f"bascule-{tag}", image_tag=tag, override="tests/stack/compose.load.yml"
+        )
+
+    def run(self, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """Run a command as an operator would, with this project's names."""
+        environment = {
+            **os.environ,
+            **self.project.environment,
+            "COMPOSE_PROJECT_NAME": self.project.name,
+            "COMPOSE_FILE": "docker-compose.yml:tests/stack/compose.load.yml",
+            **settings,
+        }
+        return subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    def under_load(
+        self, *command: str, **settings: str
+    ) -> tuple[subprocess.CompletedProcess[str], Account]:
+        """Run a command while requests of all kinds are in flight."""
+        with BackgroundLoad(self.project.address()[1], rate=RATE) as load:
+            load.wait_for(BEFORE)
+            done = self.run(*command, **settings)
+            load.wait_for(load.account.right.total() + BEFORE)
+        assert load.account.is_complete
+        return done, load.account
+
+    def release(self) -> str:
+        """Return which image serves."""
+        server = self.project.container("server")
+        listed = run(
+            "docker", "inspect", "--format={{range .Config.Env}}{{println .}}{{end}}", server
+        )
+        return next(line for line in listed.splitlines() if line.startswith("RELEASE="))
+
+    def upstreams(self) -> list[str]:
+        """Return the sockets that nginx knows."""
+        text = self.project.execute("nginx", "cat", "/run/nginx/upstream_servers.conf")
+        return [line.split('"')[1].rpartition("/")[2] for line in text.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def stack(image_tag: str) -> Iterator[Stack]:
+    """A stack of two workers, release 1."""
+    stack = Stack(f"deploy-{uuid.uuid4().hex[:8]}")
+    run("docker", "tag", f"bascule-nginx:{image_tag}", f"bascule-nginx:{stack.tag}")
+    base = f"bascule-server:{image_tag}"
+    releases.build(stack.tag, releases.GOOD, base, "1")
+    releases.build(f"{stack.tag}-2", releases.GOOD, base, "2")
+    try:
+        stack.project.up()
+        yield stack
+    finally:
+        stack.project.down()
+        releases.remove(stack.tag)
+
+
+def test_a_new_image_and_more_workers_are_deployed_and_rolled_back_without_a_lost_request(
+    stack: Stack,
+) -> None:
+    before = stack.project.container("server")
+    done, account = stack.under_load("ops/deploy", "--image", f"{stack.tag}-2", WORKERS="3")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not account.failures, "\n".join(account.lines())
+    after = stack.project.container("server")
+    assert after != before
+    assert stack.release() == "RELEASE=2"
+    assert stack.upstreams() == ["worker-0.sock", "worker-1.sock", "worker-2.sock"]
+
+    # nginx knows them after a restart of its own as well, and compose has nothing to mend.
+    stack.project.compose("restart", "nginx")
+    assert len(stack.upstreams()) == 3
+    up = stack.run("docker", "compose", "up", "--detach", "--no-build", "--wait", WORKERS="3")
+    assert up.returncode == 0, up.stderr
+    assert stack.project.container("server") == after
+    assert stack.project.services() == ["nginx", "server"]
+
+    done, account = stack.under_load("ops/rollback", WORKERS="1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not account.failures, "\n".join(account.lines())
+    assert stack.release() == "RELEASE=1"
+    assert stack.upstreams() == ["worker-0.sock"]
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "words"),
+    [(releases.BROKEN, "worker-0: 500"), (releases.UNLOADABLE, "a bad import")],
+    ids=["answers 500", "does not load"],
+)
+def test_an_image_that_is_not_ready_changes_nothing(
+    stack: Stack, image_tag: str, dockerfile: str, words: str
+) -> None:
+    bad = f"{stack.tag}-bad"
+    releases.build(bad, dockerfile, f"bascule-server:{stack.tag}")
+    before = stack.project.container("server")
+    image = releases.tags("bascule-server")[stack.tag]
+    done, account = stack.under_load("ops/deploy", "--image", bad, "--timeout", "8")
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert f"Nothing has changed: container {before[:12]} serves." in done.stderr
+    assert not account.failures, "\n".join(account.lines())
+    assert stack.project.container("server") == before
+    assert releases.tags("bascule-server")[stack.tag] == image
