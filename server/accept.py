@@ -9,6 +9,7 @@ from typing import Final
 
 from server import environ
 from server.connection import Connection
+from server.counted import CountedConnection
 from server.event_log import event
 from server.listen import Listener
 from server.loop import EXCLUSIVE, READABLE
@@ -32,6 +33,7 @@ class Acceptor:
         self._socket = listener.socket
         self._kind = (int(self._socket.family), int(self._socket.type), self._socket.proto)
         self._is_unix = listener.is_unix
+        self._connection = Connection if service.counters is None else CountedConnection
         self._paused = True
         self._lack = ""  # why no more were accepted
 
@@ -82,7 +84,7 @@ class Acceptor:
         shared = self._template
         if not self._is_unix:
             shared = {**shared, "REMOTE_ADDR": peer[0], "REMOTE_PORT": str(peer[1])}
-        Connection(sock, shared, self._service).begin()
+        self._connection(sock, shared, self._service).begin()
         return True
 
     def _pause(self, reason: str) -> None:

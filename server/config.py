@@ -87,7 +87,7 @@ _SOCKETS: Final = "where it listens"
 _CALLS: Final = "how it calls the application"
 _DEADLINES: Final = "deadlines (seconds, fractions allowed)"
 _LIMITS: Final = "limits on a request"
-_LOGS: Final = "logs"
+_LOGS: Final = "logs and what else it tells"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +206,9 @@ class Config:
     worker: str = _setting("", _text, _LOGS, "NAME", "written into each line of the log")
     status_socket: str = _setting(
         "", _text, _LOGS, "PATH", "a unix socket that tells what the process is doing, as JSON"
+    )
+    metrics_file: str = _setting(
+        "", _text, _LOGS, "PATH", "counts into this file, which all workers share and none outgrows"
     )
 
 

@@ -398,7 +398,7 @@ class Connection:
             self._log()
             sock.close()
         else:
-            successor = Connection(sock, self._shared, self._service)
+            successor = type(self)(sock, self._shared, self._service)
             successor.take_over(request, self._started)
         if self._drained is not None:
             self._let_go()

@@ -12,8 +12,10 @@ import time
 from typing import Final
 
 from server.connection import Connection
+from server.counters import Counters
 from server.crew import Call, Crew
 from server.event_log import event
+from server.metrics import HUNG_REQUESTS
 from server.service import Service
 
 # How long a thread may take to finish a send (seconds), before it is looked at again.
@@ -26,11 +28,13 @@ class HungCalls:
     Args:
         crew: makes the calls.
         timeout: how long one may take, in seconds.
+        counters: count them; None for no metrics.
     """
 
-    def __init__(self, crew: Crew, timeout: float) -> None:
+    def __init__(self, crew: Crew, timeout: float, counters: Counters | None = None) -> None:
         self._crew = crew
         self._timeout = timeout
+        self._counters = counters
 
     def count(self) -> int:
         """Return how many calls that were given up still hold their threads."""
@@ -75,6 +79,8 @@ class HungCalls:
                     return
 
     def _report(self, connection: Connection, age: float, stack: str) -> None:
+        if self._counters:
+            self._counters.add(HUNG_REQUESTS)
         line = connection.request.line if connection.request else None
         event(
             logging.ERROR,

@@ -102,7 +102,7 @@ def _describe(
     line = request.line
     return InFlight(
         state=state,
-        request_id=connection.request_id or request.environ.get("HTTP_X_REQUEST_ID", ""),
+        request_id=connection.request_id,
         method=line.method,
         target=line.target[:_TARGET_SIZE],
         path=line.path[:_TARGET_SIZE],

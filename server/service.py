@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from server.access_log import AccessLog, Served
 from server.config import Config
+from server.counters import Counters
 from server.crew import Crew
 from server.loop import Loop
 from server.overload import Overload
@@ -59,13 +60,15 @@ class Service:
         loop: polls the connections.
         crew: calls the application.
         access_log: None for no log.
+        counters: None for no metrics.
         on_served: called, by any thread, with the number of requests served so far.
         on_empty: called by the leader when the last connection has closed.
         draining: no connection persists any more: answers say ``Connection: close``.
         connections: those that are open.
         parser: parses the heads of all connections.
         overload: answers what no thread is to be had for.
-        is_observed: somebody wants to know of each request served.
+        is_logged: somebody wants to know of each request served.
+        is_observed: somebody wants to know of it, or to count it.
     """
 
     config: Config
@@ -75,15 +78,18 @@ class Service:
     access_log: AccessLog | None
     on_served: Callable[[int], None]
     on_empty: Callable[[], None]
+    counters: Counters | None = None
     draining: bool = False
     connections: set[Client] = field(default_factory=set)
     parser: HeadParser = field(init=False)
     overload: Overload = field(init=False)
+    is_logged: bool = field(init=False)
     is_observed: bool = field(init=False)
     _count: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
-        self.is_observed = bool(self.access_log or self.config.max_requests)
+        self.is_logged = bool(self.access_log or self.config.max_requests)
+        self.is_observed = self.is_logged or self.counters is not None
         self.parser = HeadParser(
             HeadLimits(
                 line=self.config.limit_request_line,

@@ -16,14 +16,17 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from server.accept import Acceptor
 from server.access_log import AccessLog
 from server.config import Config
+from server.counters import Counters
 from server.crew import Call, Crew
 from server.deadlines import Deadlines
+from server.errors import StartError
 from server.event_log import event
 from server.hung_calls import HungCalls
 from server.listen import Listener, open_listener
 from server.load import load_application
 from server.loop import Loop
 from server.memory import MemoryLimit
+from server.metrics import SLOW_CALLS, MetricsFileError, claim, private
 from server.recent_errors import RecentErrors
 from server.request import Request
 from server.room import Room
@@ -33,6 +36,7 @@ from server.status import Status
 from server.status_socket import StatusSocket
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from wsgiref.types import WSGIApplication
 
 # Deadlines are looked at once a tick (seconds): this often at the least, and often enough to be
@@ -77,6 +81,7 @@ class Worker:
             if config.status_socket:
                 self._status_socket = StatusSocket(config.status_socket)
             application = load_application(config.application)
+            self._counters = self._open_counters()
             self._memory_limit = MemoryLimit(config.max_memory)
             access_log = None
             if config.access_logfile != "off":
@@ -87,6 +92,23 @@ class Worker:
             self._withdraw()
             raise
         self._assemble(application, access_log)
+
+    def _open_counters(self) -> Counters | None:
+        path = self._config.metrics_file
+        if not path:
+            return None
+        try:
+            cells = claim(path, self._config.worker)
+        except MetricsFileError as error:
+            raise StartError(f"--metrics-file: {error}") from error
+        if cells is None:
+            event(
+                logging.WARNING,
+                "metrics_full",
+                f"{path} has no slot left, so nobody sees what this process counts: "
+                "remove the file, then restart the workers",
+            )
+        return Counters(private() if cells is None else cells)
 
     def _withdraw(self) -> None:
         """Remove the sockets of a process that is not going to serve."""
@@ -100,15 +122,14 @@ class Worker:
         self._loop = Loop(_tick(config))
         self._loop.on_tick = self._on_tick
         self._loop.on_signal = self._on_signal
-        if access_log:
-            self._loop.on_turn = access_log.flush
+        self._loop.on_turn = self._choose_on_turn(access_log)
         self._crew = Crew(
             config.threads,
             config.backlog_requests,
             self._loop.poll,
             self._on_slow_call,
         )
-        self._hung_calls = HungCalls(self._crew, config.timeout)
+        self._hung_calls = HungCalls(self._crew, config.timeout, self._counters)
         self._request_limit = config.max_requests
         if config.max_requests and config.max_requests_jitter:
             # Workers that started together should not end together.
@@ -120,6 +141,7 @@ class Worker:
             loop=self._loop,
             crew=self._crew,
             access_log=access_log,
+            counters=self._counters,
             on_served=self._on_served,
             on_empty=self._on_empty,
         )
@@ -129,6 +151,20 @@ class Worker:
         self._acceptors = [
             Acceptor(listener, self._service, self._room) for listener in self._listeners
         ]
+
+    def _choose_on_turn(self, access_log: AccessLog | None) -> Callable[[], None]:
+        """Return what is to be done each turn of the loop, and nothing beside it."""
+        counters, loop = self._counters, self._loop
+        if counters is None:
+            return access_log.flush if access_log else loop.on_turn
+
+        def on_turn() -> None:
+            if access_log:
+                access_log.flush()
+            if loop.now >= counters.due:
+                counters.fold(loop.now)
+
+        return on_turn
 
     def run(self) -> int:
         """Serve until told to stop; return the exit code."""
@@ -142,10 +178,8 @@ class Worker:
             threading.Thread(target=self._watch_only_thread, name="watch", daemon=True).start()
         self._crew.run()
         faulthandler.cancel_dump_traceback_later()
-        self._loop.on_turn()
+        self._settle()
         self._loop.close()
-        if self._status_socket:
-            self._status_socket.withdraw()
         event(logging.INFO, "stopped", "Stopped", pid=os.getpid())
         return self._exit_code
 
@@ -230,13 +264,19 @@ class Worker:
 
         It may be the main thread, and it may hold any lock of the interpreter's shutdown.
         """
-        self._loop.on_turn()
-        if self._status_socket:
-            self._status_socket.withdraw()
+        self._settle()
         event(logging.INFO, "stopped", "Stopped", pid=os.getpid())
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(self._exit_code)
+
+    def _settle(self) -> None:
+        """Leave nothing behind that is half done."""
+        self._loop.on_turn()
+        if self._counters:
+            self._counters.fold(self._loop.now)
+        if self._status_socket:
+            self._status_socket.withdraw()
 
     def _in_flight(self) -> list[str]:
         requests = [each.request for each in list(self._service.connections)]
@@ -262,6 +302,8 @@ class Worker:
 
     def _on_tick(self) -> None:
         now = self._loop.now
+        if self._counters:
+            self._counters.fold(now)
         self._deadlines.sweep()
         if self._service.draining:
             if self._stop is Stop.QUICK:  # some were not idle yet when the signal came
@@ -315,6 +357,8 @@ class Worker:
     # --- slow and hung calls -------------------------------------------------------------------
 
     def _on_slow_call(self, call: Call) -> None:
+        if self._counters:
+            self._counters.add(SLOW_CALLS)
         self._slow_calls.on_slow(call)
 
     def _replace(self) -> None:

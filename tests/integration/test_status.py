@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import resource
 import signal
 import socket
 import stat
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -276,34 +274,17 @@ def test_calls_of_the_only_thread_are_sampled(path, gate) -> None:
 
 
 def test_it_answers_while_descriptors_run_out(path) -> None:
-    limit = 40
-
-    def few_descriptors() -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        argv = command(path, "--bind", f"fd://{listener.fileno()}", application_name("hello"))
-        process = subprocess.Popen(
-            argv,
-            pass_fds=[listener.fileno()],
-            preexec_fn=few_descriptors,  # noqa: PLW1509  # no thread is there to be forked
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        clients: list[socket.socket] = []
-        try:
-            wait_until(path.exists, "it serves")
-            clients += [socket.create_connection(listener.getsockname()) for _ in range(limit + 10)]
-            wait_until(
-                lambda: read_status(path)["descriptors"]["open"] >= limit - 2, "all are taken"
-            )
-            for _ in range(3):
-                assert read_status(path)["pid"] == process.pid
-        finally:
-            for client in clients:
-                client.close()
-            process.terminate()
-            process.wait(20)
+    limit = 100
+    shell = ["sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh"]
+    with (
+        running([*shell, *command(path)], "hoards") as server,
+        server.client() as client,
+    ):
+        assert client.request(get("/all")).status == 200
+        for _ in range(3):
+            status = read_status(path)
+            assert status["pid"] == server.pid
+            assert status["descriptors"] == {"open": limit - 1, "limit": limit}
 
 
 def test_a_client_that_does_not_read_holds_nobody_up_for_long(path) -> None:

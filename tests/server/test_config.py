@@ -38,6 +38,7 @@ SETTINGS: dict[str, tuple[str, Any, list[str]]] = {
     "access_logformat": ("json", "json", ["xml", "JSON"]),
     "log_level": ("debug", "debug", ["loud", "DEBUG", "10"]),
     "worker": ("worker-3", "worker-3", []),
+    "metrics_file": ("/run/metrics", "/run/metrics", []),
     "status_socket": ("/run/app.status", "/run/app.status", []),
 }
 
@@ -51,6 +52,7 @@ OUR_OWN = {
     "write_timeout",
     "limit_request_body",
     "max_memory",
+    "metrics_file",
     "status_socket",
     "worker",
 }
