@@ -27,7 +27,7 @@ COMMANDS = sorted(
 IMPATIENT = {
     "BASCULE_CHAIN": "app/examples/drill.toml",
     "BASCULE_TIMEOUT": "3",
-    "BASCULE_THREADS": "2",
+    "BASCULE_THREADS": "4",
     "BASCULE_BACKLOG_REQUESTS": "4",
 }
 
