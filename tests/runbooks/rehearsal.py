@@ -54,7 +54,7 @@ def _play(page: Path, tree: Tree, block: Block) -> None:
 
 
 def _check(page: Path, tree: Tree, block: Block) -> None:
-    outputs = run_block(tree, block.steps, may_fail=block.heading == "See")
+    outputs = run_block(tree, block.steps, may_fail=block.heading in ("See", "Verify"))
     for step, output in zip(block.steps, outputs, strict=True):
         check_output(page, step, output)
 

@@ -51,7 +51,7 @@ def run_block(tree: Tree, steps: list[Step], *, may_fail: bool = False) -> list[
     assert rest == ""
     printed, statuses = outputs[::2], outputs[1::2]
     for step, text, status in zip(steps, printed, statuses, strict=True):
-        if may_fail and step.expected:
+        if may_fail and step.expected.strip(".\n "):
             continue
         assert status == "0", f"{step.command} ended with status {status}:\n{text}"
     return printed
