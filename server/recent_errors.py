@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from typing import Any, Final
 
 from server.event_log import timestamp
@@ -30,6 +31,10 @@ class RecentErrors(logging.Handler):
             message = record.getMessage()
         except Exception:  # its arguments do not fit; the log's own handler says so
             message = str(record.msg)
+        if record.exc_info and record.exc_info[0] is not None:
+            # What stands in the last line of the traceback, which itself is in the log.
+            *_, raised = traceback.format_exception_only(*record.exc_info[:2])
+            message = f"{message}: {raised.strip()}"
         error = {
             "time": timestamp(record.created),
             "level": record.levelname.lower(),

@@ -64,3 +64,25 @@ def test_a_message_that_does_not_format_is_kept_as_it_is(errors: RecentErrors) -
     )
     errors.handle(record)
     assert errors.records[0]["message"] == "%d"
+
+
+def test_what_was_raised_is_part_of_the_message(errors: RecentErrors) -> None:
+    class UnspeakableError(Exception):
+        def __str__(self) -> str:
+            raise ValueError("no words")
+
+    for error in (
+        KeyError("total"),
+        UnspeakableError(),
+        SyntaxError("wrong", ("f.py", 1, 2, "a b")),
+    ):
+        try:
+            raise error
+        except Exception:
+            LOGGER.exception("GET /basket")
+    LOGGER.error("without", exc_info=True)
+    messages = [error["message"] for error in errors.records]
+    assert messages[0] == "GET /basket: KeyError: 'total'"
+    assert messages[1].startswith("GET /basket: ")
+    assert "UnspeakableError" in messages[1]
+    assert messages[2:] == ["GET /basket: SyntaxError: wrong", "without"]
