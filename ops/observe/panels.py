@@ -47,9 +47,9 @@ def in_flight(document: dict[str, Any]) -> list[dict[str, Any]]:
     return sorted(found, key=lambda request: -float(request["age_s"]))
 
 
-def place(frames: list[str]) -> str:
-    """The innermost frame, its file by the last two parts of its path."""
-    return "/".join(frames[-1].rsplit("/", 2)[-2:]) if frames else NONE
+def place(frame: str) -> str:
+    """A place in the code, its file by the last two parts of its path."""
+    return "/".join(frame.rsplit("/", 2)[-2:])
 
 
 def _table(
@@ -144,7 +144,7 @@ def requests(document: dict[str, Any], choice: Choice, most: int, gap: int) -> R
         return Text("none", "dim")
     first = max(0, min(choice.number - most // 2, len(found) - most))
     columns = ("AGE", "STATE", "ID", "WORKER", "REQUEST", "WHERE")
-    table = _table(*columns, gap=gap, right=("AGE",), grow={"REQUEST": 3, "WHERE": 2})
+    table = _table(*columns, gap=gap, right=("AGE",), grow={"REQUEST": 1, "WHERE": 1})
     for number, request in enumerate(found[first : first + most], start=first):
         table.add_row(
             duration(request["age_s"]),
@@ -152,7 +152,7 @@ def requests(document: dict[str, Any], choice: Choice, most: int, gap: int) -> R
             _safe(request["request_id"]),
             _safe(request["worker"]),
             _safe(f"{request['method']} {request['path']}"),
-            _safe(place(request["frames"])),
+            _safe(place(request["frames"][-1]) if request["frames"] else NONE),
             style="reverse" if number == choice.number else "",
         )
     return table
@@ -188,7 +188,7 @@ def slow_calls(document: dict[str, Any], most: int, gap: int) -> RenderableType:
     ordered = sorted(calls.items(), key=lambda item: -item[1][1])
     for location, (count, total, _, path) in ordered[:most]:
         table.add_row(
-            str(count), latency(total), latency(total / count), _safe(location), _safe(path)
+            str(count), latency(total), latency(total / count), _safe(place(location)), _safe(path)
         )
     return table
 

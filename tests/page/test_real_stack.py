@@ -96,7 +96,7 @@ def test_from_an_error_on_the_page_it_is_one_click_and_one_command_to_its_story(
     page: Page, shop: Tree, failed: str
 ) -> None:
     row = page.locator("#errors-table tbody tr").filter(has_text=failed).first
-    expect(row).to_contain_text("/basket")
+    expect(row).to_contain_text("KeyError: 'total'")
     row.get_by_role("button", name=failed).click()
     command = page.evaluate("navigator.clipboard.readText()")
     done = shop.run(*shlex.split(command))
@@ -108,7 +108,9 @@ def test_from_an_error_on_the_page_it_is_one_click_and_one_command_to_its_story(
 def test_the_terminal_view_shows_the_same(shop: Tree, hung: str, failed: str) -> None:
     top = Terminal("ops/top", columns=140, lines=45, cwd=shop.root, environ=shop.environ)
     try:
-        top.wait_for(hung, "hung", f"POST /checkout/{ATTACK}", "shop.py", failed, "/basket")
+        top.wait_for(
+            hung, "hung", f"POST /checkout/{ATTACK}", "shop.py", failed, "KeyError: 'total'"
+        )
         top.send("q")
         assert top.wait() == 0
         assert top.is_as_it_was

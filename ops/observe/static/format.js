@@ -51,5 +51,8 @@ export function clock(time) {
   return day + moment.toLocaleTimeString("sv");
 }
 
+/** A place in the code, its file by the last two parts of its path; the rest is in the stack. */
+export const place = (frame) => frame?.split("/").slice(-2).join("/") ?? NONE;
+
 /** "1 check", "2 checks". */
 export const count = (amount, noun) => `${amount.toLocaleString("en")} ${noun}${amount === 1 ? "" : "s"}`;

@@ -1,7 +1,7 @@
 // The tables: what is in flight, who works, what failed, where calls are slow.
 
 import { byId, element, setAttribute, setText } from "./dom.js";
-import { NONE, age, bytes, clock, count, duration, number, percent } from "./format.js";
+import { NONE, age, bytes, clock, count, duration, number, percent, place } from "./format.js";
 import { copyButton, storyOf } from "./copy.js";
 import { nameOf, recentErrors, requestsInFlight, slowCalls } from "./model.js";
 import { Rows, column } from "./rows.js";
@@ -81,7 +81,7 @@ export class Tables {
       column("Age", ({ age_s: seconds }) => age(seconds), "number"),
       tagged("State", ({ state }) => [state]),
       column("Request", ({ method, path }) => `${method} ${path}`, "wide"),
-      column("Where", ({ frames }) => frames?.at(-1) ?? NONE, "code"),
+      column("Where", ({ frames }) => place(frames?.at(-1)), "code"),
       column("Worker", ({ worker }) => worker, "name"),
       idColumn,
     ], ({ worker, request_id: id, thread }) => `${worker} ${id} ${thread}`, requestDetail);
