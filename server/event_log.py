@@ -85,6 +85,8 @@ class TextFormatter(logging.Formatter):
             f"{timestamp(record.created)} {record.levelname.lower():<8}"
             f"{self._prefix}{record.getMessage()}"
         )
+        if request_id := getattr(record, "request_id", ""):
+            text += f" request_id={request_id}"
         if record.exc_info:
             text += "\n" + self.formatException(record.exc_info)
         if stack := getattr(record, "stack", None):

@@ -29,6 +29,7 @@ from server.memory import MemoryLimit
 from server.metrics import SLOW_CALLS, MetricsFileError, claim, private
 from server.recent_errors import RecentErrors
 from server.request import Request
+from server.request_ids import RequestIds
 from server.room import Room
 from server.service import Service
 from server.slow_calls import SlowCalls
@@ -81,6 +82,8 @@ class Worker:
             if config.status_socket:
                 self._status_socket = StatusSocket(config.status_socket)
             application = load_application(config.application)
+            for handler in logging.getLogger().handlers:  # the application may have set its own
+                handler.addFilter(RequestIds())
             self._counters = self._open_counters()
             self._memory_limit = MemoryLimit(config.max_memory)
             access_log = None
@@ -207,6 +210,7 @@ class Worker:
         if self._status_socket is None:
             return
         errors = RecentErrors()
+        errors.addFilter(RequestIds())
         logging.getLogger().addHandler(errors)
         status = Status(self._service, errors, self._slow_calls)
         self._status_socket.publish(status.document, self._slow_calls.look)

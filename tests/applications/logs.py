@@ -1,10 +1,17 @@
-"""Writes records through the standard library's logging, one with a traceback."""
+"""Writes records through the standard library's logging, one with a traceback.
+
+/thread  one more, on a thread of its own
+/slow    one more after a while, which names the query
+"""
 
 from __future__ import annotations
 
 import logging
+import threading
+import time
 
 LOGGER = logging.getLogger("tests.logs")
+LOGGER.info("for all requests")
 
 
 def application(environ, start_response):
@@ -15,6 +22,13 @@ def application(environ, start_response):
     except ValueError:
         LOGGER.exception("an error")
     LOGGER.debug("for nobody")
+    if environ["PATH_INFO"] == "/thread":
+        thread = threading.Thread(target=LOGGER.warning, args=("on a thread of its own",))
+        thread.start()
+        thread.join()
+    if environ["PATH_INFO"] == "/slow":
+        time.sleep(0.05)
+        LOGGER.warning("after a while %s", environ["QUERY_STRING"])
     start_response(
         "200 OK",
         [("X-Application", "logs"), ("Content-Type", "text/plain"), ("Content-Length", "3")],

@@ -84,6 +84,16 @@ def request(server: ServerProcess, sent: bytes, method: str = "GET") -> str:
         return last_line(server, lines + 1)
 
 
+def events(server: ServerProcess) -> list[dict]:
+    """Return what was logged as JSON, but requests."""
+    return [json.loads(line) for line in server.err.splitlines()]
+
+
+def named(records: list[dict], message: str) -> dict:
+    """Return the last record with a message."""
+    return [record for record in records if record["message"] == message][-1]
+
+
 def test_a_combined_line_says_what_was_asked_and_answered(combined) -> None:
     fields = ("User-Agent: curl/8.0", "Referer: http://example.org/")
     line = COMBINED.fullmatch(request(combined, get("/alice?a=b", *fields)))
@@ -221,6 +231,55 @@ def test_wsgi_errors_goes_to_the_log() -> None:
         messages = [json.loads(line)["message"] for line in server.err.splitlines()]
     for line in ("first line for the log", "second line for the log", "third line: 小明"):
         assert line in messages
+
+
+@pytest.mark.parametrize("threads", ["1", "4"])
+def test_records_of_logging_have_the_id_of_their_request(threads: str) -> None:
+    with logging(*JSON, "--threads", threads, application="logs") as server:
+        request(server, get("/", "X-Request-ID: f00d"))
+        records = events(server)
+    assert named(records, "a warning in\ntwo lines")["request_id"] == "r-1"
+    assert named(records, "an error")["request_id"] == "f00d"
+    assert "request_id" not in named(records, "for all requests")
+
+
+def test_records_of_slow_calls_have_the_ids_of_theirs() -> None:
+    """They run beside the event loop, and several at a time."""
+    with (
+        logging(*JSON, "--threads", "4", application="logs") as server,
+        contextlib.ExitStack() as stack,
+    ):
+        names = [f"id-{number}" for number in range(3)]
+        clients = [stack.enter_context(server.client()) for _ in names]
+        for client, name in zip(clients, names, strict=True):
+            client.send(get(f"/slow?{name}", f"X-Request-ID: {name}"))
+        for client in clients:
+            client.read_final()
+        records = events(server)
+    for name in names:
+        assert named(records, f"after a while {name}")["request_id"] == name
+
+
+def test_in_text_the_id_of_its_request_ends_a_record() -> None:
+    with logging(application="logs") as server:
+        request(server, get("/", "X-Request-ID: f00d"))
+        assert "an error request_id=f00d\nTraceback" in server.err
+
+
+def test_what_goes_to_wsgi_errors_has_the_id_of_its_request() -> None:
+    with logging(*JSON, application="writes_errors") as server:
+        request(server, get("/", "X-Request-ID: f00d"))
+        records = events(server)
+    assert [each for each in records if each.get("request_id") == "f00d"][-1]["message"] == (
+        "third line: 小明"
+    )
+
+
+def test_threads_of_the_application_have_no_id() -> None:
+    with logging(*JSON, application="logs") as server:
+        request(server, get("/thread", "X-Request-ID: f00d"))
+        records = events(server)
+    assert "request_id" not in named(records, "on a thread of its own")
 
 
 def test_an_error_of_the_application_is_logged_with_its_traceback() -> None:
