@@ -15,6 +15,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+# By these two a worker knows a health check, and does not log it while it succeeds.
+PROBE_FIELDS = "User-Agent: bascule-health\r\nX-Bascule-Health: probe\r\n"
 PROBE_TIMEOUT = 5.0  # seconds; a healthy worker answers in milliseconds
 
 
@@ -43,7 +45,8 @@ def probe(path: Path, target: str, timeout: float = PROBE_TIMEOUT) -> Answer:
         credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         pid, _, _ = struct.unpack("3i", credentials)
         sock.sendall(
-            f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+            f"GET {target} HTTP/1.1\r\nHost: localhost\r\n{PROBE_FIELDS}"
+            f"Connection: close\r\n\r\n".encode()
         )
         with http.client.HTTPResponse(sock, method="GET") as response:
             response.begin()

@@ -25,6 +25,11 @@ from server.request import Request
 
 # Linux's PIPE_BUF: writes of up to so many bytes to a pipe are atomic (pipe(7)).
 WRITE_SIZE: Final = 4096
+# What health checks say of themselves (ops/readiness.py, nginx/snippets/forwarded.conf).
+HEALTH_FIELD: Final = "HTTP_X_BASCULE_HEALTH"
+HEALTH_AGENT: Final = "bascule-health"
+# Addresses of whoever is inside; over a unix socket there is none.
+LOOPBACK: Final = frozenset({None, "", "127.0.0.1", "::1"})
 MILLISECOND: Final = 0.001
 
 
@@ -93,6 +98,8 @@ class AccessLog:
             size: bytes sent, head and framing included.
             duration: seconds from the head's arrival to the response's last byte.
         """
+        if HEALTH_FIELD in served.environ and is_healthy(served):
+            return
         self._lines.append(self._render(served, size, duration, time.time()))
 
     def flush(self) -> None:
@@ -128,6 +135,24 @@ class AccessLog:
         else:  # in one step: another thread may be writing
             os.dup2(opened, self._descriptor, inheritable=False)
             os.close(opened)
+
+
+def is_healthy(served: Served) -> bool:
+    """Return whether it is a successful health check of the stack's own, which is not logged.
+
+    A client must not be able to hide. Health checks come over a unix socket, straight from this
+    machine or through nginx, which sets the field for its own check and removes it from whatever
+    clients send (nginx/snippets/forwarded.conf). A proxy that lets the field pass still tells
+    where the request came from, and from elsewhere nothing is hidden.
+    """
+    environ = served.environ
+    came_from = environ.get("HTTP_X_FORWARDED_FOR") or environ.get("REMOTE_ADDR")
+    return (
+        served.status < 400
+        and environ.get("HTTP_USER_AGENT") == HEALTH_AGENT
+        and not environ.get("REMOTE_PORT")  # a unix socket's peer has none
+        and came_from in LOOPBACK
+    )
 
 
 class JsonLines:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from ops import readiness
+
 from .harness.client import Client
 from .harness.gate import Gate
 from .harness.process import (
@@ -280,6 +282,23 @@ def test_threads_of_the_application_have_no_id() -> None:
         request(server, get("/thread", "X-Request-ID: f00d"))
         records = events(server)
     assert "request_id" not in named(records, "on a thread of its own")
+
+
+@pytest.mark.parametrize("application", ["hello", "app.wsgi:application"])
+def test_a_health_check_of_the_stack_has_no_line_while_it_succeeds(application: str) -> None:
+    with scratch() as directory:
+        path = str(directory / "socket")
+        flags = ("--bind", f"unix:{path}", *JSON)
+        with started(*flags, application_name(application), address=path) as server:
+            probe = wait_until(lambda: server.out, "the probe's line")
+            assert readiness.probe(Path(path), "/").status == 200
+            # What nginx makes of its container's own check.
+            marked = ("User-Agent: bascule-health", "X-Bascule-Health: nginx")
+            with server.client() as client:
+                client.request(get("/", *marked, "X-Forwarded-For: 127.0.0.1"))
+                client.request(get("/hides", *marked, "X-Forwarded-For: 192.0.2.7"))
+            wait_until(lambda: server.out != probe, "a line")
+            assert json.loads(server.out[len(probe) :])["target"] == "/hides"
 
 
 def test_an_error_of_the_application_is_logged_with_its_traceback() -> None:

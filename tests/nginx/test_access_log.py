@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from tests.nginx.harness import LIMIT, Nginx, wait_for
+from tests.nginx.harness import LIMIT, Nginx, response, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -98,3 +98,35 @@ def test_the_connections_number_leads_to_nginxs_own_errors(nginx: Nginx) -> None
         lambda: f"*{connection} client intended to send too large body" in nginx.stderr(),
         "the line of the error log",
     )
+
+
+def health_check(nginx: Nginx, target: str, address: str = "127.0.0.8") -> bytes:
+    """Send what the container's health check sends; return the answer."""
+    with socket.create_connection((address, nginx.port), LIMIT) as sock:
+        head = f"GET {target} HTTP/1.0\r\nHost: localhost\r\nUser-Agent: bascule-health\r\n\r\n"
+        sock.sendall(head.encode())
+        with sock.makefile("rb") as answer:
+            return answer.read()
+
+
+def test_a_health_check_from_inside_is_logged_only_where_it_fails(binary: str) -> None:
+    with Nginx(binary, WORKERS="1") as nginx:
+        worker = nginx.upstream("worker-0.sock")
+        assert b" 200 " in health_check(nginx, "/healthy")
+        assert ("X-Bascule-Health", "nginx") in worker.seen[-1]["fields"]
+        worker.answer = lambda _: response(404, b"")
+        health_check(nginx, "/nothing-there")
+        worker.answer = lambda _: response(500, b"")
+        health_check(nginx, "/broken")
+        assert nginx.log("/nothing-there")["status"] == 404
+        assert nginx.log("/broken")["user_agent"] == "bascule-health"
+        assert b'"/healthy"' not in (nginx.directory / "stdout").read_bytes()
+
+
+def test_nobody_hides_by_the_health_checks_name(nginx: Nginx) -> None:
+    fields = {"User-Agent": "bascule-health", "X-Bascule-Health": "nginx"}
+    _, content = nginx.request("/hides", fields=fields)
+    assert "x-bascule-health" not in content.decode().lower()
+    assert nginx.log("/hides")["status"] == 200
+    health_check(nginx, "/hides-as-well", "127.0.0.1")
+    assert nginx.log("/hides-as-well")["status"] == 200

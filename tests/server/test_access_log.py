@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.access_log import AccessLog, JsonLines, Refusal, combined
+from server.access_log import AccessLog, JsonLines, Refusal, combined, is_healthy
 from server.errors import ProtocolError, StartError
 from server.request import Request, RequestLine
 from tests.rfc9112.feeding import read
@@ -291,3 +291,49 @@ def test_a_request_that_came_before_is_logged_as_if_it_were_the_first(
         request = a_request(b"GET " + target + b" HTTP/1.1", b"User-Agent: " + agent + b"\r\n")
         entry = served(request, environ={"REMOTE_ADDR": address})
         assert render(entry, *SENT, NOW) == JsonLines("0")(entry, *SENT, NOW)
+
+
+# --- health checks ------------------------------------------------------------------------------------
+
+PROBE = b"User-Agent: bascule-health\r\nX-Bascule-Health: probe\r\n"
+
+
+def probed(status: int = 200, fields: bytes = PROBE, **environ: str) -> Refusal:
+    return served(a_request(fields=fields), environ, status)
+
+
+def test_a_health_check_over_a_unix_socket_is_one() -> None:
+    assert is_healthy(probed())
+    assert is_healthy(probed(REMOTE_ADDR=""))
+    # nginx's own check, before and after the link proxy_headers has read what nginx says of it.
+    assert is_healthy(probed(HTTP_X_FORWARDED_FOR="127.0.0.1"))
+    assert is_healthy(probed(REMOTE_ADDR="127.0.0.1", REMOTE_PORT=""))
+
+
+@pytest.mark.parametrize("status", [400, 404, 499, 500, 503])
+def test_a_health_check_that_fails_is_logged(status: int) -> None:
+    assert not is_healthy(probed(status))
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"REMOTE_ADDR": "192.0.2.7", "REMOTE_PORT": "4711"},
+        {"REMOTE_ADDR": "127.0.0.1", "REMOTE_PORT": "4711"},
+        {"REMOTE_ADDR": "192.0.2.7", "REMOTE_PORT": ""},
+        {"REMOTE_ADDR": "", "HTTP_X_FORWARDED_FOR": "192.0.2.7"},
+        {"REMOTE_ADDR": "", "HTTP_X_FORWARDED_FOR": "127.0.0.1, 192.0.2.7"},
+        {"REMOTE_ADDR": "", "HTTP_USER_AGENT": "curl/8"},
+    ],
+)
+def test_what_comes_from_elsewhere_is_no_health_check(environ: dict[str, str]) -> None:
+    assert not is_healthy(probed(**environ))
+
+
+def test_a_healthy_check_has_no_line(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    log = AccessLog(str(path), "json", "")
+    for each in (probed(), probed(fields=PROBE.replace(b"X-Bascule-Health: probe\r\n", b""))):
+        log.write(each, *SENT)
+    log.flush()
+    assert len(path.read_text().splitlines()) == 1
