@@ -1,0 +1,170 @@
+"""Where calls are slow: what is added up, what is kept, and what is logged how often."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any, cast
+
+import pytest
+
+from server.crew import SLOW, Call, Task
+from server.service import Service
+from server.slow_calls import LOCATIONS, SlowCalls
+
+Threads = Callable[[str], int]
+
+
+class Process:
+    """A process whose calls are what the test says; the leader calls back at once."""
+
+    def __init__(self) -> None:
+        self.running: list[Call] = []
+        self.is_alone = False
+        self.crew = self.loop = self
+
+    def calls(self) -> list[Call]:
+        return self.running
+
+    def call_soon(self, call: Callable[[], None]) -> None:
+        call()
+
+    def runs(self, thread: int, age: float) -> Call:
+        call = Call(thread, cast("Task", None), time.monotonic() - age)
+        self.running.append(call)
+        return call
+
+
+@pytest.fixture
+def process() -> Process:
+    return Process()
+
+
+@pytest.fixture
+def slow_calls(process: Process) -> SlowCalls:
+    return SlowCalls(cast("Service", process), totals=True)
+
+
+@pytest.fixture
+def waits() -> Iterator[Threads]:
+    """Run threads that wait in functions of given names."""
+    go_on = threading.Event()
+    with ExitStack() as stack:
+        stack.callback(go_on.set)
+
+        def start(name: str) -> int:
+            inside = threading.Event()
+            names: dict[str, Any] = {"inside": inside, "go_on": go_on}
+            code = f"def {name}():\n    inside.set()\n    go_on.wait()\n"
+            exec(compile(code, f"/srv/{name}.py", "exec"), names)
+            thread = threading.Thread(target=names[name], daemon=True)
+            thread.start()
+            assert inside.wait(10)
+            assert thread.ident is not None
+            return thread.ident
+
+        yield start
+
+
+def reported(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [each for each in caplog.records if getattr(each, "event", "") == "slow_call"]
+
+
+def test_a_call_is_slow_once_it_has_taken_a_while(
+    process: Process, slow_calls: SlowCalls, waits: Threads
+) -> None:
+    process.runs(waits("quick"), 0.0)
+    process.runs(waits("query"), 10 * SLOW + 60)
+    slow_calls.look()
+    (place,) = slow_calls.summary()
+    assert place["location"].startswith("/srv/query.py:")
+    assert place["location"].endswith(" query")
+    assert place["count"] == 1
+    assert 60 <= place["total_s"] < 90
+
+
+def test_what_a_call_has_taken_is_added_up_once(
+    process: Process, slow_calls: SlowCalls, waits: Threads
+) -> None:
+    process.runs(waits("query"), 60)
+    for _ in range(5):
+        slow_calls.look()
+    (place,) = slow_calls.summary()
+    assert place["count"] == 5
+    assert 60 <= place["total_s"] < 90
+
+
+def test_the_costliest_place_comes_first(
+    process: Process, slow_calls: SlowCalls, waits: Threads
+) -> None:
+    for name, age in (("cheap", 1), ("dear", 100), ("middling", 10)):
+        process.runs(waits(name), age)
+    slow_calls.look()
+    names = [place["location"].split()[-1] for place in slow_calls.summary()]
+    assert names == ["dear", "middling", "cheap"]
+
+
+def test_of_many_places_the_one_seen_longest_ago_goes(
+    process: Process, slow_calls: SlowCalls, waits: Threads
+) -> None:
+    for number in range(LOCATIONS + 1):
+        process.running.clear()
+        process.runs(waits(f"place_{number}"), 1)
+        slow_calls.look()
+    found = {place["location"].split()[-1] for place in slow_calls.summary()}
+    assert found == {f"place_{number}" for number in range(1, LOCATIONS + 1)}
+
+
+def test_one_event_a_second_however_many_calls_are_slow(
+    process: Process, slow_calls: SlowCalls, waits: Threads, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    for number in range(4):
+        process.runs(waits(f"slow_{number}"), 10 + number)
+    began = time.monotonic()
+    for _ in range(4):
+        slow_calls.look()
+    slow_calls.on_slow(process.running[0])
+    assert len(reported(caplog)) == 1 or time.monotonic() - began >= 1
+    (first, *_) = reported(caplog)
+    found = vars(first)
+    assert found["location"].endswith(" slow_3"), "the oldest is the first"
+    assert found["location"] in found["frames"]
+    assert 13 <= found["age_s"] < 40
+    assert (found["request_id"], found["method"], found["path"]) == ("", "", "")
+
+
+def test_a_call_is_logged_again_when_its_age_has_doubled(
+    process: Process, slow_calls: SlowCalls, waits: Threads, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And not each second that it takes."""
+    caplog.set_level(logging.INFO)
+    process.runs(waits("query"), 3600)
+    end = time.monotonic() + 1.2  # past the interval between two events
+    while time.monotonic() < end:
+        slow_calls.look()
+    assert len(reported(caplog)) == 1
+    assert slow_calls.summary()[0]["count"] > 1
+
+
+def test_without_anybody_who_asks_nothing_is_added_up(
+    process: Process, waits: Threads, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    slow_calls = SlowCalls(cast("Service", process), totals=False)
+    slow_calls.on_slow(process.runs(waits("query"), 1))
+    assert slow_calls.summary() == []
+    assert len(reported(caplog)) == 1
+
+
+def test_a_thread_that_has_ended_is_nowhere(process: Process, slow_calls: SlowCalls) -> None:
+    thread = threading.Thread(target=int)
+    thread.start()
+    thread.join(10)
+    assert thread.ident is not None
+    slow_calls.on_slow(process.runs(thread.ident, 1))
+    slow_calls.look()
+    assert slow_calls.summary() == []
