@@ -105,11 +105,6 @@ GAUGES: Final[dict[str, tuple[str, Callable[[dict[str, Any]], float]]]] = {
     "bascule_threads": ("Threads that may call it.", lambda it: it["threads"]),
     "bascule_requests_waiting": ("Requests that wait for a thread.", lambda it: it["waiting"]),
     "bascule_resident_memory_bytes": ("Resident memory.", lambda it: it["resident_bytes"]),
-    "bascule_open_descriptors": ("Open file descriptors.", lambda it: it["descriptors"]["open"]),
-    "bascule_max_descriptors": (
-        "File descriptors that it may open.",
-        lambda it: it["descriptors"]["limit"],
-    ),
     "bascule_worker_start_time_seconds": (
         "Start of the process, since the epoch.",
         lambda it: datetime.fromisoformat(it["started"]).timestamp(),

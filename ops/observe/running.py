@@ -14,6 +14,7 @@ from ops.observe.status import HEALTHY, NOT_RUNNING, UNHEALTHY
 from ops.observe.terminal import Paint, duration, paint, printable, table
 
 HEADINGS = ("WORKER", "THREAD", "AGE", "STATE", "ID", "METHOD", "PATH", "WHERE")
+MOST = 500  # requests that a worker tells of (server/status.py)
 NUMBERS = (2,)  # columns whose digits align
 
 
@@ -36,8 +37,8 @@ def silent(document: dict[str, Any]) -> list[dict[str, str]]:
     ]
 
 
-def summary(requests: list[dict[str, Any]]) -> str:
-    """How many of which state, and the age of the oldest."""
+def summary(document: dict[str, Any], requests: list[dict[str, Any]]) -> str:
+    """How many of which state, the age of the oldest, and of whom there may be more."""
     if not requests:
         return "No request is in flight."
     states: dict[str, int] = {}
@@ -45,7 +46,9 @@ def summary(requests: list[dict[str, Any]]) -> str:
         states[request["state"]] = states.get(request["state"], 0) + 1
     counts = ", ".join(f"{number} {state}" for state, number in states.items())
     oldest = duration(requests[0]["age_s"])
-    return f"{len(requests)} in flight ({counts}), the oldest for {oldest}"
+    crowded = [each["worker"] for each in answering(document) if len(each["requests"]) >= MOST]
+    rest = f"; of worker {', '.join(crowded)} only the oldest {MOST} are shown" if crowded else ""
+    return f"{len(requests)} in flight ({counts}), the oldest for {oldest}{rest}"
 
 
 def _row(request: dict[str, Any]) -> list[str]:
@@ -65,7 +68,7 @@ def _row(request: dict[str, Any]) -> list[str]:
 def screen(document: dict[str, Any], colour: Paint, *, stacks: bool) -> str:
     """The table; with `stacks`, below it every request's stack."""
     requests = in_flight(document)
-    lines = [summary(requests)]
+    lines = [summary(document, requests)]
     if requests:
         head, *rows = table([HEADINGS, *map(_row, requests)], NUMBERS)
         styled = [

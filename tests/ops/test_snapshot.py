@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ops import failures
-from ops.observe import snapshot
+from ops.observe import checks, snapshot
 from tests.ops.observed import (
     PROCESSES,
     Parts,
@@ -191,6 +191,33 @@ def test_a_worker_that_drains_needs_no_socket(empty: Parts) -> None:
     empty.nginx()
     empty.supervisor(PROCESSES)
     assert failed(snapshot.take(empty.settings)) == {}
+
+
+@pytest.mark.parametrize(
+    ("free", "total", "is_low"),
+    [
+        (4.9, 100, True),  # per cent
+        (5.1, 100, False),
+        (0.09 * 1024, 2048, True),  # 92 MiB of 2 GiB
+        (0.11 * 1024, 2048, False),
+        (1, 16, False),  # a small file system has never had 100 MiB
+    ],
+)
+def test_a_disk_is_low_by_its_share_and_a_large_one_by_what_is_left(
+    free: float, total: float, is_low: bool
+) -> None:
+    disk = {"path": "/run", "free_bytes": free * 2**20, "total_bytes": total * 2**20}
+    (found,) = checks.disk({"disk": [disk]})
+    assert found.ok != is_low
+
+
+@pytest.mark.parametrize(("days", "words"), [(13.9, "expires in 13.9 days"), (-1, "has expired")])
+def test_a_certificate_that_ends_soon_is_told(days: float, words: str) -> None:
+    certificate = {"path": "/site.pem", "subject": "shop.example", "days_left": days}
+    document = {"certificates": [certificate], "errors": {"certificates": None}}
+    (found,) = checks.certificates(document)
+    assert not found.ok
+    assert found.message == f"the certificate shop.example in /site.pem {words}"
 
 
 def test_a_certificate_that_is_missing_is_told(stack: Parts) -> None:

@@ -1,0 +1,89 @@
+"""ops/status, ops/running and the inside listener with containers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.stack.project import Project, attempt, request, run
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+
+QUICK = 5.0  # seconds for a command
+SCRAPE = """
+import urllib.request
+print(urllib.request.urlopen("http://nginx:8081/-/metrics").read().decode())
+"""
+
+
+def command(stack: Project, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run one of the scripts in ops/ for this project, in time."""
+    began = time.monotonic()
+    done = attempt(*words, environment={**stack.environment, "COMPOSE_PROJECT_NAME": stack.name})
+    took = time.monotonic() - began
+    print(f"{words[0]} {took:.2f} s")
+    assert took < QUICK
+    return done
+
+
+@contextmanager
+def paused(stack: Project, service: str) -> Iterator[None]:
+    """A service whose processes stand still during the block."""
+    run("docker", "pause", stack.container(service))
+    try:
+        yield
+    finally:
+        run("docker", "unpause", stack.container(service))
+
+
+def test_a_stack_that_is_well_is_healthy(stack: Project) -> None:
+    done = command(stack, "ops/status", "--json")
+    document = json.loads(done.stdout)
+    failed = [check for check in document["checks"] if not check["ok"]]
+    assert (done.returncode, document["mode"], failed) == (0, "docker", [])
+    assert document["nginx"]["requests"] > 0
+    done = command(stack, "ops/running")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_metrics_and_the_page_are_published_for_this_machine_alone(stack: Project) -> None:
+    bindings = stack.inspect("nginx")["NetworkSettings"]["Ports"]["8081/tcp"]
+    assert [each["HostIp"] for each in bindings] == ["127.0.0.1"]
+    inside = ("127.0.0.1", int(bindings[0]["HostPort"]))
+    reply = request(inside, "/-/metrics")
+    assert reply.status == 200
+    assert b'bascule_worker_up{worker="1"} 1.0' in reply.body
+    assert request(inside, "/-/status").fields["content-type"] == "text/html; charset=utf-8"
+    assert request(inside, "/-/status.json", fields={"Host": "evil.example"}).status == 421
+    for target in ("/-/metrics", "/-/status", "/-/status.json"):
+        assert request(stack.address(), target).status == 404
+
+
+def test_metrics_can_be_scraped_from_the_projects_network(stack: Project) -> None:
+    page = stack.execute("server", "python3", "-c", SCRAPE)
+    assert "\nbascule_nginx_up 1.0\n" in page
+
+
+def test_an_nginx_that_stands_still_is_named(stack: Project) -> None:
+    with paused(stack, "nginx"):
+        done = command(stack, "ops/status")
+    assert done.returncode == 1
+    assert done.stdout.startswith("NOT HEALTHY: nginx (2 of 2 workers answer)\n")
+
+
+@pytest.mark.parametrize("script", ["ops/status", "ops/running"])
+def test_a_server_whose_container_does_not_run_is_named(stack: Project, script: str) -> None:
+    with paused(stack, "server"):
+        done = command(stack, script)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the container of server does not run" in done.stderr
+
+
+def test_a_project_that_does_not_run_is_told_by_its_exit_status() -> None:
+    nothing = Project(name="bascule-test-nothing", image_tag="none")
+    assert command(nothing, "ops/status").returncode == 3
