@@ -1,12 +1,31 @@
-"""The workers' counters, from the memory that they share."""
+"""The workers' counters, from the file that they share."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ops.observe.asking import SourceError
+from server import metrics
+
 
 def read(path: Path) -> dict[str, dict[str, Any]]:
-    """The counters of each worker by its name, as they stand in a snapshot."""
-    del path
-    return {}
+    """The counters of each worker by its name, as they stand in a snapshot.
+
+    Raises `SourceError` and `OSError`.
+    """
+    try:
+        found = metrics.read(path)
+    except metrics.MetricsFileError as error:
+        raise SourceError(str(error)) from None
+    return {each.worker: _plain(each) for each in found}
+
+
+def _plain(counted: metrics.WorkerMetrics) -> dict[str, Any]:
+    values = asdict(counted)
+    del values["worker"]
+    for histogram in (values["duration"], values["queue_wait"]):
+        # Lists, as JSON would have them.
+        histogram["buckets"] = [list(each) for each in histogram["buckets"]]
+    return values

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.observe.settings import Settings
+from server import metrics
 
 STUB_STATUS = (
     b"HTTP/1.1 200 OK\r\n\r\n"
@@ -151,6 +152,11 @@ class Parts:
         answer = head.encode() + content
         self.answer("supervisor.sock", lambda it: answer_head(it, answer))
 
+    def counters(self) -> None:
+        """The counters of workers that were started."""
+        for name in ("0", "1"):
+            metrics.claim(str(self.directory / "metrics"), name)
+
     def all_hang(self) -> None:
         """Everybody takes the connection and is never heard of again, but for one byte at times."""
         over = threading.Event()
@@ -183,6 +189,7 @@ def healthy() -> Iterator[Parts]:
         found.worker("1")
         found.nginx()
         found.supervisor(PROCESSES)
+        found.counters()
         yield found
 
 

@@ -21,6 +21,7 @@ from tests.ops.observed import (
     process_info,
     request_document,
     seconds,
+    worker_document,
 )
 
 
@@ -102,6 +103,7 @@ def test_a_dead_supervisord_is_told_and_the_workers_are_still_seen(empty: Parts)
     empty.worker("0")
     empty.worker("1")
     empty.nginx()
+    empty.counters()
     document = snapshot.take(empty.settings)
     assert snapshot.runs(document)
     assert failed(document) == {
@@ -112,6 +114,7 @@ def test_a_dead_supervisord_is_told_and_the_workers_are_still_seen(empty: Parts)
 def test_a_dead_worker_is_told_with_what_supervisord_knows(empty: Parts) -> None:
     empty.worker("0")
     empty.nginx()
+    empty.counters()
     empty.supervisor([PROCESSES[0], process_info("worker-1", "bascule", "FATAL")])
     failure = failures.Failure(time=time.time(), words="no module named shop")
     failures.add(empty.directory, "bascule:worker-1", failure)
@@ -144,9 +147,23 @@ def test_nonsense_from_a_worker_is_told_as_an_error(stack: Parts, answer: bytes)
     assert document["workers"][2]["error"].startswith("it")
 
 
-def test_a_stand_in_is_shown_while_there_is_one(stack: Parts) -> None:
-    stack.answer("stand-in.status", lambda it: it.wfile.write(b"{}"))
-    assert len(snapshot.take(stack.settings)["workers"]) == 2  # supervisord knows of none
+def test_a_stand_in_is_shown_while_there_is_one(empty: Parts) -> None:
+    empty.worker("0")
+    empty.worker("1")
+    empty.nginx()
+    empty.counters()
+    empty.supervisor([*PROCESSES, process_info("stand-in")])
+    silent = snapshot.take(empty.settings)
+    assert silent["workers"][2] == {
+        "worker": "stand-in",
+        "error": "its socket is not there",
+        "metrics": None,
+    }
+    document = json.dumps(worker_document("stand-in")).encode()
+    empty.answer("stand-in.status", lambda it: it.wfile.write(document))
+    found = snapshot.take(empty.settings)
+    assert found["workers"][2]["state"] == "serving"
+    assert failed(found) == {}
 
 
 @pytest.mark.parametrize(
@@ -173,6 +190,7 @@ def test_what_is_wrong_in_a_worker_is_told(
     empty.worker("0")
     empty.worker("1", **changes)
     empty.nginx()
+    empty.counters()
     empty.supervisor(PROCESSES)
     messages = failed(snapshot.take(empty.settings))
     assert messages.keys() == {check}
@@ -189,6 +207,7 @@ def test_a_worker_that_drains_needs_no_socket(empty: Parts) -> None:
     empty.worker("1", state="draining")
     (empty.directory / "worker-1.sock").unlink()
     empty.nginx()
+    empty.counters()
     empty.supervisor(PROCESSES)
     assert failed(snapshot.take(empty.settings)) == {}
 
@@ -229,6 +248,7 @@ def test_an_observer_that_is_dead_is_told(empty: Parts) -> None:
     empty.worker("0")
     empty.worker("1")
     empty.nginx()
+    empty.counters()
     empty.supervisor([*PROCESSES[:2], process_info("observer", state="FATAL")])
     assert failed(snapshot.take(empty.settings)).keys() == {"observer"}
 
@@ -237,6 +257,7 @@ def test_an_nginx_that_does_not_count_is_up(empty: Parts) -> None:
     empty.worker("0")
     empty.worker("1")
     empty.nginx(b"HTTP/1.1 404 Not Found\r\n\r\n")
+    empty.counters()
     empty.supervisor(PROCESSES)
     document = snapshot.take(empty.settings)
     assert failed(document) == {}

@@ -18,7 +18,7 @@ import pytest
 from ops.observe.exposition import CONTENT_TYPE
 from tests.ops.harness import LIMIT, Tree, is_alive, wait_for
 from tests.ops.observed import seconds
-from tests.ops.test_exposition import samples
+from tests.ops.test_exposition import CONTRACT, samples
 
 pytestmark = pytest.mark.integration
 
@@ -119,6 +119,8 @@ def test_a_stack_that_is_well_is_healthy_with_a_line_for_each_worker(stack: Tree
         ["1", "serving"],
     ]
     assert "\x1b" not in done.stdout
+    requests = [line.split()[-5].replace(",", "") for line in lines if line[:2] in ("0 ", "1 ")]
+    assert sum(map(int, requests)) >= 20
 
 
 def test_its_json_has_every_part_and_the_page_gives_the_same(stack: Tree) -> None:
@@ -144,7 +146,12 @@ def test_the_metrics_are_there_for_this_machine_and_closed_on_the_site(stack: Tr
     page = answer.read()
     connection.close()
     assert answer.getheader("Content-Type") == CONTENT_TYPE
-    assert samples(page)["bascule_worker_up", (("worker", "1"),)] == 1
+    found = samples(page)
+    assert {name for name, _ in found} >= {name for name in CONTRACT if "nginx" not in name}
+    answered = [
+        found["bascule_requests_total", (("status", "2xx"), ("worker", worker))] for worker in "01"
+    ]
+    assert sum(answered) >= 20
     for target in ("/-/metrics", "/-/status", "/-/status.json"):
         assert stack.get(target)[0] == 404
 
@@ -182,6 +189,45 @@ def test_every_thread_of_every_worker_stuck_is_seen_in_time(stack: Tree) -> None
         assert "2 of 2 workers answer" in status.stdout
 
 
+def test_an_observer_that_dies_takes_nothing_along_and_comes_back(stack: Tree) -> None:
+    pid = pid_of(stack, "observer")
+    os.kill(pid, signal.SIGKILL)
+
+    def is_back() -> bool:
+        return stack.get("/-/metrics", port=stack.status_port)[0] == 200
+
+    wait_for(is_back, "the observer to come back")
+    assert pid_of(stack, "observer") != pid
+    assert stack.get("/")[0] == 200
+
+
+def test_a_dead_nginx_is_named(stack: Tree) -> None:
+    # It would be started again at once, so it is stopped in the way that nginx cannot see.
+    pid = pid_of(stack, "nginx")
+    frozen = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+    for each in frozen:
+        os.kill(each, signal.SIGSTOP)
+    try:
+        done: list[subprocess.CompletedProcess[str]] = []
+        assert seconds(lambda: done.append(stack.run("ops/status"))) < QUICK
+    finally:
+        for each in frozen:
+            os.kill(each, signal.SIGCONT)
+    assert done[0].returncode == 1
+    assert done[0].stdout.startswith("NOT HEALTHY: nginx (2 of 2 workers answer)\n")
+
+
+@pytest.mark.parametrize("command", ["ops/status", "ops/running"])
+def test_they_explain_themselves_and_refuse_what_they_do_not_know(
+    stack: Tree, command: str
+) -> None:
+    done = stack.run(command, "--help")
+    assert (done.returncode, "Exit status 0" in done.stdout) == (0, True)
+    done = stack.run(command, "--what")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "unknown argument --what" in done.stderr
+
+
 def test_a_worker_that_is_frozen_is_named_in_time(stack: Tree) -> None:
     # Until then it "is being started", which is no reason to worry.
     wait_for(lambda: process(stack, "bascule:worker-1")["state"] == "RUNNING", "worker 1")
@@ -212,40 +258,12 @@ def test_a_worker_that_was_killed_is_a_last_error_when_it_is_back(stack: Tree) -
     assert "Last errors:\n    bascule:worker-0: 2" in done.stdout
 
 
-def test_an_observer_that_dies_takes_nothing_along_and_comes_back(stack: Tree) -> None:
-    pid = pid_of(stack, "observer")
-    os.kill(pid, signal.SIGKILL)
-
-    def is_back() -> bool:
-        return stack.get("/-/metrics", port=stack.status_port)[0] == 200
-
-    wait_for(is_back, "the observer to come back")
-    assert pid_of(stack, "observer") != pid
-    assert stack.get("/")[0] == 200
-
-
 def test_a_restart_brings_the_observer_along(stack: Tree) -> None:
     before = pid_of(stack, "observer")
     done = stack.run("ops/restart")
     assert done.returncode == 0, done.stdout + done.stderr
     assert pid_of(stack, "observer") != before
     assert is_healthy(stack)
-
-
-def test_a_dead_nginx_is_named(stack: Tree) -> None:
-    # It would be started again at once, so it is stopped in the way that nginx cannot see.
-    pid = pid_of(stack, "nginx")
-    frozen = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
-    for each in frozen:
-        os.kill(each, signal.SIGSTOP)
-    try:
-        done: list[subprocess.CompletedProcess[str]] = []
-        assert seconds(lambda: done.append(stack.run("ops/status"))) < QUICK
-    finally:
-        for each in frozen:
-            os.kill(each, signal.SIGCONT)
-    assert done[0].returncode == 1
-    assert done[0].stdout.startswith("NOT HEALTHY: nginx (2 of 2 workers answer)\n")
 
 
 def test_an_observer_that_cannot_start_leaves_the_site_alone(tree: Tree) -> None:
@@ -274,12 +292,3 @@ def test_a_dead_supervisord_is_named_and_the_rest_is_still_seen(tree: Tree) -> N
         done = tree.run(command)
         assert (done.returncode, done.stdout) == (3, "")
         assert done.stderr == f"{command}: the stack does not run; ops/up starts it\n"
-
-
-@pytest.mark.parametrize("command", ["ops/status", "ops/running"])
-def test_they_explain_themselves_and_refuse_what_they_do_not_know(tree: Tree, command: str) -> None:
-    done = tree.run(command, "--help")
-    assert (done.returncode, "Exit status 0" in done.stdout) == (0, True)
-    done = tree.run(command, "--what")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "unknown argument --what" in done.stderr
