@@ -68,6 +68,7 @@ class SnapshotCollector(Collector):
         yield from _histograms(counted)
         yield from _gauges(workers)
         yield from _nginx(self._document["nginx"])
+        yield from _certificates(self._document["certificates"])
 
 
 def _counters(counted: list[tuple[str, dict[str, Any]]]) -> Iterator[Metric]:
@@ -105,6 +106,11 @@ GAUGES: Final[dict[str, tuple[str, Callable[[dict[str, Any]], float]]]] = {
     "bascule_threads": ("Threads that may call it.", lambda it: it["threads"]),
     "bascule_requests_waiting": ("Requests that wait for a thread.", lambda it: it["waiting"]),
     "bascule_resident_memory_bytes": ("Resident memory.", lambda it: it["resident_bytes"]),
+    "bascule_open_descriptors": ("Open file descriptors.", lambda it: it["descriptors"]["open"]),
+    "bascule_max_descriptors": (
+        "File descriptors that it may open.",
+        lambda it: it["descriptors"]["limit"],
+    ),
     "bascule_worker_start_time_seconds": (
         "Start of the process, since the epoch.",
         lambda it: datetime.fromisoformat(it["started"]).timestamp(),
@@ -151,6 +157,20 @@ def _nginx(nginx: dict[str, Any]) -> Iterator[Metric]:
     yield states
     for key, (family, meaning) in NGINX_COUNTERS.items():
         yield CounterMetricFamily(family, meaning, value=nginx[key])
+
+
+def _certificates(certificates: list[dict[str, Any]]) -> Iterator[Metric]:
+    if not certificates:
+        return
+    ends = GaugeMetricFamily(
+        "bascule_certificate_not_after_seconds",
+        "End of a certificate's validity, since the epoch.",
+        labels=["path", "subject"],
+    )
+    for each in certificates:
+        end = datetime.fromisoformat(each["not_after"]).timestamp()
+        ends.add_metric([each["path"], each["subject"]], end)
+    yield ends
 
 
 def render(document: dict[str, Any]) -> bytes:

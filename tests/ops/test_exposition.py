@@ -19,6 +19,7 @@ CONTRACT = {
     *("bascule_refused_total", "bascule_client_disconnects_total"),
     *("bascule_received_bytes_total", "bascule_sent_bytes_total"),
     *("bascule_resident_memory_bytes", "bascule_worker_starts_total"),
+    *("bascule_open_descriptors", "bascule_max_descriptors"),
     *("bascule_worker_start_time_seconds", "bascule_worker_up", "bascule_info"),
     *("bascule_nginx_up", "bascule_nginx_connections", "bascule_nginx_accepted_total"),
     *("bascule_nginx_handled_total", "bascule_nginx_requests_total"),
@@ -37,6 +38,7 @@ def document(**changes: Any) -> dict[str, Any]:
             **{"up": True, "active": 3, "reading": 0, "writing": 1, "waiting": 2},
             **{"accepted": 10, "handled": 9, "requests": 25},
         },
+        "certificates": [],
         **changes,
     }
 
@@ -105,3 +107,14 @@ def test_an_nginx_that_is_down_or_does_not_count_has_no_counters() -> None:
         page = exposition.render(document(nginx={"up": up, **nothing}))
         assert value(page, "bascule_nginx_up") == told
         assert value(page, "bascule_nginx_requests_total") is None
+
+
+def test_the_end_of_a_certificate_is_a_moment_and_without_tls_there_is_none() -> None:
+    name = "bascule_certificate_not_after_seconds"
+    certificate = {
+        **{"path": "/tls/fullchain.pem", "subject": "example.org"},
+        **{"not_after": "2033-05-18T03:33:20Z", "days_left": 12.5},
+    }
+    page = exposition.render(document(certificates=[certificate]))
+    assert value(page, name, path="/tls/fullchain.pem", subject="example.org") == 2_000_000_000
+    assert name not in exposition.render(document()).decode()

@@ -87,21 +87,21 @@ def dashboard_expressions() -> list[tuple[str, str]]:
 
 
 class Prometheus:
-    """A Prometheus that reads `target` (``HOST:PORT``) every second.
+    """A Prometheus that reads `target` (``HOST:PORT``) every `interval` seconds.
 
     Its rules are the shipped ones, without the time for which a cause has to last.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, interval: int = 1) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="prometheus-"))
         self.port = free_port()
         rules = (SHIPPED / "alerts.yml").read_text()
         (self.directory / "alerts.yml").write_text(re.sub(r" for: \w+", " for: 0s", rules))
         shipped = (SHIPPED / "prometheus.yml").read_text()
         (self.directory / "prometheus.yml").write_text(
-            re.sub(r"(scrape|evaluation)_(interval|timeout): \w+", r"\1_\2: 1s", shipped).replace(
-                "nginx:8081", target
-            )
+            re.sub(r"scrape_(interval|timeout): \w+", rf"scrape_\1: {interval}s", shipped)
+            .replace("evaluation_interval: 15s", "evaluation_interval: 1s")
+            .replace("nginx:8081", target)
         )
 
     def __enter__(self) -> Self:

@@ -10,7 +10,19 @@ from tests.ops.prometheus.harness import DASHBOARD, ROOT, documented, metrics_of
 
 COLUMNS = 24  # of Grafana's grid
 # Of Grafana's list of units (packages/grafana-data/src/valueFormats/categories.ts).
-UNITS = {"short", "none", "percentunit", "bool_on_off", "reqps", "ops", "cps", "s", "bytes", "Bps"}
+UNITS = {
+    "short",
+    "none",
+    "percentunit",
+    "bool_on_off",
+    "reqps",
+    "ops",
+    "cps",
+    "s",
+    "d",
+    "bytes",
+    "Bps",
+}
 
 
 def test_every_panel_says_what_it_shows_and_in_which_unit() -> None:

@@ -27,6 +27,8 @@ VALUES = {
     "state": ("idle", "call", "active", "reading"),
     "version": ("1.0",),
     "python": ("3.13",),
+    "path": ("tls/fullchain.pem",),
+    "subject": ("example.org",),
 }
 LABELLED = re.compile(r"^\| `(bascule_\w+)\{([a-z,]+)\}`", re.MULTILINE)
 ASKED = re.compile(r"^```promql\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -39,7 +41,7 @@ def exposition(tick: int) -> str:
     lines = []
     for name, kind in DOCUMENTED.findall(page):
         lines.append(f"# TYPE {name} {kind}")
-        own = [] if "_nginx_" in name else ["worker"]
+        own = [] if re.search("_nginx_|_certificate_", name) else ["worker"]
         names = [*own, *labels.get(name, [])]
         for values in itertools.product(
             *({**VALUES, "worker": ("0", "1")}[each] for each in names)
