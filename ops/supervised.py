@@ -3,7 +3,8 @@
 ``python -m ops.supervised CONFIGURATION`` runs supervisord as its own command does, in the
 foreground and, in a container, as PID 1 (it reaps orphans). supervisord exits 0 whatever
 became of its programs; this exits 1 when `ops.process_events` left a reason, which is then
-the last line on standard error.
+the last line on standard error. In local mode, where both go to the log file that
+``SUPERVISOR_LOG_FILE`` names, SIGUSR2 moves them to the file of that name (`ops.log_rotation`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from supervisor import supervisord  # type: ignore[import-untyped]
 
 from ops.json_log import line
+from ops.log_rotation import reopen_output
 from ops.process_events import REASON_FILE
 from ops.trial import HOLD_FILE, is_served, write_number
 
@@ -31,6 +33,20 @@ def hold_back_beside_others(directory: Path, run_dir: Path) -> None:
         write_number(run_dir, int(os.environ["WORKERS"]))
 
 
+class Options(supervisord.ServerOptions):  # type: ignore[misc]  # it has no types
+    """supervisord's, which also open what this process itself writes to anew."""
+
+    def reopenlogs(self) -> None:
+        """Change to the log's new file; the programs' lines follow, by way of /dev/fd/1 and 2."""
+        if path := os.environ.get("SUPERVISOR_LOG_FILE"):
+            try:
+                reopen_output(path)
+            except OSError as error:
+                sys.stderr.write(line("error", "log_not_reopened", f"cannot open {path}: {error}"))
+                sys.stderr.flush()
+        super().reopenlogs()
+
+
 def run(configuration: str) -> int:
     """Run supervisord until it ends; return the exit status.
 
@@ -42,6 +58,7 @@ def run(configuration: str) -> int:
     reason_file.unlink(missing_ok=True)
     hold_back_beside_others(directory, Path(os.environ["RUN_DIR"]))
     complaint = io.StringIO()
+    supervisord.ServerOptions = Options  # its main() makes them, once a reload
     try:
         # supervisord prints only where it refuses to start: as plain text, so it is kept
         # and told as a line of the log.

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -38,8 +39,16 @@ class Files:
 
     def lines(self, since: str, last: int | None) -> Iterator[bytes]:
         with ExitStack() as stack:
+            partial = b""
             for file in self._opened(stack, since, last):
-                yield from map(cleaned, file)
+                for line in file:
+                    partial += line
+                    # A long line may go on in the next file.
+                    if partial.endswith(b"\n"):
+                        yield cleaned(partial)
+                        partial = b""
+            if partial:
+                yield cleaned(partial)
 
     def follow(self, last: int | None) -> Iterator[bytes]:
         with ExitStack() as stack:
@@ -58,7 +67,7 @@ class Files:
                         yield cleaned(partial)
                         partial = b""
                 if is_complete:
-                    file = stack.enter_context(self.paths[-1].open("rb"))
+                    file = stack.enter_context(_next(self.paths[-1], file).open("rb"))
                 elif is_over:
                     return
                 else:
@@ -100,6 +109,17 @@ def _is_replaced(path: Path, file: BinaryIO) -> bool:
         return path.stat().st_ino != os.fstat(file.fileno()).st_ino
     except FileNotFoundError:
         return False  # renamed, and still written to until the new one is there
+
+
+def _next(path: Path, file: BinaryIO) -> Path:
+    """The file that was begun after this one; it may have been put aside as well by now."""
+    inode = os.fstat(file.fileno()).st_ino
+    newest_first = rotated(path)[::-1]
+    for newer, older in pairwise(newest_first):
+        with suppress(FileNotFoundError):
+            if older.stat().st_ino == inode:
+                return newer
+    return newest_first[-1]
 
 
 def _seek_last(file: BinaryIO, wanted: int) -> int:
