@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from ops.log_reader.record import Record
+from ops.log_reader.record import Record, is_request, parsed
 from ops.log_reader.selection import Selection
 
 # nginx's line in the order of nginx/snippets/log_json.conf. Reading it so takes a third of the time
@@ -74,9 +73,5 @@ def request_of(raw: bytes) -> Record | None:
             "upstream": upstream,
             "user_agent": agent,
         }
-    try:
-        record = json.loads(text)
-    except ValueError:
-        return None
-    is_whole = record.get("event") == "request" and isinstance(record.get("time"), str)
-    return dict(record) if is_whole else None
+    record = parsed(raw)
+    return record if is_request(record) else None

@@ -43,9 +43,9 @@ class Group:
 
     def add(self, record: Record) -> None:
         """Count a request."""
-        time, status = record["time"], record.get("status", 0)
-        self._durations.append(record.get("duration_ms", 0.0))
-        self.size += record.get("bytes", 0)
+        time, status = record["time"], record["status"]
+        self._durations.append(record["duration_ms"])
+        self.size += record["bytes"]
         self.when[time[:_TEN_SECONDS]] += 1
         if status >= 500:
             self.server_errors += 1
@@ -128,7 +128,7 @@ def _worker(record: Record) -> str:
 
 KEYS: Final[dict[str, Callable[[Record], str]]] = {
     "path": lambda record: f"{record.get('method', '-')} {route(str(record.get('target', '-')))}",
-    "status": lambda record: str(record.get("status", 0)),
+    "status": lambda record: str(record["status"]),
     "address": lambda record: str(record.get("remote_addr") or "(none)"),
     "worker": _worker,
     "user-agent": lambda record: str(record.get("user_agent") or "(none)"),

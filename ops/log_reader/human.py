@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os.path
+import re
 from typing import Final
 
 from ops.log_reader import trace
 from ops.log_reader.moments import shown
-from ops.log_reader.record import Record
+from ops.log_reader.record import Record, is_request
 from ops.log_reader.terminal import Paint, visible
 
 _COLOURS: Final = {"warning": "yellow", "error": "red", "critical": "red", "debug": "dim"}
@@ -22,6 +23,7 @@ _REPEATED: Final = {
     "process_state": {"process"},
     "nginx_error": {"client", "server", "host", "pid"},
 }
+_SECONDS: Final = re.compile(r"[0-9]{1,9}\.[0-9]{3}")
 # Texts of several lines, which follow the line.
 _LONG: Final = ("stack", "exception", "last_words")
 
@@ -33,8 +35,8 @@ def line(record: Record, paint: Paint) -> str:
     head = f"{visible(time)} {visible(level).upper():<8} {visible(writer(record)):<10}"
     request_id = visible(record.get("request_id") or "")
     text = f"{head} {what(record)}" + (f"  {paint('dim', request_id)}" if request_id else "")
-    if record["event"] == "request":
-        text = paint(status_colour(record), text) if record.get("status", 0) >= 400 else text
+    if is_request(record):
+        text = paint(status_colour(record), text) if record["status"] >= 400 else text
     else:
         text = paint(_COLOURS.get(level, ""), text)
     return "\n".join([text, *(paint("dim", f"    {each}") for each in details(record))])
@@ -49,7 +51,7 @@ def writer(record: Record) -> str:
 def what(record: Record) -> str:
     """What the line says, in one line, without the time and who says it."""
     event = str(record["event"])
-    if event == "request":
+    if is_request(record):
         return _request(record)
     message = visible(record.get("message", ""))
     hidden = _TOLD | set(_LONG) | _REPEATED.get(event, set())
@@ -65,14 +67,14 @@ def details(record: Record) -> list[str]:
     """The lines of a traceback and the like."""
     lines: list[str] = []
     for key in _LONG:
-        value = record.get(key) or []
-        lines += trace.folded(value) if isinstance(value, str) else map(str, value)
+        value = record.get(key, "")
+        lines += map(str, value) if isinstance(value, list) else trace.folded(str(value))
     return [visible(each).rstrip() for each in lines]
 
 
 def status_colour(record: Record) -> str:
     """The colour of a request's status."""
-    status = record.get("status", 0)
+    status = record["status"]
     return "red" if status >= 500 else "yellow" if status >= 400 else "green"
 
 
@@ -86,14 +88,14 @@ def attempts(record: Record) -> list[str]:
     for address, status, time in zip(*columns, strict=False):
         if address:
             name = os.path.basename(address).removesuffix(".sock")  # noqa: PTH119 (no path: a URL)
-            after = f" after {shown(float(time))}" if time.replace(".", "").isdigit() else ""
+            after = f" after {shown(float(time))}" if _SECONDS.fullmatch(time) else ""
             told.append(f"{visible(name)}: {visible(status)}{after}")
     return told
 
 
 def _request(record: Record) -> str:
     asked = f"{visible(record.get('method', '-'))} {visible(record.get('target', '-'))}"
-    took = shown(float(record.get("duration_ms", 0)) / 1000)
-    parts = [f"{asked} {record.get('status')}", f"{record.get('bytes', 0)} B", took]
+    took = shown(record["duration_ms"] / 1000)
+    parts = [f"{asked} {record['status']}", f"{record['bytes']} B", took]
     parts += filter(None, [visible(record.get("remote_addr", "")), ", ".join(attempts(record))])
     return "  ".join(parts)

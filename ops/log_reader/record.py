@@ -15,8 +15,8 @@ from ops.log_reader import nginx_error
 
 Record: TypeAlias = dict[str, Any]
 
-# Every writer puts the time first; 24 characters as in 2026-11-21T10:00:00.000Z.
-_TIME: Final = re.compile(rb'\{"time": ?"([0-9T:.-]{23}Z)"')
+# What every line begins with, whoever wrote it.
+_TIME: Final = re.compile(rb'\{"time": ?"(\d{4}-[01]\d-[0-3]\dT[012]\d:[0-5]\d:[0-5]\d\.\d{3}Z)"')
 # Some versions of docker compose clear the line on a terminal, also where there is none.
 _CLEAR_LINE: Final = b"\x1b[2K"
 
@@ -37,6 +37,19 @@ def time_of(raw: bytes) -> str:
     return nginx_error.time_of(raw)
 
 
+def is_request(record: Record) -> bool:
+    """Whether the record is one of a request, as nginx and the server write them.
+
+    An application may write lines with the same event and anything in them.
+    """
+    return (
+        record["event"] == "request"
+        and type(record.get("status")) is int
+        and type(record.get("bytes")) is int
+        and type(record.get("duration_ms")) in (int, float)
+    )
+
+
 def parsed(raw: bytes, before: str = "") -> Record:
     """The record of a line.
 
@@ -51,7 +64,9 @@ def parsed(raw: bytes, before: str = "") -> Record:
         except ValueError:
             pass
         else:
-            if isinstance(record.get("time"), str) and isinstance(record.get("event"), str):
+            if isinstance(record.get("event"), str):
+                # An application may have given a time of its own, by `extra` and in any form.
+                record["time"] = time_of(raw) or before
                 return dict(record)
     if error := nginx_error.parsed(text):
         return {"time": before} | error

@@ -104,7 +104,8 @@ def _options(argv: list[str]) -> argparse.Namespace:
 def _frames(record: Record) -> list[str]:
     if record["event"] == "hung_request":
         return trace.frames(str(record.get("stack", "")))
-    return [str(frame) for frame in record.get("frames", [])]
+    frames = record.get("frames")
+    return list(map(str, frames)) if isinstance(frames, list) else []
 
 
 def _write(path: str, text: str) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 
 from ops.log_reader import human, moments
 from ops.log_reader.moments import seconds, shown
-from ops.log_reader.record import Record, parsed, time_of
+from ops.log_reader.record import Record, is_request, parsed, time_of
 from ops.log_reader.source import Source
 from ops.log_reader.terminal import Paint, visible
 
@@ -82,7 +82,7 @@ class Story:
         if not self._own:
             return []
         found = list(self._own)
-        requests = [entry for entry in found if entry.record["event"] == "request"]
+        requests = [entry for entry in found if is_request(entry.record)]
         nginx = next((each for each in requests if each.record.get("worker") == "nginx"), None)
         began = min([self._began(each) for each in requests] + [each.at for each in found])
         ended = max(each.at for each in found)
@@ -112,7 +112,7 @@ class Story:
 
     @staticmethod
     def _began(entry: Entry) -> float:
-        return entry.at - float(entry.record.get("duration_ms", 0)) / 1000
+        return entry.at - float(entry.record["duration_ms"]) / 1000
 
     def _errors(self, nginx: Entry | None, began: float) -> list[Entry]:
         """nginx's errors on the request's connection while it had the request."""
@@ -138,7 +138,7 @@ class Story:
 
     def _refusal(self, requests: list[Entry]) -> list[Entry]:
         """The latest line of `ratelimit` about the client of a request that it refused."""
-        refused = next((each for each in requests if each.record.get("status") == 429), None)
+        refused = next((each for each in requests if each.record["status"] == 429), None)
         if refused is None or any(each.record["event"] == "rate_limited" for each in self._own):
             return []
         address = refused.record.get("remote_addr")
@@ -158,12 +158,12 @@ def _worker_of(record: Record) -> str:
 
 def told(request_id: str, entries: list[Entry], paint: Paint) -> str:
     """The story as text: who, when, what."""
-    requests = [entry for entry in entries if entry.record["event"] == "request"]
+    requests = [entry for entry in entries if is_request(entry.record)]
     first = _first(requests)
     began = min(entry.at for entry in entries)
     rows = []
     if first:
-        began = min(began, first.at - float(first.record.get("duration_ms", 0)) / 1000)
+        began = min(began, first.at - first.record["duration_ms"] / 1000)
         rows.append((began, human.writer(first.record), "has the request", first.record))
     for entry in entries:
         text = _answer(entry.record) if entry in requests else human.what(entry.record)
@@ -199,9 +199,9 @@ def _title(request_id: str, request: Record | None, began: float, paint: Paint) 
 
 
 def _answer(request: Record) -> str:
-    took = shown(float(request.get("duration_ms", 0)) / 1000)
-    text = f"answers {request.get('status')}, {request.get('bytes', 0)} B, after {took}"
-    if request.get("status") == 499:
+    took = shown(request["duration_ms"] / 1000)
+    text = f"answers {request['status']}, {request['bytes']} B, after {took}"
+    if request["status"] == 499:
         text = f"finds that the client has left (499), after {took}"
     asked = human.attempts(request)
     return f"{text}; {', then '.join(asked)}" if asked else text
@@ -211,10 +211,10 @@ def _end(requests: list[Entry]) -> str:
     first = _first(requests)
     if first is None:
         return "It has not ended, as far as the log goes."
-    took = shown(float(first.record.get("duration_ms", 0)) / 1000)
-    if first.record.get("status") == 499:
+    took = shown(first.record["duration_ms"] / 1000)
+    if first.record["status"] == 499:
         return f"The client left after {took}."
-    return f"The client got {first.record.get('status')} after {took}."
+    return f"The client got {first.record['status']} after {took}."
 
 
 def _clock(at: float) -> str:
@@ -222,7 +222,7 @@ def _clock(at: float) -> str:
 
 
 def _colour(record: Record) -> str:
-    if record["event"] == "request":
+    if is_request(record):
         return human.status_colour(record)
-    level = record.get("level")
+    level = str(record.get("level"))
     return "red" if level in {"error", "critical"} else "yellow" if level == "warning" else ""

@@ -7,14 +7,17 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from ops.log_reader import requests, slow
+from ops.log_reader import requests, show, slow
 from tests.ops.harness import ROOT
 from tests.ops.log_lines import ID, call, line, request
 
@@ -374,3 +377,56 @@ def test_lnav_reads_every_key_of_the_log(saved: Save, tmp_path: Path) -> None:
         ["2026-11-21 10:00:00.500", "error", "0", "exception", ID, None, None, None, "T"],
     ]
     assert "nginx     request       200 GET /slow?x=1" in lnav("-n", "-N", path)
+
+
+# --- lines that an application made up ---------------------------------------------------------
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+    ),
+    max_leaves=3,
+)
+KEYS = ["time", "level", "worker", "message", "request_id", "status", "bytes", "duration_ms"]
+KEYS += ["method", "target", "upstream", "upstream_status", "upstream_time", "remote_addr", "host"]
+KEYS += ["user_agent", "connection", "frames", "stack", "exception", "location", "path", "age_s"]
+KEYS += ["last_words", "process", "address", "request", "logger", "event"]
+EVENTS = ["request", "slow_call", "hung_request", "process_state", "rate_limited", "exception"]
+
+
+@given(
+    records=st.lists(
+        st.tuples(
+            st.sampled_from(EVENTS),
+            st.sampled_from(["0", "nginx", "supervise"]),
+            st.dictionaries(st.sampled_from(KEYS), anything, max_size=12),
+        ),
+        max_size=4,
+    ),
+    noise=st.lists(st.binary(max_size=40), max_size=2),
+)
+@settings(deadline=None, max_examples=150)
+def test_no_line_whatever_it_holds_stops_a_command(
+    records: list[tuple[str, str, dict[str, Any]]], noise: list[bytes]
+) -> None:
+    usual = request("10:00:00.000", status=502)
+    made = [
+        json.dumps(json.loads(line("10:00:00.000", event, worker, request_id=ID)) | more)
+        for event, worker, more in records
+    ]
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(b"\n".join([usual.encode(), *map(str.encode, made), *noise, b""]))
+        file.flush()
+        for command, *arguments in (
+            (show.main, "--text", "--lines", "all"),
+            (show.main, "--text", "--slower", "1ms", "--path", "/*", "--level", "info"),
+            (show.main, "--text", "--request-id", ID),
+            (show.main, "--json", "--request-id", ID),
+            (requests.main, "--by", "worker"),
+            (requests.main, "--json"),
+            (slow.main, "--flame-graph", "-"),
+            (slow.main, "--json"),
+        ):
+            done = call(command, "--file", file.name, *arguments)
+            assert (done.returncode, done.stderr) == (0, "")
