@@ -70,7 +70,7 @@ def _as_text(groups: Groups, options: argparse.Namespace, source: str) -> str:
     total, paint = groups.total, painter(sys.stdout)
     if not total.count:
         return "No such request."
-    begin, end = seconds(options.since or total.first), seconds(options.until or total.last)
+    begin, end = seconds(total.first), seconds(total.last)
     ranked = groups.ranked()
     rows = [_row(group, begin, end) for group in ranked[: options.top]]
     header = ["requests", "4xx", "5xx", "p50", "p95", "p99", "max", "sent", "first", "last"]
