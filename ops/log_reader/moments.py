@@ -50,8 +50,11 @@ def rfc3339(when: datetime) -> str:
 
 
 def seconds(time: str) -> float:
-    """Seconds since the epoch of a time of the log; 0 for one that is empty."""
-    return datetime.fromisoformat(time).timestamp() if time else 0.0
+    """Seconds since the epoch of a time of the log; 0 for one that there is not, as 30 February."""
+    try:
+        return datetime.fromisoformat(time).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def from_seconds(seconds_: float) -> str:

@@ -60,14 +60,14 @@ def parsed(raw: bytes, before: str = "") -> Record:
     text = raw.decode("utf-8", "replace")
     if text.startswith("{"):
         try:
-            record = json.loads(text)
+            record: Record = json.loads(text)
         except ValueError:
             pass
         else:
             if isinstance(record.get("event"), str):
                 # An application may have given a time of its own, by `extra` and in any form.
                 record["time"] = time_of(raw) or before
-                return dict(record)
+                return record
     if error := nginx_error.parsed(text):
         return {"time": before} | error
     return {"time": before, "level": "info", "event": "output", "message": text}

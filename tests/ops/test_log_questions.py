@@ -388,6 +388,7 @@ anything = st.recursive(
     ),
     max_leaves=3,
 )
+impossible_times = st.sampled_from(["2026-02-30T10:00:00.000Z", "2026-13-01T24:61:61.000Z"])
 KEYS = ["time", "level", "worker", "message", "request_id", "status", "bytes", "duration_ms"]
 KEYS += ["method", "target", "upstream", "upstream_status", "upstream_time", "remote_addr", "host"]
 KEYS += ["user_agent", "connection", "frames", "stack", "exception", "location", "path", "age_s"]
@@ -400,7 +401,7 @@ EVENTS = ["request", "slow_call", "hung_request", "process_state", "rate_limited
         st.tuples(
             st.sampled_from(EVENTS),
             st.sampled_from(["0", "nginx", "supervise"]),
-            st.dictionaries(st.sampled_from(KEYS), anything, max_size=12),
+            st.dictionaries(st.sampled_from(KEYS), anything | impossible_times, max_size=12),
         ),
         max_size=4,
     ),
