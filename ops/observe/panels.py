@@ -205,7 +205,7 @@ def errors(document: dict[str, Any], most: int, gap: int) -> RenderableType:
     columns = ("TIME", "LEVEL", "ID", "WORKER", "MESSAGE")
     table = _table(*columns, gap=gap, grow={"MESSAGE": 1})
     for when, name, error in sorted(found, key=lambda each: each[0], reverse=True)[:most]:
-        message = f"{error['event']}: {error['message'] or ''}"
+        message = error["message"] or error["event"]
         identity = _safe(error["request_id"])
         table.add_row(when[11:19], _state(error["level"]), identity, _safe(name), _safe(message))
     return table

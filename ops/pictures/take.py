@@ -25,8 +25,8 @@ from ops.pictures.visitors import ask, shopping
 SECONDS: Final = 70  # of load before the pictures, so that the charts have something to show
 PERIOD: Final = 2.0  # seconds between two polls
 LOOKS: Final = {
-    "status-light.png": Look("light", 1280, 1160),
-    "status-dark.png": Look("dark", 1280, 1160),
+    "status-light.png": Look("light", 1280, 1000),
+    "status-dark.png": Look("dark", 1280, 1000),
     "status-phone.png": Look("light", 360, 780, 2.0),
 }
 ROOT: Final = Path(__file__).parents[2]
@@ -37,10 +37,12 @@ OUTSIDE_FONT: Final = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
 def snapshot(url: str) -> bytes:
-    """What /-/status.json tells, with this checkout where the containers have theirs."""
+    """What /-/status.json tells, with paths as they are in the containers."""
     with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 (http, and ours)
         told: bytes = answer.read()
-    return told.replace(str(ROOT).encode(), b"/opt/bascule")
+    for here, there in ((str(ROOT), "/opt/bascule"), (sys.base_prefix, "/usr")):
+        told = told.replace(here.encode(), there.encode())
+    return told
 
 
 def terminal_view(history: History, file: Path) -> None:

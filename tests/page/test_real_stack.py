@@ -105,6 +105,16 @@ def test_from_an_error_on_the_page_it_is_one_click_and_one_command_to_its_story(
     assert "KeyError" in done.stdout
 
 
+def test_the_load_shows_in_rates_and_workers(page: Page, shop: Tree) -> None:
+    with shop.load() as failures:
+        rate = page.locator("figure .value").first
+        expect(rate).to_have_text(re.compile(r"[1-9]\d+"), timeout=15_000)
+        busy = page.locator("#workers-table tbody tr").filter(has_text="serving")
+        expect(busy).to_have_count(2)
+        expect(busy.first.get_by_role("cell").nth(4)).to_have_text(re.compile(r"[1-9]\d* %"))
+    assert all("200" in each for each in failures), failures
+
+
 def test_the_terminal_view_shows_the_same(shop: Tree, hung: str, failed: str) -> None:
     top = Terminal("ops/top", columns=140, lines=45, cwd=shop.root, environ=shop.environ)
     try:

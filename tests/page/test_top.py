@@ -76,7 +76,7 @@ def test_requests_workers_slow_calls_and_errors_are_shown() -> None:
     assert lines[at][2:] == [
         "b7c1f09e5d2a4c86",
         "0",
-        "hung_request: POST /checkout has run for 10.0 s",
+        "POST /checkout has run for 10.0 s",
     ]
 
 
