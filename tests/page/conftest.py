@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -75,16 +76,19 @@ Visitor = Callable[..., Visit]
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Visitor]:
-    """Make visits: ``visit(scene, **options)``, options being those of a browser context."""
+    """Make visits: ``visit(scene, **options)``, options being those of a browser context.
+
+    ``now`` is the time of the browser's clock at the beginning, by default the scenes'.
+    """
     visits: list[Visit] = []
 
-    def make(scene: Scene = scenes.calm, **options: Any) -> Visit:
+    def make(scene: Scene = scenes.calm, now: datetime = scenes.BEGIN, **options: Any) -> Visit:
         server = FixtureServer(scene)
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         context = browser.new_context(**options)
         page = context.new_page()
         made = Visit(server, context, page)
-        page.clock.install()
+        page.clock.install(time=now)
         page.on("console", lambda message: made.complaints.append(words(message)))
         page.on("pageerror", lambda error: made.complaints.append(str(error)))
         page.on("request", lambda request: watch(made, request.url))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,9 @@ def test_axe_finds_nothing_wrong(visit: Visitor, scheme: str, size: dict[str, in
 @pytest.mark.parametrize("scene", [scenes.trouble, scenes.hostile])
 @pytest.mark.parametrize("width", [PHONE["width"], 800, 1160])
 def test_nothing_is_wider_than_the_window(visit: Visitor, scene: Scene, width: int) -> None:
-    one = visit(scene, viewport={"width": width, "height": 780})
+    # A day later, when times have their date beside them.
+    later = scenes.BEGIN + timedelta(days=1)
+    one = visit(scene, later, viewport={"width": width, "height": 780})
     page = one.open()
     one.poll()
     for fold in page.locator(".fold").all():
