@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from ops.observe import snapshot
 from ops.observe.settings import Settings
 from server import metrics
 
@@ -89,10 +90,14 @@ PROCESSES = [
 ]
 
 
-def answer_head(it: Any, answer: bytes) -> None:
-    """Read a request's head, then answer."""
-    while it.rfile.readline().strip():
-        pass
+def answer_request(it: Any, answer: bytes) -> None:
+    """Read a request, all of it (who closes before that resets the connection), then answer."""
+    length = 0
+    while line := it.rfile.readline().strip():
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            length = int(value)
+    it.rfile.read(length)
     it.wfile.write(answer)
 
 
@@ -141,7 +146,7 @@ class Parts:
 
     def nginx(self, answer: bytes = STUB_STATUS) -> None:
         """An nginx that counts, or answers otherwise."""
-        self.answer("status.sock", lambda it: answer_head(it, answer))
+        self.answer("status.sock", lambda it: answer_request(it, answer))
 
     def supervisor(self, infos: list[dict[str, Any]]) -> None:
         """A supervisord that tells of processes."""
@@ -150,7 +155,7 @@ class Parts:
             f"HTTP/1.0 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {len(content)}\r\n\r\n"
         )
         answer = head.encode() + content
-        self.answer("supervisor.sock", lambda it: answer_head(it, answer))
+        self.answer("supervisor.sock", lambda it: answer_request(it, answer))
 
     def counters(self) -> None:
         """The counters of workers that were started."""
@@ -191,6 +196,11 @@ def healthy() -> Iterator[Parts]:
         found.supervisor(PROCESSES)
         found.counters()
         yield found
+
+
+def look(settings: Settings) -> dict[str, Any]:
+    """A snapshot by somebody with time: the machine may be busy, and who answers does so."""
+    return snapshot.take(settings, limit=30)
 
 
 def seconds(call: Callable[[], object]) -> float:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ops.observe import counters, snapshot
+from ops.observe import counters
 from ops.observe.asking import SourceError
 from server import metrics
-from tests.ops.observed import Parts, healthy, metrics_document
+from tests.ops.observed import Parts, healthy, look, metrics_document
 
 
 def count(directory: Path, worker: str, requests: int) -> None:
@@ -25,7 +25,7 @@ def count(directory: Path, worker: str, requests: int) -> None:
 
 def of_snapshot(stack: Parts) -> dict[str, dict[str, int]]:
     """The requests of each worker that a snapshot knows of."""
-    document = snapshot.take(stack.settings)
+    document = look(stack.settings)
     assert document["errors"]["metrics"] is None
     return {
         kind: {
@@ -62,7 +62,7 @@ def test_a_stack_that_was_made_smaller_shows_fewer_workers() -> None:
         count(stack.directory, "0", 1)
         count(stack.directory, "1", 2)
         settings = dataclasses.replace(stack.settings, workers=1)
-        document = snapshot.take(settings)
+        document = look(settings)
         assert [each["worker"] for each in document["workers"]] == ["0"]
         assert [each["worker"] for each in document["retired"]] == ["1"]
 
@@ -74,7 +74,7 @@ def test_another_file_is_told_and_no_reason_to_fail(content: bytes) -> None:
         path.write_bytes(content)
         with pytest.raises(SourceError):
             counters.read(path)
-        document = snapshot.take(stack.settings)
+        document = look(stack.settings)
         (failed,) = (check for check in document["checks"] if not check["ok"])
         assert failed["name"] == "metrics"
         assert "the workers' counters cannot be read" in failed["message"]

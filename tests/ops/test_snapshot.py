@@ -17,6 +17,7 @@ from tests.ops.observed import (
     PROCESSES,
     Parts,
     healthy,
+    look,
     parts,
     process_info,
     request_document,
@@ -46,7 +47,7 @@ def failed(document: dict[str, Any]) -> dict[str, str]:
 
 
 def test_a_stack_in_which_all_is_well_is_healthy(stack: Parts) -> None:
-    document = snapshot.take(stack.settings)
+    document = look(stack.settings)
     assert failed(document) == {}
     assert [worker["worker"] for worker in document["workers"]] == ["0", "1"]
     assert document["nginx"] == {
@@ -94,7 +95,7 @@ def test_a_name_server_that_hangs_costs_no_more(
 
 
 def test_where_nothing_is_nothing_runs(empty: Parts) -> None:
-    document = snapshot.take(empty.settings)
+    document = look(empty.settings)
     assert not snapshot.runs(document)
     assert {"supervisor", "nginx", "worker-0", "worker-1"} <= failed(document).keys()
 
@@ -104,7 +105,7 @@ def test_a_dead_supervisord_is_told_and_the_workers_are_still_seen(empty: Parts)
     empty.worker("1")
     empty.nginx()
     empty.counters()
-    document = snapshot.take(empty.settings)
+    document = look(empty.settings)
     assert snapshot.runs(document)
     assert failed(document) == {
         "supervisor": "supervisord does not answer: its socket is not there"
@@ -118,7 +119,7 @@ def test_a_dead_worker_is_told_with_what_supervisord_knows(empty: Parts) -> None
     empty.supervisor([PROCESSES[0], process_info("worker-1", "bascule", "FATAL")])
     failure = failures.Failure(time=time.time(), words="no module named shop")
     failures.add(empty.directory, "bascule:worker-1", failure)
-    messages = failed(snapshot.take(empty.settings))
+    messages = failed(look(empty.settings))
     assert messages.keys() == {"worker-1"}
     assert messages["worker-1"].startswith("worker-1 could not be started")
     assert messages["worker-1"].endswith("no module named shop")
@@ -128,7 +129,7 @@ def test_a_process_that_ends_again_and_again_is_told_with_its_last_words(stack: 
     for age in (400, 200, 100, 1):
         failure = failures.Failure(time=time.time() - age, words=f"died {age} s ago")
         failures.add(stack.directory, "bascule:worker-1", failure)
-    messages = failed(snapshot.take(stack.settings))
+    messages = failed(look(stack.settings))
     assert messages.keys() == {"crash-loop"}
     assert "bascule:worker-1 ended 3 times" in messages["crash-loop"]
     assert messages["crash-loop"].endswith("died 1 s ago")
@@ -136,14 +137,14 @@ def test_a_process_that_ends_again_and_again_is_told_with_its_last_words(stack: 
 
 def test_a_worker_that_is_of_another_version_is_no_reason_to_fail(stack: Parts) -> None:
     stack.answer("worker-2.status", lambda it: it.wfile.write(b'{"worker": "2"}'))
-    document = snapshot.take(dataclasses.replace(stack.settings, workers=3))
+    document = look(dataclasses.replace(stack.settings, workers=3))
     assert "it runs another version" in document["workers"][2]["error"]
 
 
 @pytest.mark.parametrize("answer", [b"", b"no JSON", b"[]", b"\xff", b"{"])
 def test_nonsense_from_a_worker_is_told_as_an_error(stack: Parts, answer: bytes) -> None:
     stack.answer("worker-2.status", lambda it: it.wfile.write(answer))
-    document = snapshot.take(dataclasses.replace(stack.settings, workers=3))
+    document = look(dataclasses.replace(stack.settings, workers=3))
     assert document["workers"][2]["error"].startswith("it")
 
 
@@ -153,7 +154,7 @@ def test_a_stand_in_is_shown_while_there_is_one(empty: Parts) -> None:
     empty.nginx()
     empty.counters()
     empty.supervisor([*PROCESSES, process_info("stand-in")])
-    silent = snapshot.take(empty.settings)
+    silent = look(empty.settings)
     assert silent["workers"][2] == {
         "worker": "stand-in",
         "error": "its socket is not there",
@@ -161,7 +162,7 @@ def test_a_stand_in_is_shown_while_there_is_one(empty: Parts) -> None:
     }
     document = json.dumps(worker_document("stand-in")).encode()
     empty.answer("stand-in.status", lambda it: it.wfile.write(document))
-    found = snapshot.take(empty.settings)
+    found = look(empty.settings)
     assert found["workers"][2]["state"] == "serving"
     assert failed(found) == {}
 
@@ -192,14 +193,14 @@ def test_what_is_wrong_in_a_worker_is_told(
     empty.nginx()
     empty.counters()
     empty.supervisor(PROCESSES)
-    messages = failed(snapshot.take(empty.settings))
+    messages = failed(look(empty.settings))
     assert messages.keys() == {check}
     assert words in messages[check]
 
 
 def test_a_socket_that_somebody_removed_is_missed(stack: Parts) -> None:
     (stack.directory / "worker-1.sock").unlink()
-    assert failed(snapshot.take(stack.settings)).keys() == {"sockets"}
+    assert failed(look(stack.settings)).keys() == {"sockets"}
 
 
 def test_a_worker_that_drains_needs_no_socket(empty: Parts) -> None:
@@ -209,7 +210,7 @@ def test_a_worker_that_drains_needs_no_socket(empty: Parts) -> None:
     empty.nginx()
     empty.counters()
     empty.supervisor(PROCESSES)
-    assert failed(snapshot.take(empty.settings)) == {}
+    assert failed(look(empty.settings)) == {}
 
 
 @pytest.mark.parametrize(
@@ -241,7 +242,7 @@ def test_a_certificate_that_ends_soon_is_told(days: float, words: str) -> None:
 
 def test_a_certificate_that_is_missing_is_told(stack: Parts) -> None:
     settings = dataclasses.replace(stack.settings, certificates=(stack.directory / "none.pem",))
-    assert "cannot be read" in failed(snapshot.take(settings))["certificates"]
+    assert "cannot be read" in failed(look(settings))["certificates"]
 
 
 def test_an_observer_that_is_dead_is_told(empty: Parts) -> None:
@@ -250,7 +251,7 @@ def test_an_observer_that_is_dead_is_told(empty: Parts) -> None:
     empty.nginx()
     empty.counters()
     empty.supervisor([*PROCESSES[:2], process_info("observer", state="FATAL")])
-    assert failed(snapshot.take(empty.settings)).keys() == {"observer"}
+    assert failed(look(empty.settings)).keys() == {"observer"}
 
 
 def test_an_nginx_that_does_not_count_is_up(empty: Parts) -> None:
@@ -259,6 +260,6 @@ def test_an_nginx_that_does_not_count_is_up(empty: Parts) -> None:
     empty.nginx(b"HTTP/1.1 404 Not Found\r\n\r\n")
     empty.counters()
     empty.supervisor(PROCESSES)
-    document = snapshot.take(empty.settings)
+    document = look(empty.settings)
     assert failed(document) == {}
     assert (document["nginx"]["up"], document["nginx"]["active"]) == (True, None)
