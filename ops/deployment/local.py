@@ -31,7 +31,9 @@ NEXT_INCLUDE = "supervisord-next.conf"
 # and where nginx listens.
 KEPT = (
     "RUN_DIR", "SUPERVISOR_DIR", "SUPERVISOR_INCLUDE", "PYTHON",
-    "NGINX_RUN_DIR", "NGINX_SOURCE_DIR", "NGINX_BINARY", "NGINX_PORT", "NGINX_STATUS_PORT",
+    "NGINX_RUN_DIR", "NGINX_SOURCE_DIR", "NGINX_BINARY", "NGINX_PORT",
+    "NGINX_STATUS_PORT", "NGINX_STATUS_HOST",
+    "NGINX_TLS_PORT", "NGINX_TLS_CERTIFICATE", "NGINX_TLS_CERTIFICATE_KEY",
 )  # fmt: skip
 # What ops/health, ops/restart and ops/down read of a running stack.
 RECALLED = ("WORKERS", "HEALTH_PATH", "BASCULE_GRACEFUL_TIMEOUT")
@@ -188,8 +190,14 @@ class LocalDeployment:
         previous = self._run_dir / PREVIOUS_FILE
         previous.touch(mode=0o600)
         previous.write_text(json.dumps(dict(self._old)), encoding="ascii")
-        recalled = "".join(f"{name}='{self._new[name]}'\n" for name in RECALLED)
-        (self._run_dir / "settings").write_text(recalled, encoding="utf-8")
+        recalled = self._run_dir / "settings"
+        kept = [
+            line
+            for line in recalled.read_text(encoding="utf-8").splitlines()
+            if line.partition("=")[0] not in RECALLED
+        ]
+        lines = kept + [f"{name}='{self._new[name]}'" for name in RECALLED]
+        recalled.write_text("\n".join([*lines, ""]), encoding="utf-8")
         port = self._new["NGINX_PORT"]
         place = "localhost" if port == "80" else f"localhost:{port}"
         url = f"http://{place}{self._new['HEALTH_PATH']}\n"
@@ -205,6 +213,7 @@ def new_settings(old: Mapping[str, str], *, is_rollback: bool) -> dict[str, str]
         except FileNotFoundError:
             raise DeploymentError("there is nothing to go back to: no deployment yet") from None
         settings = json.loads(text)
+    settings = {name: value for name, value in settings.items() if name not in KEPT}
     settings |= {name: old[name] for name in KEPT if name in old}
     settings["SUPERVISOR_STOPWAITSECS"] = str(int(float(settings["BASCULE_GRACEFUL_TIMEOUT"])) + 5)
     return settings
@@ -248,7 +257,7 @@ def main() -> int:
     try:
         deploy(arguments.timeout, is_rollback=arguments.previous)
     except KeyboardInterrupt:
-        print("ops/deploy: interrupted. Nothing has changed.", file=sys.stderr)
+        print("\nops/deploy: interrupted. Nothing has changed.", file=sys.stderr)
         return 130
     except (DeploymentError, NotReadyError, NotBackError, OSError, Fault) as error:
         print(f"ops/deploy: {error}", file=sys.stderr)
