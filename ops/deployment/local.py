@@ -93,7 +93,9 @@ class LocalDeployment:
         except BaseException as error:
             self._give_up()
             if isinstance(error, NotReadyError | Fault | OSError):
-                raise DeploymentError(f"the new workers are not ready: {error}") from error
+                raise DeploymentError(
+                    f"the new workers are not ready: {error}. Nothing has changed"
+                ) from error
             raise
 
     def switch(self) -> None:
@@ -131,7 +133,7 @@ class LocalDeployment:
         command = [self._new["PYTHON"], "-m", "server", "--check-config", self._new["BASCULE_APP"]]
         done = subprocess.run(command, env=self._new, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise DeploymentError(done.stderr.strip())
+            raise DeploymentError(f"{done.stderr.strip()}. Nothing has changed")
 
     def _reload_nginx(self) -> str:
         command = [f"{self._new['NGINX_SOURCE_DIR']}/docker-entrypoint.sh", "reload"]

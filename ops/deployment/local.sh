@@ -7,9 +7,10 @@ deploy_local() {
     log_size=$(stat -c %s "$LOG_FILE")
     export WORKERS BASCULE_APP BASCULE_CHAIN BASCULE_GRACEFUL_TIMEOUT BASCULE_ACCESS_LOGFORMAT HEALTH_PATH
     (cd "$root" && exec "$PYTHON" -m ops.deployment.local --timeout "$timeout" ${previous:+--previous}) || status=$?
-    if ((status == 1)); then
-        say 'The last lines of the log since then:' >&2
-        tail -c "+$((log_size + 1))" "$LOG_FILE" | grep -v '"event": *"request"' | tail -n 10 | sed 's/^/  /' >&2 || true
+    local lines
+    lines=$(tail -c "+$((log_size + 1))" "$LOG_FILE" | grep -v '"event": *"request"' | tail -n 10 | sed 's/^/  /') || true
+    if ((status == 1)) && [[ -n $lines ]]; then
+        printf '%s\n' 'The last lines of its log:' "$lines" >&2
     fi
     return "$status"
 }

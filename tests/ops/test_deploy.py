@@ -1,0 +1,155 @@
+"""ops/deploy, ops/rollback and ops/scale in local mode. What they do under load is drilled."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+
+import pytest
+
+from tests.ops.harness import Tree, is_alive, wait_for
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (("ops/deploy", "--timeout", "soon"), "give it whole seconds"),
+        (("ops/deploy", "--image", "a/b"), "give it an image's tag"),
+        (("ops/deploy", "--build", "--image", "a"), "exclude each other"),
+        (("ops/rollback", "--no-such"), "unknown argument"),
+        (("ops/scale",), "give it, 1 to 99"),
+        (("ops/scale", "100"), "give it, 1 to 99"),
+    ],
+)
+def test_wrong_arguments_are_refused(tree: Tree, command: tuple[str, ...], words: str) -> None:
+    wrong = tree.run(*command)
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert words in wrong.stderr
+    shown = tree.run(command[0], "--help")
+    assert shown.returncode == 0
+    assert shown.stdout.startswith(f"usage: {command[0]}")
+
+
+@pytest.mark.parametrize("command", [("ops/deploy",), ("ops/rollback",), ("ops/scale", "3")])
+def test_where_nothing_runs_nothing_is_done(tree: Tree, command: tuple[str, ...]) -> None:
+    done = tree.run(*command)
+    assert done.returncode == 1
+    assert "the stack does not run; ops/up starts it" in done.stderr
+    assert not (tree.root / ".env").exists()
+
+
+def test_images_are_for_containers(running: Tree) -> None:
+    done = running.run("ops/deploy", "--build")
+    assert done.returncode == 2
+    assert "in local mode the code is the checkout's" in done.stderr
+
+
+def test_without_a_deployment_there_is_nothing_to_go_back_to(running: Tree) -> None:
+    done = running.run("ops/rollback")
+    assert done.returncode == 1
+    assert "there is nothing to go back to" in done.stderr
+
+
+def test_a_second_operation_at_the_same_time_is_refused(running: Tree) -> None:
+    with (running.root / ".operation").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for command in ("ops/deploy", "ops/restart"):
+            done = running.run(command)
+            assert done.returncode == 1
+            assert "is at work here; wait for its end" in done.stderr
+
+
+def test_new_settings_reach_the_workers_and_the_commands(tree: Tree) -> None:
+    assert tree.up().returncode == 0
+    (tree.root / ".env").write_text("BASCULE_THREADS=3\nWORKERS=1\nNGINX_SEND_TIMEOUT=21s\n")
+    done = tree.run("ops/deploy")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(tree.worker_pids()) == ["worker-0"]
+    assert [x["threads"] for x in tree.log() if x["event"] == "listening"][-1] == 3
+    assert "send_timeout 21s;" in (tree.run_dir / "nginx/conf.d/30-site.conf").read_text()
+    assert tree.run("ops/status").returncode == 0
+
+    # The one process that supervises is the one that it was, and all ends with it.
+    pids = tree.pids()
+    assert tree.run("ops/down").returncode == 0
+    assert not any(map(is_alive, pids))
+
+
+def start_a_deployment_that_hangs(tree: Tree) -> subprocess.Popen[str]:
+    """Start one whose new workers never get ready; return when they are there."""
+    (tree.root / "hangs.py").write_text(
+        "import sys\nif '--check-config' not in sys.orig_argv:\n    import time; time.sleep(600)\n"
+        "from app.wsgi import application\n"
+    )
+    process = subprocess.Popen(
+        ["ops/deploy"],
+        cwd=tree.root,
+        env=tree.environ | {"BASCULE_APP": "hangs:application"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+    def has_begun() -> bool:
+        states = [line["message"] for line in tree.log() if line["event"] == "process_state"]
+        return any(text.startswith("next:next-1 is STARTING") for text in states)
+
+    wait_for(has_begun, "the new workers to start")
+    return process
+
+
+def programs(tree: Tree) -> set[str]:
+    """Return the names of the programs that run, from their command lines."""
+    lines = []
+    for pid in tree.pids():
+        with open(f"/proc/{pid}/cmdline", "rb") as file:  # noqa: PTH123
+            lines.append(file.read().replace(b"\0", b" ").decode())
+    return {"new" for line in lines if "next.hold" in line} | {
+        "old" for line in lines if "worker-0.sock" in line and "next.hold" not in line
+    }
+
+
+def test_an_interrupt_while_the_new_workers_are_tried_leaves_the_old_ones(tree: Tree) -> None:
+    assert tree.up().returncode == 0
+    before = tree.worker_pids()
+    with start_a_deployment_that_hangs(tree) as process:
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted. Nothing has changed." in errors
+    assert tree.worker_pids() == before
+    assert programs(tree) == {"old"}
+    done = tree.run("ops/deploy")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_a_killed_deployment_left_behind_is_cleared_up_by_the_next(tree: Tree) -> None:
+    assert tree.up().returncode == 0
+    before = tree.worker_pids()
+    with start_a_deployment_that_hangs(tree) as process:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(60)
+    assert tree.worker_pids() == before
+    assert programs(tree) == {"old", "new"}
+    done = tree.run("ops/deploy")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "was cut off; that comes first" in done.stdout
+    assert programs(tree) == {"old"}
+    assert not set(before.values()) & set(tree.worker_pids().values())
+
+
+def test_a_change_of_scale_that_fails_puts_the_file_back(tree: Tree) -> None:
+    settings = "# mine\nWORKERS=2\nBASCULE_THREADS=4"
+    (tree.root / ".env").write_text(settings)
+    assert tree.up().returncode == 0
+    (tree.root / "app" / "wsgi.py").write_text("raise RuntimeError('a bad deployment')\n")
+    done = tree.run("ops/scale", "3")
+    assert done.returncode == 1
+    assert "a bad deployment" in done.stderr
+    assert (tree.root / ".env").read_text() == settings
+    assert len(tree.worker_pids()) == 2
