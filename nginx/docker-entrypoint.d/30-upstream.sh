@@ -1,6 +1,6 @@
 #!/bin/sh
 # Writes the includes whose content depends on more than a value: the upstream's servers, the
-# IPv6 listener, the inside listener's port, nginx's own counters.
+# IPv6 listener, the inside listener's port, idle connections at a reload, nginx's own counters.
 set -eu
 
 # The workers say how many they are, and a deployment may change it while nginx runs. The
@@ -37,6 +37,13 @@ fi >"$NGINX_RUN_DIR/listen_ipv6.conf"
 if [ "$NGINX_STATUS_PORT" != off ]; then
     printf 'listen %s:%s;\n' "$NGINX_STATUS_HOST" "$NGINX_STATUS_PORT"
 fi >"$NGINX_RUN_DIR/listen_status.conf"
+
+# From 1.27.4 on, a reload leaves a client's connection open for this long after an answer; older
+# ones close it at once, and a request that is just coming in on it is lost.
+version=$("$NGINX_BINARY" -v 2>&1 | sed 's|.*nginx/||')
+if [ "$(printf '%s\n' "$version" 1.27.4 | sort -V | head -n 1)" = 1.27.4 ]; then
+    printf 'keepalive_min_timeout 5s;\n'
+fi >"$NGINX_RUN_DIR/keepalive.conf"
 
 # Not every package is built with the module.
 if "$NGINX_BINARY" -V 2>&1 | grep -q -e --with-http_stub_status_module; then

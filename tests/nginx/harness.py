@@ -161,6 +161,11 @@ class Nginx:
         self.upstreams.append(upstream)
         return upstream
 
+    def children(self) -> set[str]:
+        """The processes under nginx's master."""
+        pid = self.process.pid
+        return set(Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+
     def stderr(self) -> str:
         """What nginx and its entry point complained of so far."""
         return (self.directory / "stderr").read_text()
