@@ -136,7 +136,9 @@ class Tree:
 
     def log(self) -> list[dict[str, Any]]:
         """The log's JSON lines so far."""
-        lines = (self.run_dir / "bascule.log").read_text().splitlines()
+        # What is just being written is not a line yet.
+        whole, _, _ = (self.run_dir / "bascule.log").read_text().rpartition("\n")
+        lines = whole.splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
     @contextmanager
