@@ -140,10 +140,11 @@ give_up_docker() {
 
 # What cannot be done without a gap is not done, but said.
 warn_of_nginx() {
-    local container
+    local container runs wanted
     container=$(compose ps --quiet nginx)
-    if [[ $(compose config --hash nginx | cut -d ' ' -f 2) != "$(docker inspect --format '{{index .Config.Labels "com.docker.compose.config-hash"}}' "$container")" ]]; then
-        say "Note: nginx's own settings have changed as well. They need a new container of nginx, and for
+    [[ -n $container ]] || return 0
+    runs=$(docker inspect --format '{{index .Config.Labels "com.docker.compose.config-hash"}} {{.Image}}' "$container")
+    wanted="$(compose config --hash nginx | cut -d ' ' -f 2) $(docker image inspect --format '{{.Id}}' "$(docker inspect --format '{{.Config.Image}}' "$container")")"
+    [[ $runs == "$wanted" ]] || say "Note: nginx's own settings or its image have changed as well. They need a new container of nginx, and for
 about a second nobody answers on its port: docker compose up --detach --no-deps nginx"
-    fi
 }

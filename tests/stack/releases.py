@@ -25,6 +25,13 @@ USER root
 RUN echo 'raise RuntimeError("a bad import")' > /opt/bascule/ops/load/application.py
 USER 10001:10001
 """
+# Takes for ever to load.
+HANGS = """
+FROM {base}
+USER root
+RUN echo 'import time; time.sleep(600)' > /opt/bascule/ops/load/application.py
+USER 10001:10001
+"""
 
 
 def build(tag: str, dockerfile: str, base: str, release: str = "") -> None:

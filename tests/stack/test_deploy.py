@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 from ops.load.account import Account
 from ops.load.background import BackgroundLoad
 from tests.stack import releases
-from tests.stack.project import ROOT, Project, run
+from tests.stack.project import ROOT, Project, eventually, run
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -29,19 +30,21 @@ class Stack:
             name=f"bascule-{tag}", image_tag=tag, override="tests/stack/compose.load.yml"
         )
 
-    def run(self, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        """Run a command as an operator would, with this project's names."""
-        environment = {
-            **os.environ,
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes a command of an operator act on this project."""
+        return {
             **self.project.environment,
             "COMPOSE_PROJECT_NAME": self.project.name,
             "COMPOSE_FILE": "docker-compose.yml:tests/stack/compose.load.yml",
-            **settings,
         }
+
+    def run(self, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """Run a command as an operator would, with this project's names."""
         return subprocess.run(
             command,
             cwd=ROOT,
-            env=environment,
+            env={**os.environ, **self.environment, **settings},
             capture_output=True,
             text=True,
             check=False,
@@ -99,6 +102,8 @@ def test_a_new_image_and_more_workers_are_deployed_and_rolled_back_without_a_los
     after = stack.project.container("server")
     assert after != before
     assert stack.release() == "RELEASE=2"
+    assert "nginx learns how many they are (reloaded)" in done.stdout
+    assert "Note:" not in done.stdout
     assert stack.upstreams() == ["worker-0.sock", "worker-1.sock", "worker-2.sock"]
 
     # nginx knows them after a restart of its own as well, and compose has nothing to mend.
@@ -109,8 +114,9 @@ def test_a_new_image_and_more_workers_are_deployed_and_rolled_back_without_a_los
     assert stack.project.container("server") == after
     assert stack.project.services() == ["nginx", "server"]
 
-    done, account = stack.under_load("ops/rollback", WORKERS="1")
+    done, account = stack.under_load("ops/rollback", WORKERS="1", NGINX_SEND_TIMEOUT="21s")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "Note: nginx's own settings or its image have changed" in done.stdout
     assert not account.failures, "\n".join(account.lines())
     assert stack.release() == "RELEASE=1"
     assert stack.upstreams() == ["worker-0.sock"]
@@ -135,3 +141,27 @@ def test_an_image_that_is_not_ready_changes_nothing(
     assert not account.failures, "\n".join(account.lines())
     assert stack.project.container("server") == before
     assert releases.tags("bascule-server")[stack.tag] == image
+
+
+def test_an_interrupt_leaves_the_old_container_and_no_other(stack: Stack) -> None:
+    bad = f"{stack.tag}-hangs"
+    releases.build(bad, releases.HANGS, f"bascule-server:{stack.tag}")
+    before = stack.project.container("server")
+    with subprocess.Popen(
+        ["ops/deploy", "--image", bad],
+        cwd=ROOT,
+        env={**os.environ, **stack.environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        eventually(
+            lambda: len(stack.project.container("server").split()) == 2, "a second container"
+        )
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"Nothing has changed: container {before[:12]} serves." in errors
+    assert stack.project.container("server") == before
+    assert stack.project.answers()
