@@ -32,10 +32,17 @@ IMPATIENT = {
 }
 
 
+def impatient(venv: Path | None = None, **settings: str) -> Tree:
+    """A tree with those faults and settings in its .env, where pages can change them."""
+    tree = Tree(venv, **settings)
+    (tree.root / ".env").write_text("".join(f"{n}={v}\n" for n, v in IMPATIENT.items()))
+    return tree
+
+
 @pytest.fixture(scope="module")
 def running() -> Iterator[Tree]:
     """A running stack of two workers in local mode, to rehearse in."""
-    tree = Tree(**IMPATIENT)
+    tree = impatient()
     done = tree.up()
     assert done.returncode == 0, done.stdout + done.stderr
     yield tree
@@ -48,7 +55,7 @@ def on_a_small_disk(running: Tree) -> Iterator[Tree]:
     if os.geteuid() != 0:
         assert os.environ.get("CI") != "true", "only root can mount a file system"
         pytest.skip("only root can mount a file system")
-    tree = Tree(running.root / ".venv-run", **IMPATIENT)
+    tree = impatient(running.root / ".venv-run")
     disk = tree.root / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], check=True)
@@ -68,7 +75,7 @@ def on_a_small_disk(running: Tree) -> Iterator[Tree]:
 @pytest.fixture
 def with_tls(running: Tree) -> Iterator[Tree]:
     """One that has a certificate."""
-    tree = Tree(running.root / ".venv-run", **IMPATIENT, HTTPS_PORT=str(free_port()))
+    tree = impatient(running.root / ".venv-run", HTTPS_PORT=str(free_port()))
     tree.environ |= make_pair(tree.root / "tls").settings
     done = tree.up()
     assert done.returncode == 0, done.stdout + done.stderr

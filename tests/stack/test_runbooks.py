@@ -10,7 +10,7 @@ import pytest
 
 from tests.ops.harness import ROOT, Tree, wait_for
 from tests.runbooks.rehearsal import rehearse
-from tests.runbooks.test_runbooks import IMPATIENT, RUNBOOKS
+from tests.runbooks.test_runbooks import RUNBOOKS, impatient
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -22,7 +22,7 @@ SOCKETS_AND_CODE = 'volumes: ["./app:/opt/bascule/app:ro", "sockets:/run/bascule
 @pytest.fixture(scope="module")
 def containers(image_tag: str) -> Iterator[Tree]:
     """A running stack of containers, of a copy of the tree, to rehearse in."""
-    tree = Tree(**IMPATIENT)
+    tree = impatient()
     tree.environ |= {
         "COMPOSE_PROJECT_NAME": f"bascule-test-{uuid.uuid4().hex[:8]}",
         "IMAGE_TAG": image_tag,
@@ -41,7 +41,9 @@ def containers(image_tag: str) -> Iterator[Tree]:
     tree.remove()
 
 
-@pytest.mark.parametrize("page", ["first-response", "images", "logs", "memory", "restart"])
+@pytest.mark.parametrize(
+    "page", ["first-response", "images", "logs", "memory", "restart", "settings"]
+)
 def test_a_runbook_does_what_it_says_in_containers(containers: Tree, page: str) -> None:
     rehearse(RUNBOOKS / f"{page}.md", containers, "docker")
     wait_for(lambda: containers.run("ops/health").returncode == 0, "every worker to answer")
