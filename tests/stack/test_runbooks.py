@@ -42,7 +42,7 @@ def containers(image_tag: str) -> Iterator[Tree]:
 
 
 @pytest.mark.parametrize(
-    "page", ["disk-full", "first-response", "images", "logs", "memory", "restart", "settings"]
+    "page", ["disk-full", "first-response", "images", "logs", "restart", "settings"]
 )
 def test_a_runbook_does_what_it_says_in_containers(containers: Tree, page: str) -> None:
     rehearse(RUNBOOKS / f"{page}.md", containers, "docker")
