@@ -108,6 +108,8 @@ def test_a_command_is_in_a_runbook_or_named_as_not_for_one(command: str) -> None
 @pytest.mark.integration
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_runbook_does_what_it_says(page: Path, request: pytest.FixtureRequest) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
     tree: Tree = request.getfixturevalue(STACKS.get(page.stem, "running"))
     rehearse(page, tree)
     # What a page leaves behind is a stack that serves.
