@@ -109,6 +109,14 @@ def stuck(tree: Tree, *targets: str) -> Iterator[None]:
 def test_a_stack_that_is_well_is_healthy_with_a_line_for_each_worker(stack: Tree) -> None:
     for _ in range(20):
         stack.get("/")
+
+    def counted() -> int:
+        _, document = json_of(stack, "ops/status")
+        metrics = [worker["metrics"] for worker in document["workers"]]
+        return sum(sum(each["requests"].values()) for each in metrics)
+
+    # A request is counted when it is over, which its client hears of a moment before.
+    wait_for(lambda: counted() >= 20, "all requests to be counted")
     done = stack.run("ops/status")
     assert done.returncode == 0, done.stdout + done.stderr
     first, *lines = done.stdout.splitlines()
