@@ -36,9 +36,12 @@ def hold_back_beside_others(directory: Path, run_dir: Path) -> None:
 class Options(supervisord.ServerOptions):  # type: ignore[misc]  # it has no types
     """supervisord's, which also open what this process itself writes to anew."""
 
+    # As it was at the start: a deployment replaces the environment by that of new programs.
+    log_file = os.environ.get("SUPERVISOR_LOG_FILE")
+
     def reopenlogs(self) -> None:
         """Change to the log's new file; the programs' lines follow, by way of /dev/fd/1 and 2."""
-        if path := os.environ.get("SUPERVISOR_LOG_FILE"):
+        if path := self.log_file:
             try:
                 reopen_output(path)
             except OSError as error:

@@ -252,6 +252,13 @@ def test_rotating_loses_no_line_and_tears_none(shop: Shop) -> None:
 
 
 @pytest.mark.integration
+def test_the_log_is_rotated_after_a_deployment_as_well(tree: Tree) -> None:
+    for command in (["ops/up", "--local"], ["ops/deploy"], ["ops/logs", "--rotate"]):
+        done = tree.run(*command)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.integration
 def test_a_rotation_that_supervisord_does_not_follow_says_so_and_loses_nothing(
     tmp_path: Path,
 ) -> None:
