@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import logging
+import os
 import socket
 import threading
 import time
@@ -41,6 +42,8 @@ LINGER_TIMEOUT: Final = 30.0
 # A deadline that is yet to be set, so that no request pays for reading the clock: the idle time
 # counts from the next tick on.
 FROM_NEXT_TICK: Final = 0.0
+# Of a forked process that returned from the call in which it was forked.
+EXIT_FORKED: Final = 1
 # nginx's status for a client that left before it was answered; for the log only.
 CLIENT_LEFT: Final = 499
 
@@ -303,6 +306,14 @@ class Connection:
             add_body(request, body.file, body.length)
         self._exchange = exchange = Exchange(request, self)
         exchange.run(self._service.application)
+        if self._service.is_forked:
+            # The worker answers; here nobody is left who could go on, and locks may be held for
+            # good by threads that are gone.
+            os._exit(EXIT_FORKED)
+
+    def let_go(self) -> None:
+        """Close the socket in a forked process; nothing of it reaches the worker or the client."""
+        self._sock.close()
 
     def turn_away(self, wait: float) -> None:
         """Answer that too many requests wait for a thread; the leader's, in place of ``call``."""

@@ -130,6 +130,7 @@ def open_listener(address: str, backlog: int, mode: int = UNIX_SOCKET_MODE) -> L
 
 def _inherit(descriptor: int) -> Listener:
     sock = socket.socket(fileno=descriptor)
+    sock.set_inheritable(False)  # programs that the application starts must not listen as well
     if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         sock.detach()  # whatever it is, it is not ours to close
         raise OSError("the descriptor is no listening socket")

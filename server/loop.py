@@ -135,6 +135,13 @@ class Loop:
         os.close(self._wake_reader)
         os.close(self._wake_writer)
 
+    def let_go(self) -> None:
+        """Give the descriptors back in a forked process, without a word to the poller."""
+        self._asleep = False
+        self._epoll.close()
+        os.close(self._wake_reader)
+        os.close(self._wake_writer)
+
     def _on_wake(self, _mask: int) -> None:
         for number in os.read(self._wake_reader, 4096):
             if number:

@@ -49,6 +49,9 @@ class Client(Protocol):
     def close(self) -> None:
         """Close, whatever it is doing."""
 
+    def let_go(self) -> None:
+        """Close the descriptor, and nothing else: this is a forked process."""
+
 
 @dataclass(slots=True, eq=False)
 class Service:
@@ -69,6 +72,7 @@ class Service:
         overload: answers what no thread is to be had for.
         is_logged: somebody wants to know of each request served.
         is_observed: somebody wants to know of it, or to count it.
+        is_forked: this process is a child of the worker, which serves nobody.
     """
 
     config: Config
@@ -80,6 +84,7 @@ class Service:
     on_empty: Callable[[], None]
     counters: Counters | None = None
     draining: bool = False
+    is_forked: bool = False
     connections: set[Client] = field(default_factory=set)
     parser: HeadParser = field(init=False)
     overload: Overload = field(init=False)

@@ -66,6 +66,10 @@ class StatusSocket:
         """Remove the path, unless another process has taken it over."""
         self._listener.withdraw()
 
+    def let_go(self) -> None:
+        """Close the socket in a forked process."""
+        self._listener.socket.close()
+
     def _answer_all(
         self, document: Callable[[], dict[str, Any]], on_pause: Callable[[], None]
     ) -> None:

@@ -21,6 +21,7 @@ from server.crew import Call, Crew
 from server.deadlines import Deadlines
 from server.errors import StartError
 from server.event_log import event
+from server.forks import Forks
 from server.hung_calls import HungCalls
 from server.listen import Listener, open_listener
 from server.load import load_application
@@ -47,6 +48,9 @@ SHORTEST_TICK: Final = 0.02
 
 EXIT_OK: Final = 0
 EXIT_CUT_SHORT: Final = 1  # requests were in flight when the time was up, or a call hung
+
+# For the application's own threads and processes to end after the last request (seconds).
+SHORTEST_EXIT: Final = 1.0
 
 
 class Stop(enum.Enum):
@@ -75,6 +79,8 @@ class Worker:
         self._recycle_at = 0.0
         self._listeners: list[Listener] = []
         self._status_socket: StatusSocket | None = None
+        self._is_assembled = False
+        Forks(self._let_go)
         self._held: list[Listener] = []  # those that have not taken their path yet
         try:
             for address in config.bind:
@@ -154,6 +160,7 @@ class Worker:
         self._acceptors = [
             Acceptor(listener, self._service, self._room) for listener in self._listeners
         ]
+        self._is_assembled = True
 
     def _choose_on_turn(self, access_log: AccessLog | None) -> Callable[[], None]:
         """Return what is to be done each turn of the loop, and nothing beside it."""
@@ -184,7 +191,37 @@ class Worker:
         self._settle()
         self._loop.close()
         event(logging.INFO, "stopped", "Stopped", pid=os.getpid())
+        threading.Thread(target=self._bound_exit, name="exit", daemon=True).start()
         return self._exit_code
+
+    def _let_go(self) -> None:
+        """Close in a forked process what is the server's; the paths stay the worker's."""
+        for listener in self._listeners:
+            listener.socket.close()
+        if self._status_socket:
+            self._status_socket.let_go()
+        if self._is_assembled:  # else the application forks while it is loaded
+            self._service.is_forked = True
+            self._loop.let_go()
+            for connection in self._service.connections:
+                connection.let_go()
+
+    def _bound_exit(self) -> None:
+        """End a process whose every request was served, but that something else keeps.
+
+        The interpreter waits at its end for threads and processes that the application started
+        (``threading``, ``multiprocessing``), however long they go on.
+        """
+        time.sleep(max(SHORTEST_EXIT, self._drain_ends - time.monotonic()))
+        event(
+            logging.WARNING,
+            "exit_forced",
+            "Every request was served, but threads or processes of the application would not "
+            f"end within --graceful-timeout {self._config.graceful_timeout:g} s",
+        )
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(self._exit_code)
 
     def _publish(self) -> None:
         """Let clients in, where nobody holds it back."""

@@ -30,6 +30,7 @@ LAYERS = (
     {"listen", "loop", "crew", "outgoing"},
     {"service", "connection", "counted", "accept", "deadlines", "room"},
     {
+        "forks",
         "hung_calls",
         "in_flight",
         "memory",
@@ -66,6 +67,7 @@ WITHIN_A_LAYER = {
     ("worker", "slow_calls"): "one of the things that the process looks after",
     ("worker", "status"): "one of the things that the process looks after",
     ("worker", "status_socket"): "one of the things that the process looks after",
+    ("worker", "forks"): "one of the things that the process looks after",
     ("worker", "memory"): "one of the things that the process looks after",
     ("worker", "hung_calls"): "one of the things that the process looks after",
     ("__main__", "worker"): "the process begins by running its worker",

@@ -25,6 +25,9 @@ class Client:
     def on_deadline(self) -> None:
         raise AssertionError("no deadline has passed")
 
+    def let_go(self) -> None:
+        raise AssertionError("nothing is forked")
+
     def close(self) -> None:
         self._open_ones.discard(self)
 
