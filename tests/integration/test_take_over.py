@@ -51,9 +51,12 @@ def taking_over(path: Path) -> Iterator[ServerProcess]:
 
 
 def answers(path: Path) -> int:
-    """Return the status of a request through the socket."""
-    with Client(str(path)) as client:
-        return client.request(get("/", "Connection: close")).status
+    """Return the status of a request through the socket; 0 where nobody listens, perhaps yet."""
+    try:
+        with Client(str(path)) as client:
+            return client.request(get("/", "Connection: close")).status
+    except ConnectionRefusedError:
+        return 0
 
 
 class Load:
