@@ -25,9 +25,8 @@ LONGEST_MINUTES: Final = 24 * 60.0
 # Between two faults (seconds): a sixtieth of the whole, but no less than this and no more.
 SHORTEST_GAP: Final = 1.0
 LONGEST_GAP: Final = 60.0
-# Few in all, so that processes live long enough to be seen growing; of a short run, one.
-RESTARTS: Final = 3
-SHORT_SECONDS: Final = 180.0
+# Between two restarts (seconds): a process lives long enough to be seen growing. One in any case.
+RESTART_GAP: Final = 3600.0
 SAMPLE_SECONDS: Final = 2.0
 
 
@@ -74,7 +73,7 @@ class Soak:
         gap = min(LONGEST_GAP, max(SHORTEST_GAP, seconds / 60))
         began = time.monotonic()
         turns = itertools.cycle(FAULTS)
-        count = RESTARTS if seconds > SHORT_SECONDS else 1
+        count = max(1, int(seconds / RESTART_GAP))
         restarts = [began + seconds * number / (count + 1) for number in range(1, count + 1)]
         fault = "none yet"
         while (now := time.monotonic()) - began < seconds:

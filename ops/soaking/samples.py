@@ -13,8 +13,9 @@ from typing import Final
 
 MEBIBYTE: Final = 1024 * 1024
 HOUR: Final = 3600.0
-# Of a process's life (seconds): memos, caches and the allocator fill up meanwhile.
-WARM_UP: Final = 60.0
+# Of a process's life (seconds): memos fill up meanwhile, and of each thread what the C library
+# keeps for it, which grows by the largest body that it has had.
+WARM_UP: Final = 240.0
 # Samples that a line can be laid through.
 FEWEST: Final = 8
 # Of the normal distribution: 95 % lie within so many standard errors.
