@@ -17,7 +17,7 @@ from server.room import Room
 from server.service import Service
 
 # Connections a turn; the rest waits in the backlog while those that are open are served.
-ACCEPTS_A_TURN: Final = 64
+ACCEPTS_A_TURN: Final = 16
 
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 

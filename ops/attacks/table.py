@@ -15,6 +15,12 @@ from ops.benchmark.spread import paired_ratio
 
 BEGIN: Final = "<!-- attacks: written by ops/attack -->"
 END: Final = "<!-- end of attacks -->"
+# Processes that run, on average of the last minute, on a machine that is at rest.
+IDLE_LOAD: Final = 0.5
+BUSY: Final = (
+    "**The machine was busy with other work meanwhile:** times are longer than they would be, "
+    "above all where an attack takes processor time."
+)
 # A client that waited for so long, in milliseconds, was not answered.
 GAVE_UP_MS: Final = 2000.0
 
@@ -39,7 +45,9 @@ class Results:
 
     def median(self, attack: str, server: str, figure: str) -> float:
         """Return the median of a figure over the rounds."""
-        return statistics.median(each[figure] for each in self.figures[attack][server])
+        values = [each[figure] for each in self.figures[attack][server]]
+        known = [each for each in values if not math.isnan(each)]
+        return statistics.median(known) if known else math.nan
 
     def ratio(self, attack: str, server: str, figure: str) -> float:
         """Return the median of the rounds' ratios of a figure beside the attack and alone."""
@@ -137,6 +145,7 @@ def markdown(results: Results) -> str:
     lines += [_line(each) for each in cells]
     versions = ", ".join(f"{name} {version}".strip() for name, version in results.servers.items())
     machine = results.machine
+    busy = float(machine["load before"].split()[0]) > IDLE_LOAD
     floor = statistics.median(results.floor_p99_ms)
     return "\n".join(
         [
@@ -146,6 +155,7 @@ def markdown(results: Results) -> str:
             f"{machine['python'].partition(' ')[0]}, commit {machine['checkout']}; load before: "
             f"{machine['load before']}.",
             f"The same client's p99 with the floor in C, which is not attacked: {floor:.1f} ms.",
+            *([BUSY] if busy else []),
             "",
             *lines,
         ]

@@ -45,6 +45,13 @@ def test_a_row_has_medians_and_the_ratio_of_each_round() -> None:
     assert "A fast one" in text
 
 
+@pytest.mark.parametrize(("load", "is_told"), [("0.3 5 5", False), ("3.0 0 0", True)])
+def test_a_busy_machine_is_told(load: str, is_told: bool) -> None:
+    found = results(figures())
+    found.machine = MACHINE | {"load before": load}
+    assert (table.BUSY in table.markdown(found)) is is_told
+
+
 def test_who_was_not_answered_has_no_time() -> None:
     text = table.markdown(results(figures(2000.0)))
     assert "| 2.0 | none | – | none | – | 10% |" in text
