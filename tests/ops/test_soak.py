@@ -76,6 +76,7 @@ UPLOAD = Kind("upload", "POST", Reuse.KEEP, 1, sent=MEBIBYTE)
 @pytest.fixture
 def killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Faults, float]:
     """A stack one of whose workers has been killed, and when."""
+    monkeypatch.setattr("tempfile.mkdtemp", lambda prefix: str(tmp_path))
     stack = Stack(1)
     monkeypatch.setattr(stack, "workers", iter([{"worker-0": 2**22 + 1}, {"worker-0": 1}]).__next__)
     monkeypatch.setattr(os, "kill", lambda _pid, _signal: None)
