@@ -92,7 +92,7 @@ local_pid() {
     pid=$(cat "$PID_FILE" 2>/dev/null) || return 1
     # The id may have gone to another process since.
     [[ $(readlink "/proc/$pid/cwd" 2>/dev/null) == "$root" ]] || return 1
-    grep -qz '^ops\.supervised$' "/proc/$pid/cmdline" 2>/dev/null || return 1
+    grep -qz '^ops\.supervision\.supervised$' "/proc/$pid/cmdline" 2>/dev/null || return 1
     printf '%s\n' "$pid"
 }
 

@@ -70,7 +70,7 @@ start_beside() {
 try_new() {
     step "its workers answer"
     local answers
-    if ! answers=$(docker exec "$new" python3 -m ops.trial try --timeout "$1" 2>&1); then
+    if ! answers=$(docker exec "$new" python3 -m ops.supervision.trial try --timeout "$1" 2>&1); then
         printf '\n%s: the new container is not ready: %s\n' "$program" "$answers" >&2
         printf 'Its last lines:\n' >&2
         docker logs --tail 40 "$new" 2>&1 | grep -v '"event": *"request"' | tail -n 15 | sed 's/^/  /' >&2 || true
@@ -83,7 +83,7 @@ take_over() {
     step "they take the sockets over"
     # One of the old workers that is started again from now on must not take a socket back.
     docker exec "$old" python3 -c 'open("/run/supervisor/hold", "w")'
-    docker exec "$new" python3 -m ops.trial release >/dev/null || {
+    docker exec "$new" python3 -m ops.supervision.trial release >/dev/null || {
         say ''
         printf '%s: the take-over is incomplete; container %s still serves the rest. Try again, or remove %s.\n' \
             "$program" "${old:0:12}" "${new:0:12}" >&2

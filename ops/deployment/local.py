@@ -19,9 +19,9 @@ from pathlib import Path
 from xmlrpc.client import Fault
 
 from ops.deployment.steps import Steps
-from ops.rolling_restart import STOP_MARGIN, NotBackError, alone, wait_for
-from ops.supervisor_client import ENDED, WORKERS, Supervisor
-from ops.trial import HOLD_FILE, Generation, NotReadyError, write_number
+from ops.supervision.client import ENDED, WORKERS, Supervisor
+from ops.supervision.rolling_restart import STOP_MARGIN, NotBackError, alone, wait_for
+from ops.supervision.trial import HOLD_FILE, Generation, NotReadyError, write_number
 
 NEXT = "next"
 NEXT_HOLD_FILE = "next.hold"

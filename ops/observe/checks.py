@@ -17,7 +17,7 @@ SMALL_DISK: Final = 1024 * 1024 * 1024  # bytes; of a smaller one, such as a tmp
 DESCRIPTOR_SHARE: Final = 0.8  # of a process's limit, that may be open
 CERTIFICATE_DAYS: Final = 14.0  # time to renew one by hand
 LONG_WAIT: Final = 1.0  # seconds for a thread; a burst is over by then
-CRASH_LOOP: Final = 3  # unexpected ends of a process within `ops.failures.RECENT`
+CRASH_LOOP: Final = 3  # unexpected ends of a process within `ops.supervision.failures.RECENT`
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from xmlrpc.client import Error as XmlRpcError
 
-from ops import failures
 from ops.observe.asking import SourceError, connect, read_to_end
-from ops.supervisor_client import ENDED, ProcessInfo, Supervisor
+from ops.supervision import failures
+from ops.supervision.client import ENDED, ProcessInfo, Supervisor
 
 # What stub_status answers (https://nginx.org/en/docs/http/ngx_http_stub_status_module.html).
 STUB_STATUS = re.compile(

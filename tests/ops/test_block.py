@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from ops.block_guard import objection
-from ops.block_markers import markers, parse, written
-from ops.blocks import Blocks
+from ops.blocking.blocks import Blocks
+from ops.blocking.guard import objection
+from ops.blocking.markers import markers, parse, written
 from tests.ops.harness import ROOT, Tree, wait_for
 
 TEMPLATE = ROOT / "nginx" / "templates" / "15-blocked.conf.template"

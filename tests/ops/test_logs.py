@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from ops.log_rotation import RotationError, rotate
+from ops.supervision.log_rotation import RotationError, rotate
 from tests.ops.harness import LIMIT, ROOT, Tree, wait_for
 from tests.ops.log_schema import events_in_the_code, examples, faults, section_of, sections
 

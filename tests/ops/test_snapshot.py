@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from ops import failures
 from ops.observe import checks, snapshot
+from ops.supervision import failures
 from tests.ops.observed import (
     PROCESSES,
     Parts,

@@ -16,7 +16,7 @@ from pathlib import Path
 from xmlrpc.client import Fault
 
 from ops.readiness import probe
-from ops.supervisor_client import ENDED, WORKERS, ProcessInfo, State, Supervisor
+from ops.supervision.client import ENDED, WORKERS, ProcessInfo, State, Supervisor
 
 HOLD_FILE = "hold"
 # How many workers nginx is to know of, in RUN_DIR: nginx reads it whenever it starts or reloads.
@@ -114,7 +114,7 @@ class Generation:
 
 def main() -> int:
     """Run from ``ops/deploy``, in the container that is new."""
-    parser = argparse.ArgumentParser(prog="python -m ops.trial")
+    parser = argparse.ArgumentParser(prog="python -m ops.supervision.trial")
     parser.add_argument("act", choices=["try", "release"])
     parser.add_argument("--timeout", type=float, default=60.0)
     arguments = parser.parse_args()

@@ -16,9 +16,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
-from ops.block_guard import objection
-from ops.block_markers import Network, markers, parse, written
-from ops.blocks import Block, Blocks, rfc3339
+from ops.blocking.blocks import Block, Blocks, rfc3339
+from ops.blocking.guard import objection
+from ops.blocking.markers import Network, markers, parse, written
 
 DURATION = re.compile(r"([1-9]\d{0,5})([smhd])")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}

@@ -1,7 +1,7 @@
 """The latest unexpected ends of supervised processes, remembered in a file.
 
 supervisord forgets how a process ended as soon as it has started it again.
-`ops.process_events` writes the file; whoever wants to know why a worker came back reads it.
+`process_events` writes the file; whoever wants to know why a worker came back reads it.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 from pathlib import Path
 
-from ops.block_markers import Network
+from ops.blocking.markers import Network
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1"))
 ROUTES = Path("/proc/net/route")

@@ -18,8 +18,8 @@ from pathlib import Path
 from xmlrpc.client import Fault
 
 from ops.json_log import line
-from ops.rolling_restart import NotBackError, alone, from_environment
-from ops.supervisor_client import WORKERS, Supervisor
+from ops.supervision.client import WORKERS, Supervisor
+from ops.supervision.rolling_restart import NotBackError, alone, from_environment
 
 START_LIMIT = 30.0  # seconds for a worker to answer again
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from xmlrpc.client import Fault
 
 from ops.readiness import probe
-from ops.supervisor_client import (
+from ops.supervision.client import (
     ENDED,
     OBSERVER,
     STAND_IN,

@@ -3,11 +3,11 @@
 supervisord starts this as an ``[eventlistener]`` and speaks its protocol on standard input
 and output (http://supervisord.org/events.html). A process that ends unexpectedly or cannot
 be started is reported on standard error, with the last words that it wrote there, and
-remembered (`ops.failures`). When no worker is left, or another program that serves cannot be
+remembered (`failures`). When no worker is left, or another program that serves cannot be
 started, nothing can be served: the reason goes to `REASON_FILE` in ``SUPERVISOR_DIR`` and
 supervisord is told to shut down. A worker that fails while others serve is an alarm, not an
 end: a bad deployment that a rolling restart stopped at must not take the rest down. A worker
-that is to be recycled is replaced (`ops.recycler`).
+that is to be recycled is replaced (`ops.supervision.recycler`).
 
 Every few seconds it also ends the blocks of `ops/block` whose time is over.
 """
@@ -25,12 +25,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from ops import failures
-from ops.block_markers import written
-from ops.blocks import Blocks
+from ops.blocking.blocks import Blocks
+from ops.blocking.markers import written
 from ops.json_log import line
-from ops.recycler import Recycler
-from ops.supervisor_client import ENDED, OBSERVER, STAND_IN, WORKERS, ProcessInfo, Supervisor
+from ops.supervision import failures
+from ops.supervision.client import ENDED, OBSERVER, STAND_IN, WORKERS, ProcessInfo, Supervisor
+from ops.supervision.recycler import Recycler
 
 REASON_FILE = "fatal.json"
 SERVES_NOBODY = frozenset({STAND_IN, OBSERVER})

@@ -3,7 +3,7 @@
 In local mode all processes write to pipes, and supervisord copies what comes to its own output, the
 log file. So one process has to change files. The file is renamed: supervisord goes on writing to
 it, under its new name, until SIGUSR2 makes it open the log's name anew (`reopen_output`, by
-`ops.supervised`). It does that between two copies, so that all that was written is in one of the
+`supervised`). It does that between two copies, so that all that was written is in one of the
 two files. Copying the file and emptying it would lose what is written in between.
 
 With containers the engine rotates (docker-compose.yml, ``logging``).

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ops.block_markers import Network, markers, parse, written
+from ops.blocking.markers import Network, markers, parse, written
 
 
 @dataclass(frozen=True, slots=True)

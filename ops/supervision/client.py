@@ -105,7 +105,7 @@ class Supervisor:
         self._proxy.supervisor.stopProcess(name, False)
 
     def read_settings(self) -> dict[str, str]:
-        """Return the environment that programs are started with (`ops.settings_rpc`)."""
+        """Return the environment that programs are started with (see `settings_rpc`)."""
         return cast(dict[str, str], json.loads(cast(str, self._proxy.settings.read())))
 
     def replace_settings(self, settings: Mapping[str, str]) -> None:

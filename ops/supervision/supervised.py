@@ -1,10 +1,10 @@
 """supervisord in this process, with an exit status that says how it went.
 
-``python -m ops.supervised CONFIGURATION`` runs supervisord as its own command does, in the
-foreground and, in a container, as PID 1 (it reaps orphans). supervisord exits 0 whatever
-became of its programs; this exits 1 when `ops.process_events` left a reason, which is then
+``python -m ops.supervision.supervised CONFIGURATION`` runs supervisord as its own command does, in
+the foreground and, in a container, as PID 1 (it reaps orphans). supervisord exits 0 whatever
+became of its programs; this exits 1 when `process_events` left a reason, which is then
 the last line on standard error. In local mode, where both go to the log file that
-``SUPERVISOR_LOG_FILE`` names, SIGUSR2 moves them to the file of that name (`ops.log_rotation`).
+``SUPERVISOR_LOG_FILE`` names, SIGUSR2 moves them to the file of that name (`log_rotation`).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pathlib import Path
 from supervisor import supervisord  # type: ignore[import-untyped]
 
 from ops.json_log import line
-from ops.log_rotation import reopen_output
-from ops.process_events import REASON_FILE
-from ops.trial import HOLD_FILE, is_served, write_number
+from ops.supervision.log_rotation import reopen_output
+from ops.supervision.process_events import REASON_FILE
+from ops.supervision.trial import HOLD_FILE, is_served, write_number
 
 
 def hold_back_beside_others(directory: Path, run_dir: Path) -> None:

@@ -1,0 +1,1 @@
+"""Who is blocked at nginx: behind ``ops/block`` and ``ops/unblock``."""
