@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154,SC2153  # root, PYTHON and LOG_FILE come from ops/stack.sh
+# shellcheck disable=SC2154,SC2153  # program, root, PYTHON and LOG_FILE come from ops/stack.sh
 # How ops/logs, requests, slow and report read the stack's log. Read by them after ops/stack.sh.
 
 # Prints a Python that can run ops.log_reader, which needs the standard library only: the stack's
@@ -35,7 +35,10 @@ read_log() {
             [[ -z $python ]] || exec_reader "$module" --compose "$root" "$@"
             read_in_container "$module" "$@"
             ;;
-        *) fail "the stack does not run; ops/up starts it. A saved log is read with --file" ;;
+        *)
+            exec_reader "$module" "$@" --no-stack \
+                "$program: the stack does not run; ops/up starts it. A saved log is read with --file"
+            ;;
     esac
 }
 

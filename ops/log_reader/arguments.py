@@ -28,13 +28,15 @@ class Parser(argparse.ArgumentParser):
 def parser(program: str) -> Parser:
     """A parser with what says which log is read, and from when to when.
 
-    --file is for users. The others are how the scripts in ops/ say where the stack's log is.
+    --file is for users. The others are how the scripts in ops/ say where the stack's log is, or,
+    with --no-stack, why there is none; so a wrong call is told before a stack that does not run.
     """
     made = Parser(prog=program, add_help=False, allow_abbrev=False)
     made.add_argument("--file", type=_readable, action="append")
     made.add_argument("--stack-log", type=Path)
     made.add_argument("--stack-pid", type=int, default=0)
     made.add_argument("--compose", type=Path)
+    made.add_argument("--no-stack", default="")
     now = datetime.now(UTC)
     moment = checked(lambda text: moments.moment(text, now))
     made.add_argument("--since", type=moment)
@@ -79,7 +81,13 @@ def default_since(options: argparse.Namespace, ago: str) -> None:
 
 
 def source(options: argparse.Namespace) -> Source:
-    """The log that the options name; standard input where they name none."""
+    """The log that the options name; standard input where they name none.
+
+    Ends with status 1 where they say that there is none.
+    """
+    if options.no_stack:
+        sys.stderr.write(f"{options.no_stack}\n")
+        sys.exit(1)
     if options.file:
         if any(str(path) == "-" for path in options.file):
             return StandardInput()
