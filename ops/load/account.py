@@ -18,9 +18,9 @@ class Failure:
     began: float
     ended: float
 
-    def was_in_flight(self, moment: float) -> bool:
-        """Whether it had begun and not ended at that moment."""
-        return self.began <= moment <= self.ended
+    def was_in_flight(self, began: float, ended: float) -> bool:
+        """Whether it was on its way at some time between these two."""
+        return self.began <= ended and began <= self.ended
 
 
 @dataclass(slots=True)

@@ -16,11 +16,20 @@ BEFORE = (
 APPLICATION = "ops.load.application:application"
 
 
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """A worker's end: the name of its socket, and from when to when it went (monotonic clock)."""
+
+    name: str
+    began: float
+    ended: float
+
+
 @dataclass(slots=True)
 class Moments:
-    """When workers were killed (monotonic clock, seconds), and which (names of their sockets)."""
+    """What was done when: the workers that were killed."""
 
-    killed: list[tuple[float, str]] = field(default_factory=list)
+    killed: list[Kill] = field(default_factory=list)
 
 
 Operation = Callable[[Tree, Moments], None]

@@ -6,13 +6,17 @@ import os
 import re
 import signal
 import time
+from pathlib import Path
 
 from ops.load.account import Failure
 from ops.load.kinds import SLOW
-from tests.drill.case import Case, Moments
+from tests.drill.case import Case, Kill, Moments
 from tests.ops.harness import Tree, wait_for
 
 KILLS = 2  # of each worker
+# nginx sees within this time (seconds) that a killed worker's connections are closed. A POST that it
+# sends on one of them before that it may not send again: for all it knows the worker has had it.
+NOTICED = 0.1
 RELOADS = 3
 MAX_MEMORY = 64 << 20  # bytes; a worker has some 30 MiB at its start
 
@@ -53,6 +57,15 @@ def answered(tree: Tree, kind: str) -> int:
     return sum(line.get("target", "").startswith(f"/{kind}?") for line in tree.log())
 
 
+def is_gone(pid: str) -> bool:
+    """Whether a process is dead, its last thread too, and its sockets closed with that."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state in "ZX" and len(list(Path(f"/proc/{pid}/task").iterdir())) == 1
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def kill(tree: Tree, moments: Moments) -> None:
     """Kill each worker, and wait until it is back, a few times.
 
@@ -62,8 +75,10 @@ def kill(tree: Tree, moments: Moments) -> None:
     for _ in range(KILLS):
         for name, pid in tree.worker_pids().items():
             before = {kind.name: answered(tree, kind.name) for kind in SLOW}
-            moments.killed.append((time.monotonic(), name))
+            began = time.monotonic()
             os.kill(int(pid), signal.SIGKILL)
+            wait_for(lambda pid=pid: is_gone(pid), f"the end of {name}")
+            moments.killed.append(Kill(name, began, time.monotonic() + NOTICED))
 
             def is_back(killed: str = pid) -> bool:
                 health = tree.run("ops/health")
@@ -128,7 +143,9 @@ def children(pid: int) -> set[str]:
 
 def was_on_the_killed_worker(failure: Failure, tree: Tree, moments: Moments) -> bool:
     """Allow what cannot be sent again: a POST that the worker had, an answer that had begun."""
-    victims = [name for moment, name in moments.killed if failure.was_in_flight(moment)]
+    victims = [
+        each.name for each in moments.killed if failure.was_in_flight(each.began, each.ended)
+    ]
     lines = [line for line in tree.log() if f"token={failure.token}&" in line.get("target", "")]
     upstream = " ".join(line["upstream"] for line in lines if line["worker"] == "nginx")
     was_there = any(re.search(rf"{name}\.sock$", upstream) for name in victims)
