@@ -140,7 +140,7 @@ def hung(document: Document) -> Iterator[Check]:
     request, worker = max(found, key=lambda each: each[0]["age_s"])
     yield _bad(
         "hung",
-        f"{len(found)} request(s) hang, the longest for {request['age_s']:.0f} s "
+        f"requests that hang: {len(found)}, the longest for {request['age_s']:.0f} s "
         f"in worker-{worker}: {request['method']} {request['path']}",
         "ops/running --stacks shows where; a worker is replaced when half of its threads hang",
     )
@@ -254,12 +254,13 @@ def queue(document: Document) -> Iterator[Check]:
     ]
     total = sum(worker["waiting"] for worker in answering(document))
     if not waiting or max(waiting)[0] < LONG_WAIT:
-        yield _good("queue", f"{total} request(s) wait for a thread, none for long")
+        yield _good("queue", f"requests that wait for a thread: {total}, none for long")
         return
     longest, worker = max(waiting)
     yield _bad(
         "queue",
-        f"{total} request(s) wait for a thread, the longest for {longest:.1f} s in worker-{worker}",
+        f"requests that wait for a thread: {total}, "
+        f"the longest for {longest:.1f} s in worker-{worker}",
         "ops/running shows what the threads do; more WORKERS or BASCULE_THREADS if that is right",
     )
 

@@ -174,7 +174,7 @@ def test_a_stand_in_is_shown_while_there_is_one(empty: Parts) -> None:
         (
             {"waiting": 7, "requests": [request_document(state="waiting")]},
             "queue",
-            "7 request(s) wait for a thread, the longest for 2.5 s in worker-1",
+            "requests that wait for a thread: 7, the longest for 2.5 s in worker-1",
         ),
         (
             {"descriptors": {"open": 900, "limit": 1024}},
