@@ -1,7 +1,8 @@
 """The access log: one line a request, as JSON or in the combined format.
 
-Lines are collected, and written once a turn of the event loop. Several are written at once, but
-never more than the kernel keeps together, so that those of processes that share a pipe do not mix.
+Lines are collected, and written a few milliseconds later at the most. Several are written at once,
+but never more than the kernel keeps together, so that those of processes that share a pipe do not
+mix.
 """
 
 from __future__ import annotations
@@ -75,6 +76,9 @@ class AccessLog:
         log_format: ``json`` or ``combined``.
         worker: the name that each JSON line carries; empty for none.
 
+    Attributes:
+        waiting: lines that are yet to be written.
+
     Raises:
         StartError: the file cannot be opened.
     """
@@ -83,7 +87,7 @@ class AccessLog:
         self._path = path
         self._render: Render = JsonLines(worker) if log_format == "json" else combined
         self._descriptor = -1
-        self._lines: list[str] = []
+        self.waiting: list[str] = []
         self._lock = threading.Lock()
         try:
             self.reopen()
@@ -100,15 +104,15 @@ class AccessLog:
         """
         if HEALTH_FIELD in served.environ and is_healthy(served):
             return
-        self._lines.append(self._render(served, size, duration, time.time()))
+        self.waiting.append(self._render(served, size, duration, time.time()))
 
     def flush(self) -> None:
         """Write the lines that were added; a full disk or a closed pipe costs lines, no request."""
-        if not self._lines:
+        if not self.waiting:
             return
         with self._lock:
-            lines = self._lines[:]
-            del self._lines[: len(lines)]
+            lines = self.waiting[:]
+            del self.waiting[: len(lines)]
             lines.append("")
             data = "\n".join(lines).encode("utf-8", "backslashreplace")
             while len(data) > WRITE_SIZE:

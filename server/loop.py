@@ -28,11 +28,17 @@ EXCLUSIVE: Final = select.EPOLLEXCLUSIVE
 # Events a turn; the rest is reported by the next, so a turn's length is bounded.
 MAX_EVENTS: Final = 256
 
+FOR_EVER: Final = float("inf")
+
 _WAKE: Final = b"\0"
 
 
 def _ignore(*_arguments: int) -> None:
     pass
+
+
+def _for_ever() -> float:
+    return FOR_EVER
 
 
 class Loop:
@@ -43,7 +49,8 @@ class Loop:
 
     Attributes:
         now: the monotonic clock in seconds, read once a turn.
-        on_turn: called at the beginning of each turn, before it waits.
+        on_turn: called at the beginning of each turn, before it waits; returns for how long it may
+            wait at the most (seconds).
         on_tick: called about every ``tick`` seconds.
         on_signal: called with the number of each signal that arrived.
     """
@@ -57,7 +64,7 @@ class Loop:
         self._wake_reader, self._wake_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.now = time.monotonic()
         self._next_tick = self.now + tick
-        self.on_turn: Callable[[], None] = _ignore
+        self.on_turn: Callable[[], float] = _for_ever
         self.on_tick: Callable[[], None] = _ignore
         self.on_signal: Callable[[int], None] = _ignore
         self.register(self._wake_reader, self._on_wake)
@@ -107,11 +114,12 @@ class Loop:
 
     def poll(self, *, wait: bool = True) -> None:
         """Act on all events there are; wait for some, if told to, at most until the next tick."""
-        self.on_turn()
+        patience = self.on_turn()
         self._asleep = wait
         timeout = 0.0
         if wait and not self._calls:
             timeout = self._next_tick - self.now
+            timeout = min(timeout, patience)
         events = self._epoll.poll(timeout, MAX_EVENTS)
         self._asleep = False
         self.now = time.monotonic()

@@ -206,6 +206,18 @@ def test_a_tick_is_due_even_when_nothing_happens() -> None:
     assert ticks[2] - ticks[1] >= 0.01
 
 
+def test_it_waits_no_longer_than_it_is_told_at_the_beginning_of_a_turn(loop: Loop) -> None:
+    turns: list[float] = []
+
+    def on_turn() -> float:
+        turns.append(0.001)
+        return turns[-1]
+
+    loop.on_turn = on_turn
+    loop.poll()  # and returns, though the tick is far away
+    assert turns == [0.001]
+
+
 def test_a_busy_loop_ticks_as_well(pair: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = pair
     loop = Loop(0.01)
