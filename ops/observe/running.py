@@ -92,7 +92,7 @@ def main() -> int:
     parser.add_argument("--stacks", action="store_true")
     parser.add_argument("--colour", choices=("auto", "always", "never"), default="auto")
     arguments = parser.parse_args()
-    document = snapshot.take(from_environ())
+    document = snapshot.take(from_environ(), snapshot.PATIENT_LIMIT)
     missing = silent(document)
     if not snapshot.runs(document):
         print("ops/running: the stack does not run; ops/up starts it", file=sys.stderr)

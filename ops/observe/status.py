@@ -143,7 +143,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--colour", choices=("auto", "always", "never"), default="auto")
     arguments = parser.parse_args()
-    document = snapshot.take(from_environ())
+    document = snapshot.take(from_environ(), snapshot.PATIENT_LIMIT)
     if arguments.json:
         print(json.dumps(document))
     elif snapshot.runs(document):
