@@ -118,8 +118,7 @@ class Loop:
         self._asleep = wait
         timeout = 0.0
         if wait and not self._calls:
-            timeout = self._next_tick - self.now
-            timeout = min(timeout, patience)
+            timeout = min(self._next_tick - self.now, patience)
         events = self._epoll.poll(timeout, MAX_EVENTS)
         self._asleep = False
         self.now = time.monotonic()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import os
 import shlex
-import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -17,16 +15,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ops.argument_types import number_between, whole_number_up_to
 from ops.attacks import table
 from ops.attacks.measure import Field, measure, usual_client
 from ops.attacks.plans import ATTACKS
 from ops.benchmark import machine, native
-from ops.benchmark.__main__ import allow_descriptors
 from ops.benchmark.peers import FLOOR, PEERS, Start
+from ops.benchmark.preparation import make_ready, require_two_cores
 from ops.benchmark.processes import (
-    LOAD_CORES,
     ROOT,
-    SERVER_CORES,
     Server,
     StartError,
     free_port,
@@ -58,10 +55,16 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
     )
     option = parser.add_argument
     option("names", nargs="*", metavar="NAME", choices=[[], *ATTACKS], help="these attacks only")
-    option("--rounds", type=_rounds, default=ROUNDS, metavar="N", help=f"default: {ROUNDS}")
+    option(
+        "--rounds",
+        type=whole_number_up_to(100),
+        default=ROUNDS,
+        metavar="N",
+        help=f"default: {ROUNDS}",
+    )
     option(
         "--seconds",
-        type=_seconds,
+        type=number_between(0.3, 60),
         default=SECONDS,
         metavar="S",
         help=f"without the attack, and as many with it (default: {SECONDS:g})",
@@ -83,22 +86,6 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
         parser.error(f"{unknown.pop()!r} is none of {', '.join(SERVERS)}")
     options.write |= not options.names and set(options.servers) == set(SERVERS)
     return options
-
-
-def _rounds(value: str) -> int:
-    if value.isdecimal() and 0 < int(value) <= 100:
-        return int(value)
-    raise argparse.ArgumentTypeError(f"{value!r} is no whole number from 1 to 100")
-
-
-def _seconds(value: str) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        number = 0.0
-    if 0.3 <= number <= 60:
-        return number
-    raise argparse.ArgumentTypeError(f"{value!r} is no number from 0.3 to 60")
 
 
 def floor(field: Field) -> float:
@@ -152,13 +139,10 @@ def main(given: Sequence[str]) -> int:
     """Attack; return the exit status."""
     options = parse(given)
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    allow_descriptors()
+    make_ready()
     try:
         native.require("prlimit", "util-linux")
-        if not {int(SERVER_CORES), int(LOAD_CORES)} <= os.sched_getaffinity(0):
-            raise native.MissingToolError("needs two cores: one for the server, one for the load")
+        require_two_cores()
         with tempfile.TemporaryDirectory(prefix="attack-") as directory:
             found = run(options, Field(Path(directory), options.seconds), console)
     except native.MissingToolError as error:

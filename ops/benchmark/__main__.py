@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-import resource
 import shlex
-import signal
 import sys
 import tempfile
 import time
@@ -18,11 +16,10 @@ from rich.markup import escape
 
 from ops.benchmark import aims, arguments, charts, machine, native, report, runner
 from ops.benchmark.arguments import Options
-from ops.benchmark.idle import DESCRIPTORS
 from ops.benchmark.install import InstallError, install
 from ops.benchmark.measure import Bench
 from ops.benchmark.peers import PEERS
-from ops.benchmark.processes import LOAD_CORES, SERVER_CORES
+from ops.benchmark.preparation import make_ready, require_two_cores
 from ops.benchmark.results import Results, write
 from ops.benchmark.scenarios import SCENARIOS
 
@@ -93,29 +90,14 @@ def finish(options: Options, found: Results, console: Console) -> None:
         console.print(f"Written to {options.output}", highlight=False, markup=False)
 
 
-def allow_descriptors() -> None:
-    """Let this process and the servers have as many connections as `idle` opens.
-
-    No more than that: some servers allocate for every descriptor that they may have.
-    """
-    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = DESCRIPTORS if most == resource.RLIM_INFINITY else min(DESCRIPTORS, most)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), most))
-
-
 def main(given: Sequence[str]) -> int:
     """Run the benchmark; return the exit status."""
     options = arguments.parse(given)
     console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)
-    # What ends us ends the servers as well, by the way of every ``with``.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    # A parent that ignored it (a shell's background job) must not take Ctrl-C away.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    allow_descriptors()
+    make_ready()
     try:
         native.require("wrk", "wrk")
-        if not {int(SERVER_CORES), int(LOAD_CORES)} <= os.sched_getaffinity(0):
-            raise native.MissingToolError("needs two cores: one for the server, one for the load")
+        require_two_cores()
         with tempfile.TemporaryDirectory(prefix="bench-") as directory:
             found = measure(options, console, Path(directory))
     except native.MissingToolError as error:

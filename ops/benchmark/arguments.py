@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ops.argument_types import number_between, whole_number_up_to
 from ops.benchmark.peers import PEERS
 from ops.benchmark.processes import ROOT
 from ops.benchmark.scenarios import SCENARIOS
@@ -51,8 +52,17 @@ def parse(given: Sequence[str]) -> Options:
     option = parser.add_argument
     option("--only", type=_names(SCENARIOS), metavar="SCENARIO,...", help="these scenarios")
     option("--servers", type=_names(PEERS), metavar="SERVER,...", help="these servers")
-    option("--rounds", type=_rounds, metavar="N", help=f"of everything (default: {ROUNDS})")
-    option("--seconds", type=_seconds, help=f"for each measurement (default: {SECONDS:g})")
+    option(
+        "--rounds",
+        type=whole_number_up_to(None),
+        metavar="N",
+        help=f"of everything (default: {ROUNDS})",
+    )
+    option(
+        "--seconds",
+        type=number_between(0.1, 60),
+        help=f"for each measurement (default: {SECONDS:g})",
+    )
     option("--quick", action="store_true", help="one short round, to see that it works")
     option(
         "--output",
@@ -85,19 +95,3 @@ def _names(known: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
         return tuple(name for name in choices if name in names)
 
     return parse_names
-
-
-def _rounds(value: str) -> int:
-    if value.isdecimal() and int(value) > 0:
-        return int(value)
-    raise argparse.ArgumentTypeError(f"{value!r} is no whole number from 1 up")
-
-
-def _seconds(value: str) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        number = 0.0
-    if 0.1 <= number <= 60:
-        return number
-    raise argparse.ArgumentTypeError(f"{value!r} is no number from 0.1 to 60")

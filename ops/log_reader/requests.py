@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 from typing import Final
 
-from ops.log_reader import arguments, scan, table
+from ops.log_reader import arguments, command, scan, table
 from ops.log_reader.access import Requests
 from ops.log_reader.groups import KEYS, Group, Groups
 from ops.log_reader.moments import seconds, shown
@@ -27,17 +26,15 @@ _UNITS: Final = ("B", "kB", "MB", "GB", "TB")
 def main(argv: list[str]) -> int:
     """Run the command with these arguments; return the exit status."""
     options = _options(argv)
+    return command.run(PROGRAM, lambda: _tell(options))
+
+
+def _tell(options: argparse.Namespace) -> int:
     selection = arguments.selection(options)
     requests = Requests(selection)
     workers, nginx = Groups(options.by), Groups(options.by)
-    try:
-        for record in requests.read(scan.lines(arguments.source(options), selection)):
-            (nginx if requests.by_nginx else workers).add(record)
-    except OSError as error:
-        sys.stderr.write(f"{PROGRAM}: {error}\n")
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    for record in requests.read(scan.lines(arguments.source(options), selection)):
+        (nginx if requests.by_nginx else workers).add(record)
     groups = nginx if requests.by_nginx else workers
     told = _as_json if options.json else _as_text
     print(told(groups, options, "nginx" if requests.by_nginx else "the workers"))
@@ -128,5 +125,4 @@ def _moment(time: str) -> str:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads may stop, as `head` does
-    sys.exit(main(sys.argv[1:]))
+    command.become(main)

@@ -8,12 +8,11 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import signal
 import sys
 from collections import deque
 from collections.abc import Iterable
 
-from ops.log_reader import arguments, human, scan
+from ops.log_reader import arguments, command, human, scan
 from ops.log_reader.record import Record
 from ops.log_reader.selection import Selection
 from ops.log_reader.source import Source
@@ -29,16 +28,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 def main(argv: list[str]) -> int:
     """Run the command with these arguments; return the exit status."""
     options = _options(argv)
-    try:
-        if options.request_id:
-            return _tell(options)
-        _show(options)
-    except OSError as error:
-        sys.stderr.write(f"{PROGRAM}: {error}\n")
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return command.run(PROGRAM, lambda: (_tell if options.request_id else _show)(options))
 
 
 def _options(argv: list[str]) -> argparse.Namespace:
@@ -85,17 +75,18 @@ def _tell(options: argparse.Namespace) -> int:
     return 0
 
 
-def _show(options: argparse.Namespace) -> None:
+def _show(options: argparse.Namespace) -> int:
     selection = arguments.selection(options)
     source = arguments.source(options)
     if options.follow:
         last = _LINES if options.lines is None else None if options.lines < 0 else options.lines
         _print_all(scan.chosen(source.follow(last), selection), options)
-        return
+        return 0
     last = options.lines
     if last is None and selection.is_everything:
         last = _LINES
     _print_all(_found(source, selection, None if last is None or last < 0 else last), options)
+    return 0
 
 
 def _found(
@@ -127,5 +118,4 @@ def _print_all(found: Iterable[tuple[bytes, Record]], options: argparse.Namespac
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads may stop, as `head` does
-    sys.exit(main(sys.argv[1:]))
+    command.become(main)

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
-from ops.log_reader import arguments, flame_graph, scan, table, trace
+from ops.log_reader import arguments, command, flame_graph, scan, table, trace
 from ops.log_reader.groups import route
 from ops.log_reader.record import Record
 from ops.log_reader.selection import path_of
@@ -70,23 +69,21 @@ class Location:
 def main(argv: list[str]) -> int:
     """Run the command with these arguments; return the exit status."""
     options = _options(argv)
+    return command.run(PROGRAM, lambda: _tell(options))
+
+
+def _tell(options: argparse.Namespace) -> int:
     locations: dict[str, Location] = {}
     stacks: Counter[tuple[str, ...]] = Counter()
-    try:
-        for _, record in scan.wanted(arguments.source(options), arguments.selection(options)):
-            frames = _frames(record)
-            name = str(record.get("location") or trace.location(frames) or "(not known)")
-            locations.setdefault(name, Location()).add(record)
-            stacks[tuple(trace.inner(frames))] += 1
-        if options.flame_graph:
-            _write(options.flame_graph, flame_graph.svg(stacks, "Where calls wait"))
-            if options.flame_graph == "-":
-                return 0
-    except OSError as error:
-        sys.stderr.write(f"{PROGRAM}: {error}\n")
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    for _, record in scan.wanted(arguments.source(options), arguments.selection(options)):
+        frames = _frames(record)
+        name = str(record.get("location") or trace.location(frames) or "(not known)")
+        locations.setdefault(name, Location()).add(record)
+        stacks[tuple(trace.inner(frames))] += 1
+    if options.flame_graph:
+        _write(options.flame_graph, flame_graph.svg(stacks, "Where calls wait"))
+        if options.flame_graph == "-":
+            return 0
     print(_as_json(locations, options) if options.json else _as_text(locations))
     return 0
 
@@ -144,5 +141,4 @@ def _as_text(locations: dict[str, Location]) -> str:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads may stop, as `head` does
-    sys.exit(main(sys.argv[1:]))
+    command.become(main)

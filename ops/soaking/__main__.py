@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ops.argument_types import number_between
 from ops.load.background import BackgroundLoad
 from ops.soaking.faults import FAULTS, RESTART, Faults
 from ops.soaking.samples import MEBIBYTE, Sampler, of_worker, slope
@@ -42,21 +43,15 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "minutes", nargs="?", type=_minutes, default=MINUTES, help=f"default: {MINUTES:g}"
+        "minutes",
+        nargs="?",
+        type=number_between(0.1, LONGEST_MINUTES),
+        default=MINUTES,
+        help=f"default: {MINUTES:g}",
     )
     parser.add_argument("--rate", type=float, default=RATE, help="ordinary requests a second")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     return parser.parse_args(given)
-
-
-def _minutes(value: str) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        number = 0.0
-    if 0.1 <= number <= LONGEST_MINUTES:
-        return number
-    raise argparse.ArgumentTypeError(f"{value!r} is no number from 0.1 to {LONGEST_MINUTES:g}")
 
 
 @dataclass

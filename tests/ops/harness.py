@@ -14,13 +14,11 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("app", "middleware", "server", "nginx", "ops", "requirements")
@@ -55,6 +53,31 @@ def is_alive(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+@dataclass(slots=True)
+class Crowd:
+    """Clients that go on until it is over: what failed, and a count of what was answered."""
+
+    failures: list[str] = field(default_factory=list)
+    answered: Iterator[int] = field(default_factory=itertools.count)
+    over: threading.Event = field(default_factory=threading.Event)
+
+
+@contextmanager
+def crowd_of(number: int, client: Callable[[Crowd], None]) -> Iterator[list[str]]:
+    """Run so many clients while the block runs; yields a list of what failed."""
+    crowd = Crowd()
+    clients = [threading.Thread(target=client, args=(crowd,)) for _ in range(number)]
+    for each in clients:
+        each.start()
+    try:
+        yield crowd.failures
+    finally:
+        crowd.over.set()
+        for each in clients:
+            each.join()
+    assert next(crowd.answered) > 50, "the load did not come about"
 
 
 class Tree:
@@ -147,14 +170,11 @@ class Tree:
 
         Yields a list of what failed; empty is what one wants.
         """
-        failures: list[str] = []
-        answered = itertools.count()
-        over = threading.Event()
 
-        def client() -> None:
+        def client(crowd: Crowd) -> None:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
             for number in itertools.count():
-                if over.wait(0.02):
+                if crowd.over.wait(0.02):
                     break
                 method, body = (("GET", None), ("POST", b"x" * 100))[number % 2]
                 try:
@@ -162,21 +182,13 @@ class Tree:
                     answer = connection.getresponse()
                     content = answer.read()
                 except (OSError, http.client.HTTPException) as error:
-                    failures.append(f"{method}: {error!r}")
+                    crowd.failures.append(f"{method}: {error!r}")
                     connection.close()
                     continue
                 if answer.status != 200 or b"alice" not in content:
-                    failures.append(f"{method}: {answer.status} {content[:80]!r}")
-                next(answered)
+                    crowd.failures.append(f"{method}: {answer.status} {content[:80]!r}")
+                next(crowd.answered)
             connection.close()
 
-        clients = [threading.Thread(target=client) for _ in range(6)]
-        for each in clients:
-            each.start()
-        try:
+        with crowd_of(6, client) as failures:
             yield failures
-        finally:
-            over.set()
-            for each in clients:
-                each.join()
-        assert next(answered) > 50, "the load did not come about"

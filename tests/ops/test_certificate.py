@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import http.client
-import itertools
 import json
 import os
 import ssl
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -18,7 +16,7 @@ import pytest
 
 from ops import pem_pair
 from tests.nginx.certificates import EC, RSA, make_pair
-from tests.ops.harness import LIMIT, Tree, free_port
+from tests.ops.harness import LIMIT, Crowd, Tree, crowd_of, free_port
 
 pytestmark = pytest.mark.integration
 
@@ -81,31 +79,20 @@ class Secured:
     @contextmanager
     def load(self) -> Iterator[list[str]]:
         """Requests one after another from four clients; yields what failed."""
-        failures: list[str] = []
-        answered = itertools.count()
-        over = threading.Event()
 
-        def client() -> None:
-            while not over.is_set():
+        def client(crowd: Crowd) -> None:
+            while not crowd.over.is_set():
                 try:
                     status, body = self.get()
                 except (OSError, http.client.HTTPException) as error:
-                    failures.append(repr(error))
+                    crowd.failures.append(repr(error))
                     continue
                 if (status, body) != (200, b"https"):
-                    failures.append(f"{status} {body!r}")
-                next(answered)
+                    crowd.failures.append(f"{status} {body!r}")
+                next(crowd.answered)
 
-        clients = [threading.Thread(target=client) for _ in range(4)]
-        for each in clients:
-            each.start()
-        try:
+        with crowd_of(4, client) as failures:
             yield failures
-        finally:
-            over.set()
-            for each in clients:
-                each.join()
-        assert next(answered) > 50, "the load did not come about"
 
 
 @pytest.fixture(scope="module")
