@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from server.connection import Connection
 from server.crew import SLOW, Call
 from server.event_log import event, timestamp
 from server.in_flight import calls, identity
@@ -27,7 +28,8 @@ class Location:
 
     Attributes:
         count: samples.
-        seconds: that the calls had taken, each counted from its sample before.
+        seconds: that the calls had taken, each counted from its sample before, without the time
+            in which they waited for their clients.
         last: the last one's moment, in seconds since the epoch.
         path: of the last one's request.
     """
@@ -40,10 +42,10 @@ class Location:
 
 @dataclass
 class _Seen:
-    """What is known of a call from earlier looks, on the monotonic clock and in seconds."""
+    """What is known of a call from earlier looks: its ages, in seconds."""
 
-    sampled: float
-    next_event: float = 0.0  # the age from which on it is worth an event
+    sampled: float = 0.0
+    next_event: float = 0.0  # from which on it is worth an event
 
 
 class SlowCalls:
@@ -70,13 +72,14 @@ class SlowCalls:
         if is_silent and not self._totals:
             return
         stack = stacks([call.thread]).get(call.thread)
-        if stack is None:
-            return  # the thread has ended
+        if stack is None or not stack.location:
+            return  # the thread has ended, or the application has nothing to do with it
+        age = _age(call, now)
         if self._totals:
-            self._add(call, stack, now)
+            self._add(call, stack, age)
         if not is_silent:
             self._next_event = now + EVENT_INTERVAL
-            self._report(call, stack, now)()
+            self._report(call, stack, age)()
 
     def look(self) -> None:
         """Sample all calls that are slow by now; called now and then, by one thread.
@@ -85,18 +88,27 @@ class SlowCalls:
         is none that may wait for the log: the leader writes the event.
         """
         now = time.monotonic()
-        slow = [call for call in calls(self._service) if now - call.started >= SLOW]
-        found = stacks([call.thread for call in slow])
-        slow = [call for call in slow if call.thread in found]
-        for call in slow:
-            self._add(call, found[call.thread], now)
+        running = calls(self._service)
+        slow = [(age, call) for call in running if (age := _age(call, now)) >= SLOW]
+        found = stacks([call.thread for _, call in slow])
+        samples = [
+            (age, call, stack)
+            for age, call in slow
+            if (stack := found.get(call.thread)) and stack.location
+        ]
+        for age, call, stack in samples:
+            self._add(call, stack, age)
         with self._lock:
-            known = {_key(call) for call in slow}
+            known = set(map(_key, running))
             self._seen = {key: seen for key, seen in self._seen.items() if key in known}
-        if now >= self._next_event and (call_to_report := self._worth_an_event(slow, now)):
+        if now < self._next_event:
+            return
+        # Of those whose age has doubled since they were last logged, the oldest.
+        due = [each for each in samples if each[0] >= self._seen_of(each[1]).next_event]
+        if due:
+            age, call, stack = max(due, key=lambda each: each[0])
             self._next_event = now + EVENT_INTERVAL
-            stack = found[call_to_report.thread]
-            self._service.loop.call_soon(self._report(call_to_report, stack, now))
+            self._service.loop.call_soon(self._report(call, stack, age))
 
     def summary(self) -> list[dict[str, Any]]:
         """Return the locations, the one that cost most time first."""
@@ -113,10 +125,10 @@ class SlowCalls:
                 for location, each in items
             ]
 
-    def _add(self, call: Call, stack: Stack, now: float) -> None:
+    def _add(self, call: Call, stack: Stack, age: float) -> None:
         path = identity(call)["path"]
         with self._lock:
-            seen = self._seen.setdefault(_key(call), _Seen(sampled=call.started))
+            seen = self._seen.setdefault(_key(call), _Seen())
             found = self._locations.get(stack.location)
             if found is None:
                 if len(self._locations) >= LOCATIONS:
@@ -124,22 +136,17 @@ class SlowCalls:
                     del self._locations[oldest]
                 found = self._locations[stack.location] = Location()
             found.count += 1
-            found.seconds += now - seen.sampled
+            found.seconds += age - seen.sampled
             found.last = time.time()
             found.path = path
-            seen.sampled = now
-
-    def _worth_an_event(self, slow: list[Call], now: float) -> Call | None:
-        """Choose the oldest of those whose age has doubled since they were last logged."""
-        due = [call for call in slow if now - call.started >= self._seen_of(call).next_event]
-        return min(due, key=lambda call: call.started, default=None)
+            seen.sampled = age
 
     def _seen_of(self, call: Call) -> _Seen:
-        return self._seen.get(_key(call)) or _Seen(sampled=call.started)
+        return self._seen.get(_key(call)) or _Seen()
 
-    def _report(self, call: Call, stack: Stack, now: float) -> Callable[[], None]:
+    def _report(self, call: Call, stack: Stack, age: float) -> Callable[[], None]:
         """Return what logs a sample."""
-        about, age = identity(call), now - call.started
+        about = identity(call)
         self._seen_of(call).next_event = 2 * age
         request = (
             f"{about['method']} {about['path']}" if about["method"] else "a request that ended"
@@ -161,3 +168,10 @@ class SlowCalls:
 
 def _key(call: Call) -> tuple[int, float]:
     return call.thread, call.started
+
+
+def _age(call: Call, now: float) -> float:
+    """Return for how long the application has had a call, given up or not (seconds)."""
+    if isinstance(call.task, Connection) and not call.is_abandoned:
+        return call.task.working_time(call, now)
+    return now - call.started

@@ -28,7 +28,8 @@ class Stack(NamedTuple):
 
     Attributes:
         frames: ``file:line function``, innermost last, from the application's first on.
-        location: the innermost of the application's; of all where it has none.
+        location: the innermost of the application's; empty while the server is at work, for it
+            or without it: what takes long then is the client, or the machine.
     """
 
     frames: list[str]
@@ -44,6 +45,7 @@ def stacks(threads: Collection[int]) -> dict[int, Stack]:
 def _stack(innermost: FrameType) -> Stack:
     frames: list[str] = []  # innermost first
     location = ""
+    is_in_server = False
     outermost = 0  # of the application's
     frame: FrameType | None = innermost
     while frame is not None and len(frames) < _DEPTH:
@@ -52,9 +54,11 @@ def _stack(innermost: FrameType) -> Stack:
         if _is_application(code.co_filename):
             location = location or frames[-1]
             outermost = len(frames)
+        elif not location and code.co_filename.startswith(_SERVER):
+            is_in_server = True
         frame = frame.f_back
     shown = frames[: outermost or len(frames)][:FRAMES]
-    return Stack(shown[::-1], location or frames[0])
+    return Stack(shown[::-1], "" if is_in_server else location)
 
 
 def _is_application(file: str) -> bool:

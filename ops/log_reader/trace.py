@@ -10,6 +10,8 @@ from typing import Final
 _FRAME: Final = re.compile(r'  File "(?P<file>[^"]*)", line (?P<line>\d+), in (?P<function>.*)')
 # Frames through which every call of the application goes: threads, the server, the chain.
 _OUTER: Final = re.compile(r"/threading\.py|/(?:server|middleware)/\w+\.py")
+# A frame of the server below which are all calls; its directory is the server's.
+_SERVER: Final = re.compile(r"(.*/server/)(?:crew|worker)\.py:")
 # Code that the application calls.
 _LIBRARY: Final = re.compile(r"/lib/python\d|/(?:site|dist)-packages/|<frozen ")
 
@@ -48,5 +50,10 @@ def inner(stack: list[str]) -> list[str]:
 
 def location(stack: list[str]) -> str:
     """The innermost frame of the application's own code; empty for an empty stack."""
-    own = [frame for frame in inner(stack) if not _LIBRARY.search(frame)]
+    server = next((match[1] for frame in stack if (match := _SERVER.match(frame))), None)
+    own = [
+        frame
+        for frame in inner(stack)
+        if not _LIBRARY.search(frame) and not (server and frame.startswith(server))
+    ]
     return (own or stack or [""])[-1]

@@ -259,6 +259,25 @@ def test_where_calls_are_slow_is_added_up_and_logged(path, gate) -> None:
     assert event["age_s"] >= 0.005
 
 
+@pytest.mark.parametrize("target", ["/generator", "/write"])
+def test_a_call_that_waits_for_its_client_is_not_slow(path, target) -> None:
+    def found() -> list[dict]:
+        return [each for each in read_status(path)["requests"] if each["age_s"] > 1.5]
+
+    with (
+        running(command(path), "big") as server,
+        server.client(receive_buffer=4096) as client,
+    ):
+        client.send(get(target))
+        (request,) = wait_until(found, "a look")
+        assert request["state"] == "sending"
+        # On a busy machine the application may have taken a moment itself.
+        places = read_status(path)["slow_calls"]
+        assert all("big.py:" in place["location"] for place in places)
+        assert sum(place["total_s"] for place in places) < 0.5
+        assert all("big.py:" in each["location"] for each in events(server.err, "slow_call"))
+
+
 def test_calls_of_the_only_thread_are_sampled(path, gate) -> None:
     with (
         running(command(path, "--threads", "1"), "gate", env=gate.env) as server,

@@ -222,6 +222,16 @@ def test_slow_and_hung_calls_are_told_by_the_applications_line(saved: Save) -> N
     ]
 
 
+def test_of_a_hung_call_in_the_server_the_applications_line_is_told(saved: Save) -> None:
+    """An application whose own package is called server is no less the application."""
+    places = ["server/crew.py", "shop.py", "shop/server/views.py"]
+    places += ["server/gateway.py", "lib/python3.11/threading.py"]
+    stack = "".join(f'  File "/srv/{place}", line 7, in it\n' for place in places)
+    log = saved(line("10:00:00.000", "hung_request", level="error", request_id="a", stack=stack))
+    (found,) = json.loads(call(slow.main, "--file", log, "--json").stdout)["locations"]
+    assert found["location"] == "/srv/shop/server/views.py:7 it"
+
+
 def test_a_person_gets_the_locations_as_a_table(saved: Save) -> None:
     header, first, _ = call(slow.main, "--file", slow_log(saved)).stdout.splitlines()
     assert header.split() == ["samples", "share", "hung", "location", "paths", "last"]

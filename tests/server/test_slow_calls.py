@@ -168,3 +168,15 @@ def test_a_thread_that_has_ended_is_nowhere(process: Process, slow_calls: SlowCa
     slow_calls.on_slow(process.runs(thread.ident, 1))
     slow_calls.look()
     assert slow_calls.summary() == []
+
+
+def test_where_the_server_is_at_work_the_application_is_not_slow(
+    process: Process, slow_calls: SlowCalls, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    # This thread is in the server for as long as it looks at itself.
+    call = process.runs(threading.get_ident(), 60)
+    slow_calls.on_slow(call)
+    slow_calls.look()
+    assert slow_calls.summary() == []
+    assert reported(caplog) == []
