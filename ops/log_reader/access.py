@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from ops.log_reader import nginx_access
 from ops.log_reader.record import Record, is_request, parsed
 from ops.log_reader.selection import Selection
 
@@ -30,13 +31,15 @@ class Requests:
 
         With nginx's first line `by_nginx` becomes true; requests from before are to be forgotten.
         """
+        searches, selection = self._searches, self._selection
         for raw in lines:
-            if _BY_NGINX in raw:
+            match = nginx_access.matched(raw)
+            if match or _BY_NGINX in raw:
                 self.by_nginx = True
             elif self.by_nginx or not _IS_REQUEST(raw):
                 continue
-            if not all(search(raw) for search in self._searches):
+            if searches and not all(search(raw) for search in searches):
                 continue
-            record = parsed(raw)
-            if is_request(record) and self._selection.has(record):
+            record = nginx_access.record(match) if match else parsed(raw)
+            if (match or is_request(record)) and selection.has(record):
                 yield record

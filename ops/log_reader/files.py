@@ -42,11 +42,14 @@ class Files:
             partial = b""
             for file in self._opened(stack, since, last):
                 for line in file:
-                    partial += line
-                    # A long line may go on in the next file.
-                    if partial.endswith(b"\n"):
-                        yield cleaned(partial)
-                        partial = b""
+                    if partial or not line.endswith(b"\n"):
+                        # A long line may go on in the next file.
+                        partial += line
+                        if partial.endswith(b"\n"):
+                            yield cleaned(partial)
+                            partial = b""
+                    else:
+                        yield cleaned(line)
             if partial:
                 yield cleaned(partial)
 

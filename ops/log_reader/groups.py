@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import re
 from array import array
@@ -19,7 +18,7 @@ REST: Final = "(others)"
 _TEN_SECONDS: Final = 18
 # A part of a path that names one thing of a kind: a number, a UUID, a hash.
 _NAME: Final = re.compile(
-    r"\d+|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{8,}"
+    r"/(?:\d+|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{8,})(?=/|\Z)"
 )
 
 
@@ -52,9 +51,20 @@ class Group:
             self.errors_when[time[:_TEN_SECONDS]] += 1
         elif status >= 400:
             self.client_errors += 1
-        if not self.first or time < self.first:
-            self.first = time
         self.last = max(self.last, time)
+        if time < self.first or not self.first:
+            self.first = time
+
+    def include(self, other: Group) -> None:
+        """Count the requests of another group as well."""
+        self._durations.extend(other._durations)
+        self.size += other.size
+        self.server_errors += other.server_errors
+        self.client_errors += other.client_errors
+        self.when.update(other.when)
+        self.errors_when.update(other.errors_when)
+        self.first = min(filter(None, (self.first, other.first)), default="")
+        self.last = max(self.last, other.last)
 
     @property
     def count(self) -> int:
@@ -93,29 +103,39 @@ class Groups:
     def __init__(self, by: str) -> None:
         self._key = KEYS[by]
         self._groups: dict[str, Group] = {}
-        self.total = Group("")
 
     def add(self, record: Record) -> None:
-        """Count a request in its group, and in the total."""
-        key = self._key(record)
-        group = self._groups.get(key)
-        if group is None:
-            if len(self._groups) >= _GROUPS:
-                key = REST
-            group = self._groups.setdefault(key, Group(key))
-        group.add(record)
-        self.total.add(record)
+        """Count a request in its group."""
+        self._group(self._key(record)).add(record)
+
+    def include(self, other: Groups) -> None:
+        """Count the requests of others, grouped by the same, as well."""
+        for key, group in other._groups.items():
+            self._group(key).include(group)
+
+    def total(self) -> Group:
+        """All requests as one group."""
+        total = Group("")
+        for group in self._groups.values():
+            total.include(group)
+        return total
 
     def ranked(self) -> list[Group]:
         """The groups, those that are most worth a look first."""
         return sorted(self._groups.values(), key=lambda group: group.weight, reverse=True)
 
+    def _group(self, key: str) -> Group:
+        group = self._groups.get(key)
+        if group is None:
+            if len(self._groups) >= _GROUPS:
+                key = REST
+            group = self._groups.setdefault(key, Group(key))
+        return group
 
-@functools.lru_cache(maxsize=65536)
+
 def route(target: str) -> str:
     """A path whose numbers, UUIDs and hashes are ``{}``, and without its query."""
-    path = target.partition("?")[0]
-    return "/".join("{}" if _NAME.fullmatch(part) else part for part in path.split("/"))
+    return _NAME.sub("/{}", target.partition("?")[0])
 
 
 def _worker(record: Record) -> str:

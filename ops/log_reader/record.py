@@ -16,7 +16,8 @@ from ops.log_reader import nginx_error
 Record: TypeAlias = dict[str, Any]
 
 # What every line begins with, whoever wrote it.
-_TIME: Final = re.compile(rb'\{"time": ?"(\d{4}-[01]\d-[0-3]\dT[012]\d:[0-5]\d:[0-5]\d\.\d{3}Z)"')
+TIME: Final = rb"\d{4}-[01]\d-[0-3]\dT[012]\d:[0-5]\d:[0-5]\d\.\d{3}Z"
+_TIME: Final = re.compile(rb'\{"time": ?"(%b)"' % TIME)
 # Some versions of docker compose clear the line on a terminal, also where there is none.
 _CLEAR_LINE: Final = b"\x1b[2K"
 

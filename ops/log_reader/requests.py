@@ -60,11 +60,11 @@ def _count(text: str) -> int:
 def _as_json(groups: Groups, options: argparse.Namespace, source: str) -> str:
     total = {"since": options.since, "until": options.until, "lines_of": source, "by": options.by}
     ranked = [group.as_json() for group in groups.ranked()[: options.top]]
-    return json.dumps(total | {"total": groups.total.as_json(), "groups": ranked}, indent=1)
+    return json.dumps(total | {"total": groups.total().as_json(), "groups": ranked}, indent=1)
 
 
 def _as_text(groups: Groups, options: argparse.Namespace, source: str) -> str:
-    total, paint = groups.total, painter(sys.stdout)
+    total, paint = groups.total(), painter(sys.stdout)
     if not total.count:
         return "No such request."
     begin, end = seconds(total.first), seconds(total.last)

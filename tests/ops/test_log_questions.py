@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ops.log_reader import requests, show, slow
+from ops.log_reader import nginx_access, requests, show, slow
+from ops.log_reader.record import parsed
 from tests.ops.harness import ROOT
 from tests.ops.log_lines import ID, call, line, request
 
@@ -124,6 +125,59 @@ def test_a_request_counts_once_by_nginxs_line(saved: Save) -> None:
     worker = request("10:00:00.300", worker="0", duration_ms=299.5)
     path = saved(health, worker, request("10:00:00.300"), worker)
     assert {key: group["requests"] for key, group in counted(path).items()} == {"GET /slow": 1}
+
+
+def test_nginxs_lines_need_no_parser_of_json() -> None:
+    """The form of nginx/snippets/log_json.conf is known; else reading would take twice as long."""
+    config = (ROOT / "nginx/snippets/log_json.conf").read_text(encoding="utf-8")
+    form = "".join(re.findall("'(.*)'", config.partition("log_format bascule_json")[2]))
+    form = form.replace("${log_second}.${log_millisecond}", "2026-11-21T10:00:00.000")
+    form = re.sub(r'"\$\w+"', '"text"', form)
+    assert nginx_access.matched(re.sub(r"\$\w+", "200", form).encode())
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"target": "/ä/ö?x=\U0001f40d", "user_agent": 'it\'s, "status":'},
+        {"target": "/ä", "referer": "}", "host": '","status":500,'},
+        {"user_agent": "a\\b"},
+        {"user_agent": "a\x01b"},
+        {"status": 499, "duration_ms": 0, "bytes": 10**17},
+        {"duration_ms": 1.5},
+        {"status": "200"},
+        {"bytes": 10**30},
+        {"one_more": 1},
+    ],
+)
+def test_without_a_parser_they_say_the_same(more: dict[str, Any]) -> None:
+    raw = request("10:00:00.000", **more).encode()
+    match = nginx_access.matched(raw)
+    assert match or more
+    if match:
+        found = nginx_access.record(match)
+        assert found == {key: parsed(raw)[key] for key in found}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"status":200', b'"status":0200'),  # none of these is JSON
+        (b"curl/8.0", b"curl\t8.0"),
+        (b"}", b"}}"),
+        (b"{", b" {"),
+    ],
+)
+def test_what_is_no_json_is_not_taken_for_a_request(old: bytes, new: bytes) -> None:
+    assert not nginx_access.matched(request("10:00:00.000").encode().replace(old, new))
+
+
+def test_bytes_that_are_no_text_are_read_alike() -> None:
+    raw = request("10:00:00.000").encode().replace(b"/slow", b"/\xff\xe4\x82")
+    match = nginx_access.matched(raw)
+    assert match
+    assert nginx_access.record(match)["target"] == parsed(raw)["target"]
 
 
 def test_without_nginx_the_workers_lines_count(saved: Save) -> None:
