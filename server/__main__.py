@@ -72,14 +72,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     groups: dict[str, argparse._ArgumentGroup] = {}
     for setting in settings():
-        title = setting.metadata["group"]
+        title = setting.group
         group = groups.setdefault(title, parser.add_argument_group(title))
         group.add_argument(
             flag(setting.name),
             dest=setting.name,
             action="append",
-            metavar=setting.metadata["metavar"],
-            help=f"{setting.metadata['meaning']} (default: {default_text(setting)})",
+            metavar=setting.metavar,
+            help=f"{setting.meaning} (default: {default_text(setting)})",
         )
     return parser
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, field, fields
-from typing import Any, Final
+from typing import Any, ClassVar, Final, NamedTuple, dataclass_transform
 
 GIBIBYTE: Final = 1024 * 1024 * 1024
 
@@ -76,11 +75,66 @@ def _addresses(value: str) -> tuple[str, ...]:
     return addresses
 
 
+class Setting(NamedTuple):
+    """What there is to know of one setting.
+
+    Attributes:
+        name: of ``Config``'s attribute.
+        default: what it is where nobody says anything.
+        parse: from text to its value; raises ``ValueError``, which says what it must be.
+        group: the heading that it stands under in the help text.
+        metavar: its value's name in the help text.
+        meaning: the help text.
+    """
+
+    name: str
+    default: Any
+    parse: Callable[[str], Any]
+    group: str
+    metavar: str
+    meaning: str
+
+
 def _setting(
     default: Any, parse: Callable[[str], Any], group: str, metavar: str, meaning: str
 ) -> Any:
-    metadata = {"parse": parse, "group": group, "metavar": metavar, "meaning": meaning}
-    return field(default=default, metadata=metadata)
+    """Return what a class of settings has in its body; typed as what it is to become."""
+    return Setting("", default, parse, group, metavar, meaning)
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class _Frozen:
+    """An immutable object with the attributes that the body of its class names, by keyword.
+
+    For a type checker a frozen dataclass; ``dataclasses`` itself, with all that it imports, would
+    be 1 MiB of every worker.
+    """
+
+    SETTINGS: ClassVar[tuple[Setting, ...]]
+    _defaults: ClassVar[dict[str, Any]]
+
+    def __init_subclass__(cls) -> None:
+        body = {name: value for name, value in vars(cls).items() if name in cls.__annotations__}
+        for name in body:
+            delattr(cls, name)
+        cls.SETTINGS = tuple(
+            value._replace(name=name) for name, value in body.items() if isinstance(value, Setting)
+        )
+        cls._defaults = body | {setting.name: setting.default for setting in cls.SETTINGS}
+
+    def __init__(self, **given: Any) -> None:
+        if unknown := given.keys() - self._defaults.keys():
+            raise TypeError(f"no such setting: {', '.join(sorted(unknown))}")
+        for name, value in {**self._defaults, **given}.items():
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{name} is settled")
+
+    def __eq__(self, other: object) -> bool:
+        return vars(self) == vars(other) if isinstance(other, type(self)) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 _SOCKETS: Final = "where it listens"
@@ -90,8 +144,7 @@ _LIMITS: Final = "limits on a request"
 _LOGS: Final = "logs and what else it tells"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(_Frozen):
     """The server's settings; the meaning of each is its help text."""
 
     application: str = ""
@@ -212,9 +265,9 @@ class Config:
     )
 
 
-def settings() -> list[Field[Any]]:
-    """Return the dataclass fields that have a flag, in the order of the help text."""
-    return [each for each in fields(Config) if each.metadata]
+def settings() -> Sequence[Setting]:
+    """Return the settings that have a flag, in the order of the help text."""
+    return Config.SETTINGS
 
 
 def flag(name: str) -> str:
@@ -254,7 +307,7 @@ def build(
         else:
             continue
         try:
-            values[name] = setting.metadata["parse"](given)
+            values[name] = setting.parse(given)
         except ValueError as error:
             raise ConfigError(f"{source} {error}, not {given!r}") from None
     module, colon, callable_name = application.partition(":")
@@ -266,10 +319,10 @@ def build(
     return Config(application=application, **values)
 
 
-def default_text(setting: Field[Any]) -> str:
+def default_text(setting: Setting) -> str:
     """Return a setting's default as it would be written on the command line."""
     default = setting.default
-    if default is MISSING or default == "":
+    if default == "":
         return "none"
     if isinstance(default, tuple):
         return ",".join(default)

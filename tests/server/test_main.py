@@ -63,18 +63,18 @@ def test_help_says_each_setting_with_its_unit_and_default(modules: Path) -> None
     text = " ".join(done.stdout.split())
     for setting in settings():
         said = (
-            f"{flag(setting.name)} {setting.metadata['metavar']} {setting.metadata['meaning']} "
+            f"{flag(setting.name)} {setting.metavar} {setting.meaning} "
             f"(default: {default_text(setting)})"
         )
         assert said in text
         if isinstance(setting.default, float):
-            assert setting.metadata["metavar"] == "SECONDS"
+            assert setting.metavar == "SECONDS"
     assert "BASCULE_MAX_REQUESTS" in text
 
 
 def test_help_is_grouped(modules: Path) -> None:
     lines = run(modules, "--help").stdout.splitlines()
-    for title in {setting.metadata["group"] for setting in settings()}:
+    for title in {setting.group for setting in settings()}:
         assert f"{title}:" in lines
 
 
