@@ -14,10 +14,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as json_string
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from server.errors import StartError
 from server.event_log import timestamp
@@ -54,8 +53,7 @@ class Served(Protocol):
         """The response's ``X-Request-ID``; empty for none."""
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(NamedTuple):
     """A request that the server answered by itself; attributes as in ``Served``."""
 
     request: Request | None

@@ -6,19 +6,20 @@ import io
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import IO, Final
 
 BLOCK_SIZE: Final = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
 class FileRange:
     """Bytes of an open file: ``count`` from ``offset`` on."""
 
-    descriptor: int
-    offset: int
-    count: int
+    __slots__ = ("count", "descriptor", "offset")
+
+    def __init__(self, descriptor: int, offset: int, count: int) -> None:
+        self.descriptor = descriptor
+        self.offset = offset
+        self.count = count
 
 
 class FileWrapper:

@@ -19,9 +19,8 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 MAGIC: Final = b"BASCULEM"
 VERSION: Final = 1
@@ -66,7 +65,6 @@ class MetricsFileError(Exception):
     """The file is not to be used; the message says why, and the remedy."""
 
 
-@dataclass(frozen=True, slots=True)
 class Histogram:
     """How often something took how long.
 
@@ -77,13 +75,13 @@ class Histogram:
         count: of all.
     """
 
-    buckets: tuple[tuple[float, int], ...]
-    sum_s: float
-    count: int
+    def __init__(self, buckets: tuple[tuple[float, int], ...], sum_s: float, count: int) -> None:
+        self.buckets = buckets
+        self.sum_s = sum_s
+        self.count = count
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerMetrics:
+class WorkerMetrics(NamedTuple):
     """What the processes of one name have counted, since the file was made.
 
     Attributes:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from server import grammar
@@ -28,8 +28,7 @@ _LINE_TOO_LONG: Final = "the request line is too long"
 _FIELD_TOO_LARGE: Final = "a field of the request is too large"
 
 
-@dataclass(frozen=True, slots=True)
-class HeadLimits:
+class HeadLimits(NamedTuple):
     """Limits on a head: ``line`` and ``field`` in bytes, ``fields`` as a count."""
 
     line: int
@@ -37,7 +36,6 @@ class HeadLimits:
     field: int
 
 
-@dataclass(slots=True)
 class RequestLine:
     """A request line, parsed (RFC 9112 §3).
 
@@ -51,22 +49,38 @@ class RequestLine:
         variables: the same under their CGI names (RFC 3875 §4.1).
     """
 
-    method: str
-    target: str
-    path: str
-    query: str
-    minor: int
-    authority: bytes | None = None
-    variables: dict[str, str] = field(init=False)
+    __slots__ = ("authority", "method", "minor", "path", "query", "target", "variables")
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        method: str,
+        target: str,
+        path: str,
+        query: str,
+        minor: int,
+        *,
+        authority: bytes | None = None,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.path = path
+        self.query = query
+        self.minor = minor
+        self.authority = authority
         self.variables = {
-            "REQUEST_METHOD": self.method,
-            "SERVER_PROTOCOL": f"HTTP/1.{self.minor}",
-            "PATH_INFO": self.path,
-            "QUERY_STRING": self.query,
-            "RAW_URI": self.target,
+            "REQUEST_METHOD": method,
+            "SERVER_PROTOCOL": f"HTTP/1.{minor}",
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "RAW_URI": target,
         }
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RequestLine):
+            return NotImplemented
+        return (self.variables, self.authority) == (other.variables, other.authority)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 @dataclass

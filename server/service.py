@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from server.access_log import AccessLog, Served
@@ -53,7 +52,6 @@ class Client(Protocol):
         """Close the descriptor, and nothing else: this is a forked process."""
 
 
-@dataclass(slots=True, eq=False)
 class Service:
     """The parts that connections work with, and what they are told and tell.
 
@@ -75,34 +73,59 @@ class Service:
         is_forked: this process is a child of the worker, which serves nobody.
     """
 
-    config: Config
-    application: WSGIApplication
-    loop: Loop
-    crew: Crew
-    access_log: AccessLog | None
-    on_served: Callable[[int], None]
-    on_empty: Callable[[], None]
-    counters: Counters | None = None
-    draining: bool = False
-    is_forked: bool = False
-    connections: set[Client] = field(default_factory=set)
-    parser: HeadParser = field(init=False)
-    overload: Overload = field(init=False)
-    is_logged: bool = field(init=False)
-    is_observed: bool = field(init=False)
-    _count: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    __slots__ = (
+        "_count",
+        "access_log",
+        "application",
+        "config",
+        "connections",
+        "counters",
+        "crew",
+        "draining",
+        "is_forked",
+        "is_logged",
+        "is_observed",
+        "loop",
+        "on_empty",
+        "on_served",
+        "overload",
+        "parser",
+    )
 
-    def __post_init__(self) -> None:
-        self.is_logged = bool(self.access_log or self.config.max_requests)
-        self.is_observed = self.is_logged or self.counters is not None
+    def __init__(
+        self,
+        *,
+        config: Config,
+        application: WSGIApplication,
+        loop: Loop,
+        crew: Crew,
+        access_log: AccessLog | None,
+        counters: Counters | None = None,
+        on_served: Callable[[int], None],
+        on_empty: Callable[[], None],
+    ) -> None:
+        self.config = config
+        self.application = application
+        self.loop = loop
+        self.crew = crew
+        self.access_log = access_log
+        self.counters = counters
+        self.on_served = on_served
+        self.on_empty = on_empty
+        self.draining = False
+        self.is_forked = False
+        self.connections: set[Client] = set()
+        self.is_logged = bool(access_log or config.max_requests)
+        self.is_observed = self.is_logged or counters is not None
         self.parser = HeadParser(
             HeadLimits(
-                line=self.config.limit_request_line,
-                fields=self.config.limit_request_fields,
-                field=self.config.limit_request_field_size,
+                line=config.limit_request_line,
+                fields=config.limit_request_fields,
+                field=config.limit_request_field_size,
             )
         )
-        self.overload = Overload(self.config.threads, self.config.backlog_requests)
+        self.overload = Overload(config.threads, config.backlog_requests)
+        self._count = itertools.count(1)
 
     def drain(self) -> None:
         """Let no request follow those that are in flight; to be called by the leader."""

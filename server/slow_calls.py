@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from server.connection import Connection
@@ -22,7 +21,6 @@ EVENT_INTERVAL: Final = 1.0
 LOCATIONS: Final = 50
 
 
-@dataclass
 class Location:
     """Samples that found a call in one place.
 
@@ -34,18 +32,19 @@ class Location:
         path: of the last one's request.
     """
 
-    count: int = 0
-    seconds: float = 0.0
-    last: float = 0.0
-    path: str = ""
+    def __init__(self) -> None:
+        self.count = 0
+        self.seconds = 0.0
+        self.last = 0.0
+        self.path = ""
 
 
-@dataclass
 class _Seen:
     """What is known of a call from earlier looks: its ages, in seconds."""
 
-    sampled: float = 0.0
-    next_event: float = 0.0  # from which on it is worth an event
+    def __init__(self) -> None:
+        self.sampled = 0.0
+        self.next_event = 0.0  # from which on it is worth an event
 
 
 class SlowCalls:

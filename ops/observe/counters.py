@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,10 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _plain(counted: metrics.WorkerMetrics) -> dict[str, Any]:
-    values = asdict(counted)
+    values = counted._asdict()
     del values["worker"]
-    for histogram in (values["duration"], values["queue_wait"]):
+    for name in ("duration", "queue_wait"):
+        histogram = values[name]
         # Lists, as JSON would have them.
-        histogram["buckets"] = [list(each) for each in histogram["buckets"]]
+        values[name] = vars(histogram) | {"buckets": [list(each) for each in histogram.buckets]}
     return values

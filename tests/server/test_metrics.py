@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import subprocess
@@ -116,7 +115,7 @@ def test_the_bounds_rise_from_half_a_millisecond_to_a_minute() -> None:
 def test_it_is_a_document_that_json_knows(path: str) -> None:
     claimed(path, "0")
     (found,) = read(path)
-    text = json.dumps(dataclasses.asdict(found), allow_nan=False)
+    text = json.dumps(found._asdict(), allow_nan=False, default=vars)
     assert json.loads(text)["duration"]["buckets"][0] == [0.0005, 0]
 
 
