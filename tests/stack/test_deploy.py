@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import subprocess
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 
 from ops.load.account import Account
 from ops.load.background import BackgroundLoad
 from tests.stack import releases
-from tests.stack.project import ROOT, Project, eventually, run
+from tests.stack.project import ROOT, Project, attempt, eventually, run
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 BEFORE = 100  # right answers before and after what is done
 RATE = 200.0
+LONG = 4 << 20  # bytes of an answer: more than a client that reads slowly has room for
 
 
 class Stack:
@@ -165,3 +169,48 @@ def test_an_interrupt_leaves_the_old_container_and_no_other(stack: Stack) -> Non
     assert f"Nothing has changed: container {before[:12]} serves." in errors
     assert stack.project.container("server") == before
     assert stack.project.answers()
+
+
+def runs_nginx(project: Project) -> bool:
+    """Whether a process nginx is in nginx's container."""
+    listed = attempt("docker", "top", project.container("nginx"), "-eo", "pid,comm")
+    return any(line.split()[1:] == ["nginx"] for line in listed.stdout.splitlines())
+
+
+def download(
+    project: Project, address: tuple[str, int], name: str, may_go_on: Event
+) -> tuple[str, int]:
+    """Read an answer until nginx is done with it, and the rest once that may be."""
+    connection = http.client.HTTPConnection(*address, timeout=20)
+    try:
+        connection.request("GET", f"/{name}?token={name}&bytes={LONG}")
+        response = connection.getresponse()
+        first_line = response.readline().decode()
+        size = 0
+        while not any(name in each.get("target", "") for each in project.events("nginx")):
+            size += len(response.read(1 << 18))
+        may_go_on.wait()
+        return first_line.split()[0], size + len(response.read())
+    finally:
+        connection.close()
+
+
+# The last one: nothing runs after it.
+def test_a_stop_waits_until_slow_clients_have_the_end_of_their_answers(stack: Stack) -> None:
+    project = stack.project
+    ways = {"published": project.address(), "direct": project.inner_address()}
+    nginx_has_ended = Event()
+    with ThreadPoolExecutor(len(ways)) as pool:
+        downloads = [
+            pool.submit(download, project, address, name, nginx_has_ended)
+            for name, address in ways.items()
+        ]
+        with subprocess.Popen(
+            project.command("stop"), cwd=ROOT, env={**os.environ, **project.environment}
+        ) as stop:
+            eventually(lambda: not runs_nginx(project), "the end of nginx")
+            nginx_has_ended.set()
+            assert stop.wait(60) == 0
+        assert [each.result() for each in downloads] == [(name, LONG) for name in ways]
+    for service in ("nginx", "server"):
+        assert project.inspect(service)["State"]["ExitCode"] == 0
