@@ -20,7 +20,8 @@ from xmlrpc.client import Fault
 
 from ops.deployment.steps import Steps
 from ops.supervision.client import ENDED, WORKERS, Supervisor
-from ops.supervision.rolling_restart import STOP_MARGIN, NotBackError, alone, wait_for
+from ops.supervision.operation import Operation, alone
+from ops.supervision.rolling_restart import STOP_MARGIN, NotBackError, wait_for
 from ops.supervision.trial import HOLD_FILE, Generation, NotReadyError, write_number
 
 NEXT = "next"
@@ -225,7 +226,8 @@ def deploy(limit: float, *, is_rollback: bool) -> None:
     """Do it. Raises `DeploymentError`."""
     directory = Path(os.environ["SUPERVISOR_DIR"])
     supervisor = Supervisor(str(directory / "supervisor.sock"))
-    with alone(directory):
+    with alone(directory) as tell:
+        tell(Operation(kind="deployment", process="", number=0, of=0))
         old = supervisor.read_settings() | {"SUPERVISOR_INCLUDE": INCLUDE}
         if any(info["group"] == NEXT for info in supervisor.processes()):
             print("A deployment before this one was cut off; that comes first.")
@@ -241,7 +243,8 @@ def deploy(limit: float, *, is_rollback: bool) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         deployment.switch()
-    print(f"Deployed: {new['WORKERS']} worker(s) of {new['BASCULE_APP']}.")
+    workers = "1 worker" if new["WORKERS"] == "1" else f"{new['WORKERS']} workers"
+    print(f"Deployed: {workers} of {new['BASCULE_APP']}.")
 
 
 def interrupt(*_: object) -> None:

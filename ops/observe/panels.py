@@ -12,8 +12,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ops.observe.checks import answering
 from ops.observe.figures import NONE, latency, rate
+from ops.observe.findings import answering
 from ops.observe.history import History
 from ops.observe.terminal import duration, printable, size
 

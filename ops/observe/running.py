@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from ops.observe import snapshot
-from ops.observe.checks import answering
+from ops.observe.findings import answering
 from ops.observe.settings import from_environ
 from ops.observe.status import HEALTHY, NOT_RUNNING, UNHEALTHY
 from ops.observe.terminal import Paint, duration, paint, printable, table

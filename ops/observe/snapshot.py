@@ -15,14 +15,15 @@ from typing import Any, Final
 
 from ops.observe import certificates, checks, counters, sources
 from ops.observe.asking import SourceError, ask_all
+from ops.observe.findings import STAND_IN, answering
 from ops.observe.settings import Settings
+from ops.supervision import operation
 from server import __version__
 
 LIMIT: Final = 1.7  # seconds for all parts together: the whole must be there within 2
 # For who asks once, and would rather wait than miss a worker whose interpreter is busy: within 5 s.
 PATIENT_LIMIT: Final = 3.5
 ANSWER_SHARE: Final = 0.8  # of that, for each: workers whose threads all hang need milliseconds
-STAND_IN: Final = "stand-in"
 STAND_IN_RUNS: Final = ("STARTING", "RUNNING", "STOPPING")
 
 
@@ -55,6 +56,7 @@ def take(settings: Settings, limit: float = LIMIT) -> dict[str, Any]:
         "nginx": got("nginx", dict.fromkeys(sources.NGINX_COUNTERS))
         | {"up": not errors["nginx"] if settings.nginx else None},
         "processes": processes,
+        "operation": got("operation", None),
         "workers": _workers(settings, answers, processes, counted),
         "retired": [],
         "sockets": got("sockets", []),
@@ -73,7 +75,7 @@ def take(settings: Settings, limit: float = LIMIT) -> dict[str, Any]:
 
 def runs(document: dict[str, Any]) -> bool:
     """Whether anything of the stack is there at all."""
-    return bool(document["processes"] or document["nginx"]["up"] or checks.answering(document))
+    return bool(document["processes"] or document["nginx"]["up"] or answering(document))
 
 
 def _names(settings: Settings) -> list[str]:
@@ -89,6 +91,7 @@ def _questions(settings: Settings, limit: float) -> dict[str, Callable[[], Any]]
     run_dir, supervisor_dir = settings.run_dir, settings.supervisor_dir
     questions: dict[str, Callable[[], Any]] = {
         "supervisor": partial(sources.processes, supervisor_dir, limit),
+        "operation": partial(operation.read, supervisor_dir),
         "metrics": partial(counters.read, run_dir / "metrics"),
         "sockets": partial(_sockets, run_dir),
         "disk": partial(sources.disks, sources.written_to(run_dir, supervisor_dir)),

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from xmlrpc.client import Error as XmlRpcError
+from xmlrpc.client import Fault
 
 from ops.observe.asking import SourceError, connect, read_to_end
 from ops.supervision import failures
@@ -28,6 +29,9 @@ STUB_STATUS = re.compile(
     r"Reading: (?P<reading>\d+) Writing: (?P<writing>\d+) Waiting: (?P<waiting>\d+)"
 )
 NGINX_COUNTERS = ("active", "reading", "writing", "waiting", "accepted", "handled", "requests")
+# Of supervisord: it answers all questions with this fault (supervisor.xmlrpc.Faults), and will end.
+SHUTDOWN_STATE = 6
+STOPS = "it is being stopped"
 # What a worker tells of itself (docs/server.md).
 WORKER_KEYS = frozenset(
     {
@@ -86,6 +90,9 @@ def processes(supervisor_dir: Path, limit: float) -> list[dict[str, Any]]:
         raise SourceError("its socket is not there") from None
     except ConnectionRefusedError:
         raise SourceError("nobody listens on its socket") from None
+    except Fault as fault:
+        stops = fault.faultCode == SHUTDOWN_STATE
+        raise SourceError(STOPS if stops else f"it refuses: {fault}") from None
     except XmlRpcError as error:
         raise SourceError(f"it refuses: {error}") from None
     failed = failures.read(supervisor_dir)
@@ -100,6 +107,8 @@ def _process(info: ProcessInfo, failed: list[failures.Failure]) -> dict[str, Any
     if failed:
         words = failed[-1]["words"] or "it ended without a word"
         last_error = f"{rfc3339(failed[-1]['time'])} {words}"
+    now = time.time()
+    recent = [rfc3339(each["time"]) for each in failed if now - each["time"] < failures.RECENT]
     return {
         "name": name,
         "state": info["statename"],
@@ -108,7 +117,8 @@ def _process(info: ProcessInfo, failed: list[failures.Failure]) -> dict[str, Any
         "uptime_s": max(0, info["now"] - info["start"]) if info["pid"] else 0,
         "exit_status": info["exitstatus"] if ended and info["stop"] else None,
         "last_error": last_error,
-        "recent_failures": sum(time.time() - each["time"] < failures.RECENT for each in failed),
+        "recent_failures": len(recent),
+        "recent_ends": recent,
     }
 
 

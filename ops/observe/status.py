@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from ops.observe import snapshot
-from ops.observe.checks import answering
+from ops.observe.findings import STAND_IN, answering, count
 from ops.observe.settings import from_environ
 from ops.observe.terminal import Paint, duration, paint, printable, share, size, table
 
@@ -24,7 +24,7 @@ FAILURES_SHOWN = 5
 def verdict(document: dict[str, Any], colour: Paint) -> str:
     """The first line: healthy or not, and what is at fault."""
     failed = [check for check in document["checks"] if not check["ok"]]
-    workers = [worker for worker in document["workers"] if worker["worker"] != snapshot.STAND_IN]
+    workers = [worker for worker in document["workers"] if worker["worker"] != STAND_IN]
     there = f"{len(answering({'workers': workers}))} of {len(workers)} workers answer"
     if not failed:
         return f"{colour('good', 'healthy')}: nginx and {there}"
@@ -33,13 +33,14 @@ def verdict(document: dict[str, Any], colour: Paint) -> str:
 
 
 def findings(document: dict[str, Any], colour: Paint) -> list[str]:
-    """Every check that failed, with what to do about it."""
+    """Every check that failed, with what to do about it; then what else is to be known."""
     lines = []
     for check in document["checks"]:
         if not check["ok"]:
             lines.append(f"{colour('bad', '!')} {printable(check['message'])}")
             lines.append(f"  remedy: {check['remedy']}")
-    return lines
+    notes = [check["message"] for check in document["checks"] if check["note"]]
+    return lines + [f"note: {printable(note)}" for note in notes]
 
 
 def nginx(document: dict[str, Any]) -> str:
@@ -50,8 +51,9 @@ def nginx(document: dict[str, Any]) -> str:
     if found["active"] is None:
         return "nginx    up (this build counts nothing)"
     return (
-        f"nginx    up, {found['active']} connections ({found['reading']} reading, "
-        f"{found['writing']} writing, {found['waiting']} waiting), {found['requests']:,} requests"
+        f"nginx    up, {count(found['active'], 'connection', 'connections')} "
+        f"({found['reading']} reading, {found['writing']} writing, {found['waiting']} waiting), "
+        f"{count(found['requests'], 'request', 'requests')}"
     )
 
 
@@ -60,7 +62,7 @@ def others(document: dict[str, Any]) -> str:
     names = [
         f"{each['name']} {each['state'].lower()}"
         for each in document["processes"]
-        if not each["name"].startswith("bascule:") and each["name"] != snapshot.STAND_IN
+        if not each["name"].startswith("bascule:") and each["name"] != STAND_IN
     ]
     return f"besides  {', '.join(names) or 'unknown: supervisord does not answer'}"
 
@@ -118,7 +120,8 @@ def rooms(document: dict[str, Any]) -> list[str]:
         for each in document["disk"]
     ]
     lines += [
-        f"cert     {printable(each['subject'])}: {each['days_left']:.0f} days left ({each['path']})"
+        f"cert     {printable(each['subject'])}: good for "
+        f"{count(max(0, int(each['days_left'])), 'day', 'days')} more ({each['path']})"
         for each in document["certificates"]
     ]
     return lines

@@ -66,12 +66,21 @@ def has_failed(eventname: str, payload: dict[str, str]) -> bool:
 
 
 def spoken(line: str) -> str:
-    """What a line of a log says: its message where it is a JSON object."""
+    """What a line of a log says: its message where it is a JSON object.
+
+    Of a process whose last line tells of nothing wrong, that is said: it was killed, most likely.
+    """
     try:
         found = json.loads(line)
     except ValueError:
         return line
-    return str(found.get("message", line)) if isinstance(found, dict) else line
+    if not isinstance(found, dict):
+        return line
+    words = str(found.get("message", ""))
+    if found.get("level") == "info":
+        last = f"; its last line: {words}" if words else ""
+        return f"it ended without an error, as if it was killed{last}"
+    return words or line
 
 
 class Reporter:

@@ -19,7 +19,8 @@ from xmlrpc.client import Fault
 
 from ops.json_log import line
 from ops.supervision.client import WORKERS, Supervisor
-from ops.supervision.rolling_restart import NotBackError, alone, from_environment
+from ops.supervision.operation import alone
+from ops.supervision.rolling_restart import NotBackError, from_environment
 
 START_LIMIT = 30.0  # seconds for a worker to answer again
 
@@ -50,10 +51,10 @@ class Recycler:
         while True:
             worker, pid = self._wanted.get()
             try:
-                with alone(Path(os.environ["SUPERVISOR_DIR"])):
+                with alone(Path(os.environ["SUPERVISOR_DIR"])) as at_work:
                     info = self._supervisor.process(f"{WORKERS}:{worker}")
                     if info["pid"] == pid:  # else somebody has restarted it since
-                        from_environment(START_LIMIT, say=tell).replace(worker)
+                        from_environment(START_LIMIT, at_work, say=tell).replace(worker)
             except (NotBackError, OSError, Fault, http.client.HTTPException) as error:
                 tell(f"{worker} was not replaced, and will end by itself: {error}", "error")
 

@@ -10,13 +10,11 @@ the workers, and nobody's request waits for it.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import http.client
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from xmlrpc.client import Fault
 
@@ -30,8 +28,8 @@ from ops.supervision.client import (
     State,
     Supervisor,
 )
+from ops.supervision.operation import Operation, Tell, alone
 
-LOCK_FILE = "restart.lock"
 POLL = 0.05  # seconds
 STOP_MARGIN = 10  # seconds that supervisord may need on top of its stopwaitsecs
 
@@ -54,19 +52,11 @@ def print_at_once(line: str) -> None:
     print(line, flush=True)
 
 
-@contextmanager
-def alone(supervisor_dir: Path) -> Iterator[None]:
-    """Wait for whoever else restarts workers; keep others waiting for as long as the block."""
-    with (supervisor_dir / LOCK_FILE).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 class RollingRestart:
     """Restarts workers through supervisord.
 
     `start_limit` and `stop_limit` are seconds for one worker; `target` is the path that a
-    ready worker answers; `say` is told of each worker that is back.
+    ready worker answers; `tell` is told whose turn it is, `say` of each worker that is back.
     """
 
     def __init__(
@@ -77,6 +67,7 @@ class RollingRestart:
         *,
         start_limit: float,
         stop_limit: float,
+        tell: Tell,
         say: Callable[[str], None] = print_at_once,
     ) -> None:
         self._supervisor = supervisor
@@ -84,6 +75,7 @@ class RollingRestart:
         self._target = target
         self._start_limit = start_limit
         self._stop_limit = stop_limit
+        self._tell = tell
         self._say = say
 
     def run(self) -> None:
@@ -98,7 +90,7 @@ class RollingRestart:
             self._restart_the_only_one(workers[0])
             return
         for position, info in enumerate(workers, 1):
-            self._restart(info, f"[{position}/{len(workers)}]")
+            self._restart(info, position, len(workers))
 
     def replace(self, name: str) -> None:
         """Restart one worker, when another one answers. Raises `NotBackError`."""
@@ -113,7 +105,7 @@ class RollingRestart:
             self._start_limit,
             f"{name} was not replaced: no other worker answered",
         )
-        self._restart(info, "[1/1]")
+        self._restart(info)
 
     def _workers(self) -> list[ProcessInfo]:
         return [info for info in self._supervisor.processes() if info["group"] == WORKERS]
@@ -121,6 +113,7 @@ class RollingRestart:
     def _restart_observer(self) -> None:
         """Its failure is told and nothing more: the workers are back."""
         name = f"{OBSERVER}:{OBSERVER}"
+        self._tell(Operation(kind="restart", process=OBSERVER, number=1, of=1))
         try:
             self._stop(name)
             self._start(name, OBSERVER)
@@ -132,11 +125,12 @@ class RollingRestart:
         self._say("One worker only: a stand-in serves while it is away.")
         self._start(stand_in, info["name"])
         try:
-            self._restart(info, "[1/1]")
+            self._restart(info)
         finally:
             self._stop(stand_in)
 
-    def _restart(self, info: ProcessInfo, position: str) -> None:
+    def _restart(self, info: ProcessInfo, position: int = 1, of: int = 1) -> None:
+        self._tell(Operation(kind="restart", process=info["name"], number=position, of=of))
         began = time.monotonic()
         name = f"{info['group']}:{info['name']}"
         self._stop(name)
@@ -144,7 +138,7 @@ class RollingRestart:
         pid = self._start(name, info["name"])
         ready = time.monotonic()
         self._say(
-            f"{position} {info['name']} is back: process {info['pid']} -> {pid},"
+            f"[{position}/{of}] {info['name']} is back: process {info['pid']} -> {pid},"
             f" drained in {drained - began:.1f} s, ready in {ready - drained:.1f} s"
         )
 
@@ -181,7 +175,9 @@ class RollingRestart:
         return answer.pid == info["pid"] and answer.is_ready
 
 
-def from_environment(start_limit: float, **options: Callable[[str], None]) -> RollingRestart:
+def from_environment(
+    start_limit: float, tell: Tell, **options: Callable[[str], None]
+) -> RollingRestart:
     """Return one for the stack that the environment names."""
     environ = os.environ
     return RollingRestart(
@@ -190,6 +186,7 @@ def from_environment(start_limit: float, **options: Callable[[str], None]) -> Ro
         environ["HEALTH_PATH"],
         start_limit=start_limit,
         stop_limit=float(environ["BASCULE_GRACEFUL_TIMEOUT"]) + STOP_MARGIN,
+        tell=tell,
         **options,
     )
 
@@ -200,8 +197,8 @@ def main() -> int:
     parser.add_argument("--timeout", type=float, default=30)
     limit = parser.parse_args().timeout
     try:
-        with alone(Path(os.environ["SUPERVISOR_DIR"])):
-            from_environment(limit).run()
+        with alone(Path(os.environ["SUPERVISOR_DIR"])) as tell:
+            from_environment(limit, tell).run()
     except NotBackError as error:
         print(f"ops/restart: {error}. The workers after it were not touched.", file=sys.stderr)
         return 1

@@ -67,7 +67,14 @@ def request_document(**changes: Any) -> dict[str, Any]:
 
 def process_info(name: str, group: str = "", state: str = "RUNNING") -> dict[str, Any]:
     """What supervisord tells of a process."""
-    codes = {"STOPPED": 0, "STARTING": 10, "RUNNING": 20, "BACKOFF": 30, "FATAL": 200}
+    codes = {
+        "STOPPED": 0,
+        "STARTING": 10,
+        "RUNNING": 20,
+        "BACKOFF": 30,
+        "STOPPING": 40,
+        "FATAL": 200,
+    }
     return {
         "name": name,
         "group": group or name,

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import threading
 import time
+import xmlrpc.client
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,9 +14,11 @@ import pytest
 
 from ops.observe import checks, snapshot
 from ops.supervision import failures
+from ops.supervision.operation import Operation, alone
 from tests.ops.observed import (
     PROCESSES,
     Parts,
+    answer_request,
     healthy,
     look,
     parts,
@@ -46,6 +49,13 @@ def failed(document: dict[str, Any]) -> dict[str, str]:
     return {check["name"]: check["message"] for check in found}
 
 
+def notes(document: dict[str, Any]) -> list[str]:
+    """What is worth telling though it is well."""
+    found = [check for check in document["checks"] if check["note"]]
+    assert all(check["ok"] and not check["remedy"] for check in found)
+    return [check["message"] for check in found]
+
+
 def test_a_stack_in_which_all_is_well_is_healthy(stack: Parts) -> None:
     document = look(stack.settings)
     assert failed(document) == {}
@@ -63,6 +73,7 @@ def test_a_stack_in_which_all_is_well_is_healthy(stack: Parts) -> None:
         "exit_status": None,
         "last_error": None,
         "recent_failures": 0,
+        "recent_ends": [],
     }
     assert [each["name"] for each in document["processes"][2:]] == ["observer", "nginx"]
     assert json.loads(json.dumps(document)) == document
@@ -131,8 +142,119 @@ def test_a_process_that_ends_again_and_again_is_told_with_its_last_words(stack: 
         failures.add(stack.directory, "bascule:worker-1", failure)
     messages = failed(look(stack.settings))
     assert messages.keys() == {"crash-loop"}
-    assert "bascule:worker-1 ended 3 times" in messages["crash-loop"]
+    assert "bascule:worker-1 ended 3 times in the last 5 minutes" in messages["crash-loop"]
     assert messages["crash-loop"].endswith("died 1 s ago")
+
+
+@pytest.mark.parametrize(
+    ("ends", "is_back"),
+    [
+        ((70, 68, 66), True),  # seconds ago; it has run for 60 s by now
+        ((130, 97, 66), False),  # it lasted for 33 s before
+        ((115, 90, 66), True),
+    ],
+)
+def test_a_process_is_back_when_it_has_run_for_longer_than_it_used_to(
+    stack: Parts, ends: tuple[int, ...], is_back: bool
+) -> None:
+    for age in ends:
+        failure = failures.Failure(time=time.time() - age, words="no memory")
+        failures.add(stack.directory, "bascule:worker-1", failure)
+    document = look(stack.settings)
+    assert failed(document).keys() == (set() if is_back else {"crash-loop"})
+    words = ["bascule:worker-1 ended 3 times in the last 5 minutes, and is back: "]
+    assert notes(document) == ([words[0] + "it has run for 1m 0s"] if is_back else [])
+
+
+RESTART = Operation(kind="restart", process="worker-1", number=2, of=2)
+DEPLOYMENT = Operation(kind="deployment", process="", number=0, of=0)
+
+
+@pytest.mark.parametrize(
+    ("operation", "state", "note"),
+    [
+        (RESTART, "STOPPING", "worker-1 is being restarted (2 of 2): it finishes its requests"),
+        (RESTART, "STOPPED", "worker-1 is being restarted (2 of 2): it has ended"),
+        (RESTART, "STARTING", "worker-1 is being restarted (2 of 2): it starts"),
+        (DEPLOYMENT, "STOPPING", "worker-1 is being replaced by a deployment"),
+        (RESTART, "BACKOFF", ""),
+        (RESTART, "FATAL", ""),
+        (RESTART | {"process": "worker-0"}, "STOPPED", ""),
+        (None, "STOPPED", ""),
+    ],
+)
+def test_a_worker_that_is_restarted_on_purpose_is_no_fault_while_another_one_serves(
+    empty: Parts, operation: Operation | None, state: str, note: str
+) -> None:
+    empty.worker("0")
+    empty.nginx()
+    empty.counters()
+    empty.supervisor([PROCESSES[0], process_info("worker-1", "bascule", state)])
+    with alone(empty.directory) as tell:
+        if operation:
+            tell(operation)
+        document = look(empty.settings)
+    assert document["operation"] == operation
+    assert failed(document).keys() == (set() if note else {"worker-1"})
+    assert notes(document) == ([note] if note else [])
+
+
+def test_a_restart_in_which_nobody_serves_is_a_fault(empty: Parts) -> None:
+    empty.worker("0", state="draining")
+    empty.nginx()
+    empty.counters()
+    empty.supervisor([PROCESSES[0], process_info("worker-1", "bascule", "STOPPED")])
+    with alone(empty.directory) as tell:
+        tell(RESTART)
+        assert failed(look(empty.settings)).keys() == {"worker-1"}
+
+
+def test_what_a_restart_left_behind_that_was_killed_is_not_believed(stack: Parts) -> None:
+    with alone(stack.directory) as tell:
+        tell(RESTART)
+        left_behind = {path: path.read_bytes() for path in stack.directory.glob("operation*")}
+    assert look(stack.settings)["operation"] is None
+    for path, content in left_behind.items():
+        path.write_bytes(content)
+    assert left_behind
+    assert look(stack.settings)["operation"] is None
+
+
+def test_workers_of_two_versions_are_no_fault_during_a_restart(empty: Parts) -> None:
+    empty.worker("0")
+    empty.worker("1", version="0.2.0")
+    empty.nginx()
+    empty.counters()
+    empty.supervisor(PROCESSES)
+    with alone(empty.directory) as tell:
+        tell(RESTART)
+        document = look(empty.settings)
+    assert failed(document) == {}
+    assert "workers differ in their version" in notes(document)[0]
+
+
+def test_a_worker_whose_socket_another_one_has_taken_over_is_no_fault(empty: Parts) -> None:
+    empty.worker("0")
+    empty.worker("1")
+    empty.nginx()
+    empty.counters()
+    empty.supervisor([PROCESSES[0], process_info("worker-1", "bascule", "STOPPING")])
+    document = look(empty.settings)
+    assert failed(document) == {}
+    assert notes(document) == ["worker-1's successor serves; the process before it is STOPPING"]
+
+
+@pytest.mark.parametrize("state", ["serving", "draining"])
+def test_a_supervisord_that_stops_is_a_fault_unless_others_serve(empty: Parts, state: str) -> None:
+    empty.worker("0")
+    empty.worker("1", state=state)
+    empty.nginx()
+    empty.counters()
+    fault = xmlrpc.client.dumps(xmlrpc.client.Fault(6, "SHUTDOWN_STATE")).encode()
+    head = b"HTTP/1.0 200 OK\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n" % len(fault)
+    empty.answer("supervisor.sock", lambda it: answer_request(it, head + fault))
+    document = look(empty.settings)
+    assert failed(document).keys() == (set() if state == "serving" else {"supervisor"})
 
 
 def test_a_worker_that_is_of_another_version_is_no_reason_to_fail(stack: Parts) -> None:
@@ -170,11 +292,25 @@ def test_a_stand_in_is_shown_while_there_is_one(empty: Parts) -> None:
 @pytest.mark.parametrize(
     ("changes", "check", "words"),
     [
-        ({"requests": [request_document(state="hung")]}, "hung", "for 2 s in worker-1: GET /slow"),
+        (
+            {"requests": [request_document(state="hung")]},
+            "hung",
+            "1 request hangs, for 2 s in worker-1: GET /slow",
+        ),
         (
             {"waiting": 7, "requests": [request_document(state="waiting")]},
             "queue",
-            "requests that wait for a thread: 7, the longest for 2.5 s in worker-1",
+            "7 requests wait for a thread, the longest for 2.5 s in worker-1",
+        ),
+        (
+            {"waiting": 1, "requests": [request_document(state="waiting")]},
+            "queue",
+            "1 request waits for a thread, for 2.5 s in worker-1",
+        ),
+        (
+            {"requests": [request_document(state="hung")] * 2},
+            "hung",
+            "2 requests hang, the longest",
         ),
         (
             {"descriptors": {"open": 900, "limit": 1024}},

@@ -264,14 +264,32 @@ def test_a_worker_that_was_killed_is_a_last_error_when_it_is_back(stack: Tree) -
     wait_for(lambda: is_healthy(stack), "worker 0 to come back")
     done = stack.run("ops/status")
     assert "Last errors:\n    bascule:worker-0: 2" in done.stdout
+    assert "as if it was killed" in done.stdout
 
 
-def test_a_restart_brings_the_observer_along(stack: Tree) -> None:
+def during(tree: Tree, command: str) -> str:
+    """What ops/status prints while a command works, healthy all the time."""
+    shown = []
+    with subprocess.Popen(command, cwd=tree.root, env=tree.environ, stdout=subprocess.PIPE) as work:
+        while work.poll() is None:
+            done = tree.run("ops/status")
+            assert done.returncode == 0, done.stdout + done.stderr
+            shown.append(done.stdout)
+    assert work.returncode == 0
+    return "".join(shown)
+
+
+def test_a_restart_is_no_fault_and_brings_the_observer_along(stack: Tree) -> None:
     before = pid_of(stack, "observer")
-    done = stack.run("ops/restart")
-    assert done.returncode == 0, done.stdout + done.stderr
+    shown = during(stack, "ops/restart")
+    assert "\nnote: worker-0 is being restarted (1 of 2): it " in shown
     assert pid_of(stack, "observer") != before
     assert is_healthy(stack)
+
+
+def test_a_deployment_is_no_fault(stack: Tree) -> None:
+    shown = during(stack, "ops/deploy")
+    assert shown.startswith("healthy: nginx and 2 of 2 workers answer\n")
 
 
 def test_an_observer_that_cannot_start_leaves_the_site_alone(tree: Tree) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
 from ops.observe import running, status, terminal
+from ops.observe.findings import bad, good, noted
 from ops.observe.terminal import Paint
 from server.status import MOST_REQUESTS
 from tests.ops.observed import metrics_document, request_document, worker_document
@@ -20,7 +22,7 @@ def document(*workers: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "time": "2026-01-02T03:04:05.678Z",
         "version": "0.1.0",
         "mode": "local",
-        "checks": [{"name": "nginx", "ok": True, "message": "nginx answers", "remedy": ""}],
+        "checks": [asdict(good("nginx", "nginx answers"))],
         "nginx": {"up": True, "active": 3, "reading": 0, "writing": 1, "waiting": 2, "requests": 9},
         "processes": [],
         "workers": list(workers),
@@ -54,7 +56,7 @@ def test_a_worker_has_its_share_of_the_requests_and_of_the_time() -> None:
 
 
 def test_what_failed_stands_below_the_verdict_with_its_remedy() -> None:
-    check = {"name": "worker-0", "ok": False, "message": "it is\x1b[2J gone", "remedy": "find it"}
+    check = asdict(bad("worker-0", "it is\x1b[2J gone", "find it"))
     worker = {"worker": "0", "error": "nobody listens", "metrics": None}
     lines = status.screen(document(worker, checks=[check]), PLAIN).splitlines()
     assert lines[:3] == [
@@ -62,6 +64,14 @@ def test_what_failed_stands_below_the_verdict_with_its_remedy() -> None:
         "! it is\\x1b[2J gone",
         "  remedy: find it",
     ]
+
+
+def test_a_note_stands_below_the_verdict_and_does_not_change_it() -> None:
+    check = asdict(noted("worker-0", "worker-0 is being restarted"))
+    worker = worker_document() | {"metrics": None}
+    lines = status.screen(document(worker, checks=[check]), PLAIN).splitlines()
+    assert lines[0].startswith("healthy: ")
+    assert lines[1] == "note: worker-0 is being restarted"
 
 
 def test_a_silent_worker_has_what_supervisord_knows_and_what_was_counted() -> None:
