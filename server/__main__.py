@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Final, NoReturn
+from typing import Final
 
-from server import __version__, event_log
-from server.config import (
-    Config,
-    ConfigError,
-    build,
-    default_text,
-    flag,
-    settings,
-    variable,
-)
+from server import __version__, cli, event_log
+from server.config import Config, ConfigError, build, variable
 from server.errors import StartError
 from server.load import load_application
 from server.worker import Worker
@@ -26,72 +17,14 @@ from server.worker import Worker
 EXIT_CANNOT_START: Final = 1
 EXIT_USAGE: Final = 2
 
-_DESCRIPTION: Final = """\
-Serves a WSGI application (PEP 3333) over HTTP/1.1.
 
-Each option may be given in the environment as well: --max-requests is BASCULE_MAX_REQUESTS.
-Sizes are in bytes and times in seconds unless an option says otherwise.
-"""
-_EXAMPLES: Final = """\
-examples:
-  bascule app.hello:application
-  bascule --bind 0.0.0.0:8080 --threads 16 project.wsgi:application
-  bascule --bind unix:/run/app.sock --access-logformat json app.wsgi:application
-
-SIGTERM finishes what is in flight, then ends; SIGINT (Ctrl-C) also closes idle connections, and a
-second one ends at once; SIGUSR1 reopens the access log.
-"""
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, like every other error of the start."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message} (see --help)")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="bascule",
-        description=_DESCRIPTION,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "application",
-        metavar="MODULE:CALLABLE",
-        nargs="?",
-        help="the application, such as app.hello:application (BASCULE_APP)",
-    )
-    parser.add_argument("--version", action="version", version=f"bascule {__version__}")
-    parser.add_argument(
-        "--check-config",
-        action="store_true",
-        help="check the settings, load the application, and end without serving",
-    )
-    groups: dict[str, argparse._ArgumentGroup] = {}
-    for setting in settings():
-        title = setting.group
-        group = groups.setdefault(title, parser.add_argument_group(title))
-        group.add_argument(
-            flag(setting.name),
-            dest=setting.name,
-            action="append",
-            metavar=setting.metavar,
-            help=f"{setting.meaning} (default: {default_text(setting)})",
-        )
-    return parser
-
-
-def _read_config(arguments: argparse.Namespace) -> Config:
+def _read_config(arguments: cli.Arguments) -> Config:
     application = arguments.application or os.environ.get("BASCULE_APP", "")
     if not application:
         raise ConfigError(
             "no application given: name one, such as app.hello:application, or set BASCULE_APP"
         )
-    flags = {each.name: getattr(arguments, each.name) or [] for each in settings()}
-    return build(application, flags, os.environ)
+    return build(application, arguments.flags, os.environ)
 
 
 def _debugging(argv: Sequence[str]) -> bool:
@@ -111,10 +44,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = cli.parse(argv)
+        if not arguments.switches.isdisjoint(cli.HELP):
+            print(cli.help_text())  # noqa: T201
+            return 0
+        if cli.VERSION in arguments.switches:
+            print(f"bascule {__version__}")  # noqa: T201
+            return 0
         config = _read_config(arguments)
         event_log.configure(config.access_logformat, config.log_level, config.worker)
-        if arguments.check_config:
+        if cli.CHECK in arguments.switches:
             load_application(config.application)
             print(f"bascule: the configuration is good; {config.application} loads")  # noqa: T201
             return 0
