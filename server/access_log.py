@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable
 from json.encoder import encode_basestring_ascii as json_string
-from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
 from server.errors import StartError
@@ -131,7 +130,7 @@ class AccessLog:
             self._descriptor = sys.stdout.fileno()
             return
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        opened = os.open(Path(self._path), flags, 0o640)
+        opened = os.open(self._path, flags, 0o640)
         if self._descriptor < 0:
             self._descriptor = opened
         else:  # in one step: another thread may be writing

@@ -26,6 +26,10 @@ REQUEST_LINE: Final = re.compile(
 # absolute-form = absolute-URI, here of the http and https schemes         (RFC 9112 §3.2.2)
 ABSOLUTE_FORM: Final = re.compile(rb"(?i:https?)://([^/?#]*)([^#]*)")
 
+# pct-encoded = "%" HEXDIG HEXDIG                                          (RFC 3986 §2.1)
+# Searched for.
+PCT_ENCODED: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
+
 # field-line = field-name ":" OWS field-value OWS                          (RFC 9112 §5)
 # field-name = token                                                       (RFC 9110 §5.1)
 FIELD_NAME: Final = TOKEN

@@ -7,7 +7,6 @@ import errno
 import os
 import socket
 import stat
-from pathlib import Path
 from typing import Final
 
 from server.errors import StartError
@@ -29,12 +28,12 @@ class Listener:
             and stands for port 80 of localhost.
     """
 
-    def __init__(self, sock: socket.socket, path: Path | None = None) -> None:
+    def __init__(self, sock: socket.socket, path: str = "") -> None:
         sock.setblocking(False)
         self.socket = sock
         self._path = path
-        self._temporary = _temporary_name(path) if path else None
-        self._inode = self._temporary.lstat().st_ino if self._temporary else 0
+        self._temporary = _temporary_name(path) if path else ""
+        self._inode = os.lstat(self._temporary).st_ino if self._temporary else 0
         if sock.family == socket.AF_UNIX:
             self.url = f"unix:{path or sock.getsockname()}"
             self.server = ("localhost", "80")
@@ -60,11 +59,11 @@ class Listener:
         """
         if self._path and self._temporary:
             try:
-                self._temporary.rename(self._path)
+                os.rename(self._temporary, self._path)
             except OSError as error:
                 self.withdraw()
                 raise StartError(f"cannot take over {self.url}: {error.strerror}") from error
-            self._temporary = None
+            self._temporary = ""
 
     def has_rival(self) -> bool:
         """Whether another process serves at the path that this one is to take over."""
@@ -73,7 +72,7 @@ class Listener:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             sock.setblocking(False)
             # EAGAIN: it listens, though its backlog is full (unix(7)).
-            return sock.connect_ex(os.fspath(self._path)) in (0, errno.EAGAIN)
+            return sock.connect_ex(self._path) in (0, errno.EAGAIN)
 
     def refuse(self) -> None:
         """Let nobody in any more; who waits in the backlog can still be accepted.
@@ -88,21 +87,21 @@ class Listener:
     def withdraw(self) -> None:
         """Remove a unix socket's path, unless another process has taken it over."""
         if self._temporary:
-            self._temporary.unlink(missing_ok=True)
+            _remove(self._temporary)
         elif self._path and self._is_ours(self._path):
             # Another process may take the path over in this very moment. Set aside first, what
             # was ours for certain is removed, and what was not goes back.
             aside = _temporary_name(self._path)
             with contextlib.suppress(FileNotFoundError):
-                self._path.rename(aside)
+                os.rename(self._path, aside)
                 if self._is_ours(aside):
-                    aside.unlink()
+                    os.unlink(aside)
                 else:
-                    aside.rename(self._path)
+                    os.rename(aside, self._path)
 
-    def _is_ours(self, path: Path) -> bool:
+    def _is_ours(self, path: str) -> bool:
         try:
-            return path.lstat().st_ino == self._inode
+            return os.lstat(path).st_ino == self._inode
         except FileNotFoundError:
             return False
 
@@ -122,7 +121,9 @@ def open_listener(address: str, backlog: int, mode: int = UNIX_SOCKET_MODE) -> L
         if address.startswith("fd://"):
             return _inherit(int(address.removeprefix("fd://")))
         if address.startswith("unix:"):
-            return _bind_unix(Path(address.removeprefix("unix:")).absolute(), backlog, mode)
+            return _bind_unix(
+                os.path.join(os.getcwd(), address.removeprefix("unix:")), backlog, mode
+            )
         return _bind_tcp(address, backlog)
     except OSError as error:
         raise StartError(f"cannot listen on {address}: {error.strerror or error}") from error
@@ -154,18 +155,24 @@ def _bind_tcp(address: str, backlog: int) -> Listener:
     return Listener(sock)
 
 
-def _temporary_name(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}")
+def _temporary_name(path: str) -> str:
+    directory, name = os.path.split(path)
+    return os.path.join(directory, f".{name}.{os.getpid()}")
 
 
-def _bind_unix(path: Path, backlog: int, mode: int) -> Listener:
+def _remove(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def _bind_unix(path: str, backlog: int, mode: int) -> Listener:
     """Bind a temporary name beside the path; ``publish`` renames it."""
     with contextlib.suppress(FileNotFoundError):
-        if not stat.S_ISSOCK(path.lstat().st_mode):
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
             raise OSError("the path is there and is no socket")
     temporary = _temporary_name(path)
     # Neither follows a link: unlink(2) removes what was put there, and bind(2) makes a new name.
-    temporary.unlink(missing_ok=True)
+    _remove(temporary)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         _bind_with_mode(sock, temporary, mode)
@@ -173,11 +180,11 @@ def _bind_unix(path: Path, backlog: int, mode: int) -> Listener:
         return Listener(sock, path)
     except OSError:
         sock.close()
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         raise
 
 
-def _bind_with_mode(sock: socket.socket, path: Path, mode: int) -> None:
+def _bind_with_mode(sock: socket.socket, path: str, mode: int) -> None:
     """Bind so that the file has its mode from the start.
 
     A chmod by name after it would change the wrong file where somebody has put a link there
@@ -185,6 +192,6 @@ def _bind_with_mode(sock: socket.socket, path: Path, mode: int) -> None:
     """
     before = os.umask(0o777 & ~mode)
     try:
-        sock.bind(os.fspath(path))
+        sock.bind(path)
     finally:
         os.umask(before)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from server.errors import StartError
@@ -23,7 +23,7 @@ def load_application(name: str) -> WSGIApplication:
         StartError: it cannot be imported, is not there, or is not callable; the cause is kept.
     """
     module_name, _, path = name.partition(":")
-    here = str(Path.cwd())
+    here = os.getcwd()
     if here not in sys.path:
         sys.path.insert(0, here)
     try:

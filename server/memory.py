@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Final
 
 from server.errors import StartError
@@ -19,7 +18,7 @@ _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 def resident() -> int:
     """Return the process's resident set (bytes), pages that it shares with others included."""
-    with Path("/proc/self/statm").open("rb", buffering=0) as statm:
+    with open("/proc/self/statm", "rb", buffering=0) as statm:
         return int(statm.read(256).split()[1]) * _PAGE  # proc(5): size, resident, ...
 
 

@@ -19,7 +19,6 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final, NamedTuple
 
 MAGIC: Final = b"BASCULEM"
@@ -114,7 +113,7 @@ class WorkerMetrics(NamedTuple):
     starts: int
 
 
-def read(path: str | Path) -> list[WorkerMetrics]:
+def read(path: str | os.PathLike[str]) -> list[WorkerMetrics]:
     """Return the metrics of each worker, by name.
 
     Raises:
@@ -170,7 +169,7 @@ def _histogram(counts: list[int], microseconds: int) -> Histogram:
     return Histogram(tuple(buckets), microseconds / 1_000_000, sum(counts))
 
 
-def _check(descriptor: int, path: str | Path) -> None:
+def _check(descriptor: int, path: str | os.PathLike[str]) -> None:
     size = os.fstat(descriptor).st_size
     header = os.pread(descriptor, _HEADER.size, 0)
     if size != FILE_SIZE or header != _THIS:

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
-from urllib.parse import unquote_to_bytes
 
 from server import grammar
 from server.errors import ProtocolError
@@ -230,11 +229,16 @@ def parse_request_line(line: bytes, limit: int) -> RequestLine:
     return RequestLine(
         method=method.decode("ascii"),
         target=target.decode("latin-1"),
-        path=unquote_to_bytes(path).decode("latin-1"),
+        path=_percent_decoded(path).decode("latin-1"),
         query=query.decode("latin-1"),
         minor=0 if minor == b"0" else 1,
         authority=authority,
     )
+
+
+def _percent_decoded(path: bytes) -> bytes:
+    """Return a path's bytes; what is no percent-encoding, such as ``%`` or ``%x``, stays."""
+    return grammar.PCT_ENCODED.sub(lambda match: bytes.fromhex(match[1].decode("ascii")), path)
 
 
 def _split_target(method: bytes, target: bytes) -> tuple[bytes, bytes, bytes | None]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection
-from pathlib import Path
 from types import FrameType
 from typing import Final, NamedTuple
 
@@ -18,8 +17,8 @@ FRAMES: Final = 30
 # Frames that are looked at: how deep a recursion may be for its beginning to be found.
 _DEPTH: Final = 5000
 
-_SERVER: Final = str(Path(__file__).parent) + os.sep
-_LIBRARY: Final = str(Path(os.__file__).parent) + os.sep
+_SERVER: Final = os.path.dirname(__file__) + os.sep
+_LIBRARY: Final = os.path.dirname(os.__file__) + os.sep
 _INSTALLED: Final = (_LIBRARY + "site-packages" + os.sep, _LIBRARY + "dist-packages" + os.sep)
 
 

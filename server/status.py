@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import platform
 import resource
+import sys
 import threading
 import time
 from typing import Any, Final
@@ -47,7 +47,7 @@ class Status:
             "worker": config.worker,
             "pid": os.getpid(),
             "version": __version__,
-            "python": platform.python_version(),
+            "python": sys.version.partition(" ")[0],
             "application": config.application,
             "started": timestamp(self._started),
             "uptime_s": round(time.monotonic() - self._began, 3),
@@ -68,7 +68,7 @@ class Status:
 def _descriptors() -> dict[str, int]:
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     # Less the one that the look itself takes.
-    return {"open": len(os.listdir("/proc/self/fd")) - 1, "limit": limit}  # noqa: PTH208
+    return {"open": len(os.listdir("/proc/self/fd")) - 1, "limit": limit}
 
 
 def _requests(found: list[InFlight]) -> list[dict[str, Any]]:

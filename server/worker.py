@@ -10,7 +10,6 @@ import signal
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from server.accept import Acceptor
@@ -239,7 +238,7 @@ class Worker:
 
     def _publish(self) -> None:
         """Let clients in, where nobody holds it back."""
-        on_hold = self._config.hold and Path(self._config.hold).exists()
+        on_hold = self._config.hold and os.path.exists(self._config.hold)
         held = [each for each in self._held if on_hold and each.has_rival()]
         if not held:
             self._tell_status()

@@ -1,0 +1,28 @@
+"""What a worker imports it holds in memory for as long as it serves."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+# Each brings half a megabyte and more, for what takes the server a few lines.
+DEAR = {"argparse", "email", "ipaddress", "pathlib", "platform", "tempfile", "urllib.parse"}
+
+CODE = """\
+import sys
+before = set(sys.modules)
+import server.__main__
+print(*sorted(set(sys.modules) - before))
+"""
+
+
+def test_the_server_imports_no_module_that_is_dear_and_little_used() -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", CODE], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    imported = set(done.stdout.split())
+    assert "server.worker" in imported
+    assert not imported & DEAR
