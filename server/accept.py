@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import socket
+import time
 from typing import Final
 
 from server import environ
@@ -18,6 +19,8 @@ from server.service import Service
 
 # Connections a turn; the rest waits in the backlog while those that are open are served.
 ACCEPTS_A_TURN: Final = 16
+# And what their first requests may cost (seconds of processor time).
+TIME_A_TURN: Final = 0.000_250
 
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -43,6 +46,7 @@ class Acceptor:
             self._paused = False
             descriptor = self._listener.socket.fileno()
             self._service.loop.register(descriptor, self._on_event, READABLE | EXCLUSIVE)
+            self._service.loop.keep_first(descriptor)
 
     def close(self) -> None:
         """Accept what waits in the backlog, and nothing after it."""
@@ -54,7 +58,10 @@ class Acceptor:
         self._listener.socket.close()
 
     def _on_event(self, _mask: int) -> None:
+        ends = time.thread_time() + TIME_A_TURN
         for accepted in range(ACCEPTS_A_TURN):
+            if accepted and time.thread_time() > ends:
+                return
             if not self._accept():
                 # Who has been accepted just now makes room in the next turn, if not before.
                 if self._lack and not accepted:

@@ -36,9 +36,13 @@ from server.service import NEVER, Service
 RECEIVE_SIZE: Final = 16 * 1024
 # Of a body more is on its way: fewer and larger reads halve what an upload costs.
 BODY_RECEIVE_SIZE: Final = 64 * 1024
+# Of a new connection: a first request that is as large waits for its turn.
+MODEST: Final = 4 * 1024
 # How long the client, after the last response, may be silent, and may go on sending (seconds).
 LINGER_SILENCE: Final = 2.0
 LINGER_TIMEOUT: Final = 30.0
+# Where what it sends goes; nobody looks at it.
+_DISCARDED: Final = bytearray(256 * 1024)
 # A deadline that is yet to be set, so that no request pays for reading the clock: the idle time
 # counts from the next tick on.
 FROM_NEXT_TICK: Final = 0.0
@@ -162,10 +166,19 @@ class Connection:
         return self.deadline - (config.head_timeout if self._reader.rest else config.keep_alive)
 
     def begin(self) -> None:
-        """Read what came with the connection; most clients have sent a request by now."""
-        self.on_event(READABLE)
+        """Read what came with the connection; most clients have sent a request by now.
+
+        What is large waits behind others, for it may cost much.
+        """
+        try:
+            is_modest = len(self._sock.recv(MODEST, socket.MSG_PEEK)) < MODEST
+        except OSError:  # nothing came, or the next event tells
+            is_modest = False
+        if is_modest:
+            self.on_event(READABLE)
         if self._state is _HEAD or self._state is State.BODY:
             self._watch(READABLE)
+            self._service.loop.put_behind(self._sock.fileno())  # nobody knows yet what it costs
 
     def on_event(self, _mask: int) -> None:
         """Act on whatever the poller saw."""
@@ -594,11 +607,12 @@ class Connection:
 
     def _discard(self) -> None:
         try:
-            received = self._sock.recv(RECEIVE_SIZE)
+            # Over TCP the flag spares the copy (tcp(7)).
+            received = self._sock.recv_into(_DISCARDED, 0, socket.MSG_TRUNC)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
-            received = b""
+            received = 0
         if received:
             now = self._service.loop.now
             self.deadline = min(now + LINGER_SILENCE, self._started + LINGER_TIMEOUT)

@@ -12,6 +12,7 @@ import heapq
 import logging
 import operator
 import resource
+from collections import deque
 from collections.abc import Collection
 from typing import Final
 
@@ -22,8 +23,9 @@ from server.service import Client
 # files, spooled uploads and files that are being sent.
 SHARE_KEPT: Final = 8
 KEPT: Final = 16
-# Of the connections one in so many is closed at a time: to look for them takes a look at all.
-SHARE_CLOSED: Final = 16
+# Of the connections one in so many is noted at a time, as the next to be closed: to find those that
+# have waited longest takes a look at all.
+SHARE_NOTED: Final = 4
 # An event this often at the most (seconds): a flood must not fill the log as well.
 EVENT_INTERVAL: Final = 1.0
 
@@ -39,6 +41,7 @@ class Room:
     def __init__(self, connections: Collection[Client], limit: int) -> None:
         self._connections = connections
         self._limit = limit or _room_in_descriptors()
+        self._longest: deque[tuple[float, Client]] = deque()  # since when, and who
         self._closed = 0
         self._next_event = 0.0
 
@@ -48,20 +51,27 @@ class Room:
         return len(self._connections) < self._limit
 
     def make(self, now: float) -> bool:
-        """Close some connections that wait; return whether there were any.
+        """Close the connection that has waited longest; return whether there was one.
 
         Args:
             now: when this turn of the loop began, on its clock. Who came in the same turn has had
                 no chance to speak, and stays.
         """
-        count = max(1, len(self._connections) // SHARE_CLOSED)
-        waiting = [each for each in self._connections if each.waits_since < now]
-        longest = heapq.nsmallest(count, waiting, key=operator.attrgetter("waits_since"))
-        for connection in longest:
-            connection.close()
-        self._closed += len(longest)
-        self.report(now)
-        return bool(longest)
+        while self._longest or self._note_longest(now):
+            since, connection = self._longest.popleft()
+            if connection.waits_since == since:  # it has not been served meanwhile
+                connection.close()
+                self._closed += 1
+                self.report(now)
+                return True
+        return False
+
+    def _note_longest(self, now: float) -> bool:
+        """Note who has waited longest; return whether anybody waits."""
+        waiting = [(since, each) for each in self._connections if (since := each.waits_since) < now]
+        count = max(1, len(self._connections) // SHARE_NOTED)
+        self._longest.extend(heapq.nsmallest(count, waiting, key=operator.itemgetter(0)))
+        return bool(waiting)
 
     def report(self, now: float) -> None:
         """Log how many were closed since the last time, unless that was just now."""

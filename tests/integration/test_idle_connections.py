@@ -44,6 +44,8 @@ def serving(threads: int) -> Iterator[ServerProcess]:
         listener.bind(str(directory / "socket"))
         listener.listen(1024)
         command = bascule_command("--threads", str(threads), "--access-logfile", "off")
+        # More than the limit of open files leaves room for, with what is kept for other files.
+        command += ["--worker-connections", str(DESCRIPTORS)]
         with running(command, "hello", listener=listener) as server:
             yield server
 

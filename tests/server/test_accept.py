@@ -8,8 +8,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from server.accept import ACCEPTS_A_TURN, Acceptor
+from server.accept import ACCEPTS_A_TURN, TIME_A_TURN, Acceptor
 from server.config import Config
+from server.connection import MODEST
 from server.crew import Crew
 from server.listen import open_listener
 from server.loop import Loop
@@ -69,6 +70,20 @@ def listening() -> Iterator[Listening]:
         yield Listening(stack)
 
 
+@pytest.fixture
+def cost(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What each look at the clock of the processor's time adds to it, to be set by the test."""
+    step, clock = [0.0], [0.0]
+
+    def thread_time() -> float:
+        clock[0] += step[0]
+        return clock[0]
+
+    monkeypatch.setattr("time.thread_time", thread_time)
+    return step
+
+
+@pytest.mark.usefixtures("cost")
 def test_a_flood_is_accepted_over_several_turns(listening: Listening) -> None:
     clients = [listening.connect() for _ in range(FLOOD)]
     listening.acceptor.resume()
@@ -79,14 +94,46 @@ def test_a_flood_is_accepted_over_several_turns(listening: Listening) -> None:
     assert listening.accepted == len(clients)
 
 
+def test_clients_whose_requests_cost_much_are_accepted_over_more_turns(
+    listening: Listening, cost: list[float]
+) -> None:
+    cost[0] = 2 * TIME_A_TURN
+    clients = [listening.connect() for _ in range(3)]
+    listening.acceptor.resume()
+    for turn in (1, 2, 3):
+        assert listening.accepted == turn - 1
+        listening.loop.poll()
+    assert listening.accepted == len(clients)
+
+
+def test_a_large_first_request_waits_for_small_ones_that_came_after_it(
+    listening: Listening,
+) -> None:
+    cookie = "Cookie: " + "x" * (MODEST + 1)
+    for fields in ("Host: large\r\n" + cookie, "Host: small"):
+        listening.connect().sendall(f"GET / HTTP/1.1\r\n{fields}\r\n\r\n".encode())
+    listening.acceptor.resume()
+    heard: list[str] = []
+    while len(heard) < 2:
+        listening.loop.poll()
+        hosts = {each.request.environ["HTTP_HOST"] for each in listening.service.connections
+                 if each.request}  # fmt: skip
+        heard += hosts - set(heard)
+    assert heard == ["small", "large"]
+
+
+@pytest.mark.usefixtures("cost")
 def test_who_is_connected_is_heard_in_the_same_turn_as_a_flood(listening: Listening) -> None:
     listening.acceptor.resume()
     active = listening.connect()
     listening.loop.poll()
     (connection,) = listening.service.connections
+    active.sendall(b"GET")
+    listening.loop.poll()  # that did not cost much
+    listening.loop.poll()
     for _ in range(FLOOD):
         listening.connect()
-    active.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    active.sendall(b" / HTTP/1.1\r\nHost: a\r\n\r\n")
     listening.loop.poll()
     assert connection.request is not None
     assert listening.accepted == 1 + ACCEPTS_A_TURN

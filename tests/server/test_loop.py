@@ -10,11 +10,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from server.loop import READABLE, WRITABLE, Loop
+from server.loop import COSTLY, READABLE, SHARE_BEHIND, WRITABLE, Loop
 
 ROOT = Path(__file__).parents[2]
 
@@ -123,6 +124,120 @@ def test_a_handler_that_was_closed_in_the_same_turn_is_not_called(loop: Loop) ->
     for each in pairs:
         each[0].close()
         each[1].close()
+
+
+class Clock:
+    """Time, of which only handlers take some (seconds)."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Ready:
+    """Descriptors that are always ready, and which of them were handled, in order."""
+
+    def __init__(self, stack: ExitStack, loop: Loop, clock: Clock) -> None:
+        self._stack = stack
+        self._loop = loop
+        self._clock = clock
+        self.handled: list[int] = []
+
+    def add(self, seconds: float) -> int:
+        """Add one whose handler takes so long; return its descriptor."""
+        ours, theirs = (self._stack.enter_context(each) for each in socket.socketpair())
+        theirs.send(b"x")
+        descriptor = ours.fileno()
+
+        def handle(_mask: int) -> None:
+            self.handled.append(descriptor)
+            self._clock.now += seconds
+
+        self._loop.register(descriptor, handle)
+        return descriptor
+
+    def turn(self, *, wait: bool = True) -> list[int]:
+        """Return what the next turn handles."""
+        self.handled.clear()
+        self._loop.poll(wait=wait)
+        return self.handled.copy()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr("time.thread_time", found)
+    monkeypatch.setattr("time.monotonic", found)
+    return found
+
+
+@pytest.fixture
+def ready(clock: Clock, loop: Loop) -> Iterator[Ready]:
+    with ExitStack() as stack:
+        yield Ready(stack, loop, clock)
+
+
+def test_one_costly_event_at_the_most_is_handled_before_a_cheap_one(ready: Ready) -> None:
+    costly = [ready.add(2 * SHARE_BEHIND) for _ in range(20)]
+    cheap = ready.add(0.0)
+    for _ in range(3):  # the first turn is long, the next is measured, the third only notes them
+        ready.turn()
+    turns = [ready.turn() for _ in range(3 * len(costly))]
+    assert all(len(turn) == 2 and turn[1] == cheap for turn in turns)
+    served = [turn[0] for turn in turns]
+    assert sorted(served[:20]) == sorted(costly)
+    assert served == 3 * served[:20]
+
+
+def test_as_many_costly_events_are_handled_in_a_turn_as_there_is_time_for(ready: Ready) -> None:
+    for _ in range(20):
+        ready.add(1.5 * COSTLY)
+    for _ in range(3):
+        ready.turn()
+    assert len(ready.turn()) == -(-SHARE_BEHIND // (1.5 * COSTLY))
+
+
+def test_what_is_put_behind_waits_until_it_was_cheap(ready: Ready, loop: Loop) -> None:
+    descriptor = ready.add(0.0)
+    loop.put_behind(descriptor)
+    assert ready.turn() == []
+    assert ready.turn() == [descriptor, descriptor]  # behind for the last time, and as usual
+    assert ready.turn() == [descriptor]
+
+
+def test_a_turn_does_not_wait_for_more_events_while_some_are_behind(
+    loop: Loop, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = pair
+    seen: list[bytes] = []
+    loop.register(ours.fileno(), lambda _: seen.append(ours.recv(1)))
+    loop.put_behind(ours.fileno())
+    theirs.send(b"x")
+    loop.poll()
+    loop.poll()  # and returns, though nothing is ready any more
+    assert seen == [b"x"]
+
+
+def test_what_is_unregistered_while_it_is_behind_is_not_handled(ready: Ready, loop: Loop) -> None:
+    descriptor = ready.add(0.0)
+    loop.put_behind(descriptor)
+    assert ready.turn() == []
+    loop.unregister(descriptor)
+    assert ready.turn() == []
+    seen: list[int] = []
+    loop.register(descriptor, seen.append)
+    assert ready.turn() == []
+    assert seen == [READABLE]
+
+
+def test_what_is_kept_first_is_never_behind(ready: Ready, loop: Loop) -> None:
+    costly = [ready.add(2 * SHARE_BEHIND) for _ in range(3)]
+    loop.keep_first(costly[0])
+    for _ in range(3):
+        ready.turn()
+    assert all(ready.turn()[1] == costly[0] for _ in range(6))
 
 
 def test_calls_are_made_in_the_order_in_which_they_were_asked_for(loop: Loop) -> None:

@@ -51,17 +51,36 @@ def test_without_a_number_it_is_most_of_the_open_files(monkeypatch) -> None:
     assert 800 < len(clients) < 900
 
 
-def test_the_longest_waits_make_room_and_requests_do_not() -> None:
+def test_who_has_waited_longest_makes_room_and_requests_do_not() -> None:
     clients: set[Client] = set()
     busy = [Client(clients, NEVER) for _ in range(16)]
     waiting = [Client(clients, float(since)) for since in range(48)]
     room = Room(clients, 64)
+    for closed in range(1, 49):
+        assert room.make(100.0)
+        assert clients == {*busy, *waiting[closed:]}
+    assert not room.make(100.0)
+    assert clients == set(busy)
+
+
+def test_who_was_served_meanwhile_counts_anew() -> None:
+    clients: set[Client] = set()
+    waiting = [Client(clients, float(since)) for since in range(64)]
+    room = Room(clients, 64)
     assert room.make(100.0)
-    assert not clients & set(waiting[:4])  # one in sixteen of all
-    assert clients >= {*busy, *waiting[4:]}
+    waiting[1].waits_since = NEVER
+    waiting[2].waits_since = 64.0
+    assert room.make(100.0)
+    assert clients == {*waiting[1:3], *waiting[4:]}
     while room.make(100.0):
         pass
-    assert clients == set(busy)
+    assert clients == {waiting[1]}
+
+
+def test_who_came_in_the_same_turn_stays() -> None:
+    clients: set[Client] = set()
+    Client(clients, 100.0)
+    assert not Room(clients, 1).make(100.0)
 
 
 def test_closing_is_logged_once_a_second_with_the_number(caplog: pytest.LogCaptureFixture) -> None:
