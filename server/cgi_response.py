@@ -102,7 +102,7 @@ class Response:
         head = self._head
         if head is None:
             raise ApplicationError("start_response was not called before the body began")
-        status, status_line, lines, announced, _, _ = head
+        status, status_line, fields, announced, _, _ = head
         if self._bodiless:
             # The body that HEAD leaves out tells its length, unless the application left it out.
             if announced is None and status not in BODILESS:
@@ -114,7 +114,7 @@ class Response:
                 f"Content-Length is {announced}, and the body has {length} bytes"
             )
         # The status line without the version: a code, a space and a phrase (RFC 3875 §6.3.3).
-        parts = [b"Status:", status_line.removeprefix(b"HTTP/1.1"), *lines]
+        parts = [b"Status:", status_line.removeprefix(b"HTTP/1.1"), fields]
         if announced is not None and head[ANNOUNCED] is None and status != 204:
             parts.append(b"Content-Length: %d\r\n" % announced)  # RFC 9110 §8.6
         self._remaining = announced

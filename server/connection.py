@@ -17,7 +17,7 @@ import os
 import socket
 import threading
 import time
-from typing import Any, Final
+from typing import Final
 
 from server.access_log import Refusal
 from server.body import Body
@@ -28,7 +28,7 @@ from server.event_log import event
 from server.gateway import Ending, Exchange
 from server.loop import READABLE, WRITABLE
 from server.outgoing import SENDING, Outgoing
-from server.request import HeadReader, Request
+from server.request import Environ, HeadReader, Request
 from server.response import CONTINUE, error_response
 from server.service import NEVER, Service
 
@@ -82,6 +82,7 @@ class Connection:
         deadline: when ``on_deadline`` is due, on the loop's clock.
         persists: another request may follow the one in hand.
         request: the request in hand.
+        environ: the request's; without one, what all requests of the connection have in theirs.
     """
 
     __slots__ = (
@@ -101,12 +102,13 @@ class Connection:
         "_untaken",
         "_waits_since",
         "deadline",
+        "environ",
         "finish",
         "persists",
         "request",
     )
 
-    def __init__(self, sock: socket.SocketType, shared: dict[str, Any], service: Service) -> None:
+    def __init__(self, sock: socket.SocketType, shared: Environ, service: Service) -> None:
         self._sock = sock
         self._shared = shared
         self._service = service
@@ -122,6 +124,7 @@ class Connection:
         self._untaken = 0  # bytes that the client had not taken at the last look
         self._events = 0  # what the poller waits for; 0 while it does not know the connection
         self.request: Request | None = None
+        self.environ = shared
         self.persists = False
         self.deadline = service.loop.now + service.config.keep_alive
         service.connections.add(self)
@@ -134,11 +137,7 @@ class Connection:
     @property
     def request_id(self) -> str:
         """The id that the proxy, or the application, gave the request in hand; empty for none."""
-        return str(self._environ.get("HTTP_X_REQUEST_ID", ""))
-
-    @property
-    def _environ(self) -> dict[str, Any]:
-        return self.request.environ if self.request else self._shared
+        return str(self.environ.get("HTTP_X_REQUEST_ID", ""))
 
     @property
     def state(self) -> State:
@@ -260,8 +259,9 @@ class Connection:
                 self._feed(self._body, data)
                 return
             began = self._reader.rest
-            request = self._reader.feed(data)
-            if request is not None:
+            found = self._reader.feed(data)
+            if found is not None:
+                request, self.environ = found
                 self.request = request
                 self.persists = request.keep_alive and not self._service.draining
                 self._started = self._service.loop.now
@@ -316,8 +316,8 @@ class Connection:
         if request is None:
             return
         if body is not None:
-            add_body(request, body.file, body.length)
-        self._exchange = exchange = Exchange(request, self)
+            add_body(self.environ, body.file, body.length)
+        self._exchange = exchange = Exchange(request, self.environ, self)
         exchange.run(self._service.application)
         if self._service.is_forked:
             # The worker answers; here nobody is left who could go on, and locks may be held for
@@ -333,7 +333,7 @@ class Connection:
         request, service = self.request, self._service
         if request is None:
             return
-        self._exchange = Exchange(request, self)
+        self._exchange = Exchange(request, self.environ, self)
         self._exchange.run(service.overload.refusal(wait, service.loop.now))
         self._exchange.request_id = self.request_id
         self.settle()
@@ -377,7 +377,7 @@ class Connection:
     @property
     def peer(self) -> str:
         """The client's address, as the access log has it."""
-        return str(self._environ.get("REMOTE_ADDR", ""))
+        return str(self.environ.get("REMOTE_ADDR", ""))
 
     @property
     def is_called(self) -> bool:
@@ -423,14 +423,14 @@ class Connection:
             sock.close()
         else:
             successor = type(self)(sock, self._shared, self._service)
-            successor.take_over(request, self._started)
+            successor.take_over(request, self.environ, self._started)
         if self._drained is not None:
             self._let_go()
         self._service.forget(self)
 
-    def take_over(self, request: Request, started: float) -> None:
+    def take_over(self, request: Request, environ: Environ, started: float) -> None:
         """Answer another's request with 504, and close."""
-        self.request, self._started = request, started
+        self.request, self.environ, self._started = request, environ, started
         error = ProtocolError(504, "the application did not answer in time")
         response = error_response(error, time.time())
         if request.line.method == "HEAD":
@@ -485,6 +485,7 @@ class Connection:
         if self._body is not None:
             self._release()
         self.request = self._exchange = None
+        self.environ = self._shared
         self.deadline = FROM_NEXT_TICK
         self._state = _HEAD  # from here on the connection is the leader's
         return True
@@ -579,7 +580,7 @@ class Connection:
     def _say_last(self, status: int, response: bytes) -> None:
         """Send a response of the server's own, and close."""
         duration = time.monotonic() - self._started if self.request else 0.0
-        refusal = Refusal(self.request, self._environ, status, self.request_id)
+        refusal = Refusal(self.request, self.environ, status, self.request_id)
         self._service.served(refusal, len(response), duration)
         self._release()
         self._reader.rest = b""
@@ -634,3 +635,4 @@ class Connection:
         if self._outgoing.pending:
             self._outgoing.drop()
         self.request = self._exchange = None
+        self.environ = self._shared

@@ -8,7 +8,7 @@ from server import __version__
 from server.body import NO_BODY
 from server.event_log import ErrorStream
 from server.file_wrapper import FileWrapper
-from server.request import Request
+from server.request import Environ
 
 if TYPE_CHECKING:
     from wsgiref.types import InputStream
@@ -48,18 +48,16 @@ def template(server: tuple[str, str], *, multithread: bool) -> dict[str, Any]:
 _ERRORS: Final = ErrorStream()
 
 
-def add_body(request: Request, body: InputStream, length: int) -> None:
+def add_body(environ: Environ, body: InputStream, length: int) -> None:
     """Put a request's body into its environ.
 
     Args:
-        request: the request's head.
+        environ: the request's.
         body: becomes ``wsgi.input``; ends where the body ends.
         length: of the body, in bytes.
     """
-    environ = request.environ
     environ["wsgi.input"] = body
-    if request.chunked:
+    if environ.pop("HTTP_TRANSFER_ENCODING", None):
         # The body has been read to its end and the coding is gone: applications that read
         # CONTENT_LENGTH bytes work without knowing of chunks, and none decodes it twice.
         environ["CONTENT_LENGTH"] = str(length)
-        del environ["HTTP_TRANSFER_ENCODING"]

@@ -22,6 +22,11 @@ from server.memo import ENTRIES, LONGEST, Memo
 # nginx sends at most 4 * 8 KiB of fields by default; with the request line this leaves room.
 MAX_HEAD: Final = 64 * 1024
 
+# A connection remembers the last head if it has no more bytes than this: health checks, and other
+# services, send the same over and over. What a proxy sends is longer, and has something in it that
+# never repeats.
+SHORT_HEAD: Final = 256
+
 _END: Final = b"\r\n\r\n"
 _LINE_TOO_LONG: Final = "the request line is too long"
 _FIELD_TOO_LARGE: Final = "a field of the request is too large"
@@ -82,29 +87,33 @@ class RequestLine:
     __hash__ = None  # type: ignore[assignment]
 
 
-@dataclass
+@dataclass(slots=True)
 class Request:
-    """The head of one request.
+    """What the server itself has to know of one request's head; the same for all that are alike.
 
     Args:
         line: its request line.
-        environ: what the connection's requests have in common, the request line's variables, and
-            the fields under their CGI names: ``CONTENT_TYPE``, ``CONTENT_LENGTH`` and ``HTTP_…``
-            (RFC 3875 §4.1); several fields of one name are joined (RFC 9110 §5.3).
 
     Attributes:
         content_length: the body's length in bytes; None where there is no such field.
         chunked: the body has the chunked transfer coding.
         keep_alive: the client lets the connection persist (RFC 9112 §9.3).
         expects_continue: the client waits for ``100 Continue`` (RFC 9110 §10.1.1).
+        answer: the gateway's note of the last response to such a request; the parser never looks.
     """
 
     line: RequestLine
-    environ: dict[str, Any]
     content_length: int | None = field(default=None, init=False)
     chunked: bool = field(default=False, init=False)
     keep_alive: bool = field(default=True, init=False)
     expects_continue: bool = field(default=False, init=False)
+    answer: Any = field(default=None, init=False)
+
+
+# A request's environ: what the connection's requests have in common, the request line's variables,
+# and the fields under their CGI names: ``CONTENT_TYPE``, ``CONTENT_LENGTH`` and ``HTTP_…``
+# (RFC 3875 §4.1); several fields of one name are joined (RFC 9110 §5.3).
+Environ = dict[str, Any]
 
 
 class HeadReader:
@@ -122,10 +131,21 @@ class HeadReader:
         rest: bytes received and not yet used.
     """
 
-    __slots__ = ("_lines", "_parser", "_position", "_shared", "_start", "rest")
+    __slots__ = (
+        "_found",
+        "_last",
+        "_lines",
+        "_parser",
+        "_position",
+        "_shared",
+        "_start",
+        "rest",
+    )
 
-    def __init__(self, parser: HeadParser, shared: dict[str, Any]) -> None:
+    def __init__(self, parser: HeadParser, shared: Environ) -> None:
         self._parser = parser
+        self._last = b""  # a short head, the last one that came
+        self._found: tuple[Request, Environ] | None = None  # in it, if it has come twice
         self._shared = shared
         self.rest = b""
         self._begin()
@@ -135,18 +155,30 @@ class HeadReader:
         self._position = 0  # where the first incomplete line begins
         self._lines = 0  # complete lines so far
 
-    def feed(self, data: bytes) -> Request | None:
+    def feed(self, data: bytes) -> tuple[Request, Environ] | None:
         """Add bytes; return the next request once its head is complete, else None.
 
         Raises:
             ProtocolError: the head is refused.
         """
-        if data[-4:] == _END and len(data) <= MAX_HEAD and not self.rest:
-            lines = data.split(b"\r\n")
-            try:
-                return self._parser.parse(self._shared, lines[0], lines[1:-2])
-            except ProtocolError:
-                pass  # there is more than one head, or reading by line tells what is wrong first
+        if not self.rest:
+            if data == self._last:
+                if self._found is not None:
+                    request, environ = self._found
+                    return request, environ.copy()
+                if data:
+                    return self._find_again(data)
+            if data[-4:] == _END and len(data) <= MAX_HEAD:
+                lines = data.split(b"\r\n")
+                try:
+                    found = self._parser.parse(self._shared, lines[0], lines[1:-2])
+                except ProtocolError:
+                    pass  # there is more than one head, or reading by line tells what is wrong
+                else:
+                    if len(data) <= SHORT_HEAD:
+                        self._last = data
+                        self._found = None
+                    return found
         buffer = self.rest + data
         head_end = self._read_lines(buffer)
         if head_end is None:
@@ -157,6 +189,13 @@ class HeadReader:
         self._begin()
         lines = head.split(b"\r\n")
         return self._parser.parse(self._shared, lines[0], lines[1:])
+
+    def _find_again(self, head: bytes) -> tuple[Request, Environ]:
+        """Parse a head that has just come before, and keep what it means."""
+        lines = head.split(b"\r\n")
+        request, environ = self._parser.parse(self._shared, lines[0], lines[1:-2])
+        self._found = request, environ.copy()
+        return request, environ
 
     def _read_lines(self, buffer: bytes) -> int | None:
         """Check the lines that are complete now; return where the head's last one ends, if here."""
@@ -299,18 +338,22 @@ def parse_field_line(line: bytes, limit: int) -> tuple[str, str]:
     return variable, value.decode("latin-1")
 
 
-class RequestLines(Memo[bytes, RequestLine]):
-    """Request lines that have come before."""
+class RequestLines(Memo[bytes, Request]):
+    """Request lines that have come before, each with the request that most heads make of it.
+
+    That is one without a body, after which the connection persists.
+    """
 
     def __init__(self, limit: int) -> None:
         super().__init__()
         self._limit = limit
 
-    def __missing__(self, line: bytes) -> RequestLine:
+    def __missing__(self, line: bytes) -> Request:
         parsed = parse_request_line(line, self._limit)
+        usual = Request(parsed)
         if not parsed.query:  # queries rarely repeat
-            self.remember(line, line, parsed, len(line))
-        return parsed
+            self.remember(line, line, usual, len(line))
+        return usual
 
 
 class FieldLines(Memo[bytes, tuple[str, str]]):
@@ -378,8 +421,8 @@ class HeadParser:
             self._field(line)
 
     def parse(
-        self, shared: dict[str, Any], request_line: bytes, field_lines: list[bytes]
-    ) -> Request:
+        self, shared: Environ, request_line: bytes, field_lines: list[bytes]
+    ) -> tuple[Request, Environ]:
         """Return the request whose head is given: its lines, without their ends.
 
         Args:
@@ -392,7 +435,8 @@ class HeadParser:
         """
         if len(field_lines) >= self._most_lines:
             raise ProtocolError(431, "the request has too many fields")
-        line = self._request_line(request_line)
+        usual = self._request_line(request_line)
+        line = usual.line
         environ = {**shared, **line.variables}
         size = len(environ) + len(field_lines)
         environ.update(map(self._field, field_lines))
@@ -400,23 +444,42 @@ class HeadParser:
             environ = {**shared, **line.variables, **_join(map(self._field, field_lines))}
         if "" in environ:
             del environ[""]
-        request = Request(line, environ)
-        if line.authority is not None:
-            _use_authority(request, line.authority)
-        if line.minor == 0 or "HTTP_CONNECTION" in environ:
-            _read_connection(request)
-        if "HTTP_HOST" not in environ and line.minor:
-            raise ProtocolError(400, "no Host field")
-        if "HTTP_TRANSFER_ENCODING" in environ:
-            _read_transfer_encoding(request)
-        elif "CONTENT_LENGTH" in environ:
-            request.content_length = int(environ["CONTENT_LENGTH"])
-        elif line.minor == 0 and line.method in ("POST", "PUT"):
-            # HTTP/1.0 clients may have meant "until I close" (RFC 1945 §8.3).
-            raise ProtocolError(411, "an HTTP/1.0 request of this method needs a Content-Length")
-        if "HTTP_EXPECT" in environ and line.minor:
-            _read_expectation(request)
-        return request
+        if (
+            "HTTP_HOST" in environ
+            and "CONTENT_LENGTH" not in environ
+            and "HTTP_TRANSFER_ENCODING" not in environ
+            and "HTTP_CONNECTION" not in environ
+            and "HTTP_EXPECT" not in environ
+            and line.minor
+            and line.authority is None
+        ):
+            return usual, environ
+        return _request(line, environ), environ
+
+
+def _request(line: RequestLine, environ: Environ) -> Request:
+    """Return what a head means that says more than most do.
+
+    Raises:
+        ProtocolError: the head is refused.
+    """
+    request = Request(line)
+    if line.authority is not None:
+        _use_authority(line, line.authority, environ)
+    if line.minor == 0 or "HTTP_CONNECTION" in environ:
+        _read_connection(request, environ)
+    if "HTTP_HOST" not in environ and line.minor:
+        raise ProtocolError(400, "no Host field")
+    if "HTTP_TRANSFER_ENCODING" in environ:
+        _read_transfer_encoding(request, environ)
+    elif "CONTENT_LENGTH" in environ:
+        request.content_length = int(environ["CONTENT_LENGTH"])
+    elif line.minor == 0 and line.method in ("POST", "PUT"):
+        # HTTP/1.0 clients may have meant "until I close" (RFC 1945 §8.3).
+        raise ProtocolError(411, "an HTTP/1.0 request of this method needs a Content-Length")
+    if "HTTP_EXPECT" in environ and line.minor:
+        _read_expectation(request, environ)
+    return request
 
 
 def _join(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -439,23 +502,23 @@ def _members(value: str) -> list[str]:
     return [member for part in value.lower().split(",") if (member := part.strip(" \t"))]
 
 
-def _use_authority(request: Request, authority: bytes) -> None:
+def _use_authority(line: RequestLine, authority: bytes, environ: Environ) -> None:
     """Hold RFC 9112 §3.2: one opinion about the host."""
     text = authority.decode("latin-1")
-    if request.environ.get("HTTP_HOST", text).lower() != text.lower():
+    if environ.get("HTTP_HOST", text).lower() != text.lower():
         raise ProtocolError(400, "the Host field disagrees with the request target")
-    if request.line.minor and "HTTP_HOST" not in request.environ:
+    if line.minor and "HTTP_HOST" not in environ:
         raise ProtocolError(400, "no Host field")
-    request.environ["HTTP_HOST"] = text
+    environ["HTTP_HOST"] = text
 
 
-def _read_transfer_encoding(request: Request) -> None:
+def _read_transfer_encoding(request: Request, environ: Environ) -> None:
     """Settle the body's length (RFC 9112 §6); any disagreement is refused."""
-    value = request.environ["HTTP_TRANSFER_ENCODING"]
+    value = environ["HTTP_TRANSFER_ENCODING"]
     codings = _members(value)
     if request.line.minor == 0:
         raise ProtocolError(400, "Transfer-Encoding in an HTTP/1.0 request")
-    if "CONTENT_LENGTH" in request.environ:
+    if "CONTENT_LENGTH" in environ:
         raise ProtocolError(400, "both Content-Length and Transfer-Encoding")
     if len(codings) <= value.count(","):
         # Lists may have empty members (RFC 9110 §5.6.1.2), but parsers disagree about this one.
@@ -470,16 +533,16 @@ def _read_transfer_encoding(request: Request) -> None:
     request.chunked = True
 
 
-def _read_connection(request: Request) -> None:
+def _read_connection(request: Request, environ: Environ) -> None:
     """Settle whether the connection may persist (RFC 9112 §9.3)."""
-    value = request.environ.get("HTTP_CONNECTION", "")
+    value = environ.get("HTTP_CONNECTION", "")
     options = [value] if value in ("close", "keep-alive") else _members(value)
     persistent = request.line.minor == 1 or "keep-alive" in options
     request.keep_alive = persistent and "close" not in options
 
 
-def _read_expectation(request: Request) -> None:
-    expectations = _members(request.environ["HTTP_EXPECT"])
+def _read_expectation(request: Request, environ: Environ) -> None:
+    expectations = _members(environ["HTTP_EXPECT"])
     if expectations and expectations != ["100-continue"]:
         raise ProtocolError(417, "the only expectation that is met is 100-continue")
     has_body = request.chunked or bool(request.content_length)

@@ -57,13 +57,14 @@ _LENGTH: Final = Framing.LENGTH
 # taken apart at a quarter of the cost of an object:
 # * the status code;
 # * the status line as on the wire, with the line's end;
-# * the field lines as on the wire;
+# * the field lines as on the wire, with their ends;
 # * the length in bytes that Content-Length announces, or None;
 # * the value of X-Request-ID, for the access log, or None;
 # * names of the fields that the application gave instead of the server's own.
-Head = tuple[int, bytes, list[bytes], int | None, str | None, tuple[str, ...]]
+Head = tuple[int, bytes, bytes, int | None, str | None, tuple[str, ...]]
 # Places in it, for where the cost does not matter.
 STATUS: Final = 0
+FIELDS: Final = 2
 ANNOUNCED: Final = 3
 
 
@@ -101,7 +102,7 @@ def check_head(status: object, fields: object) -> Head:
             else:
                 raise ApplicationError(f"the field {field[0]} is given twice")
         lines.append(line)
-    return code, status_line, lines, length, request_id, own
+    return code, status_line, b"".join(lines), length, request_id, own
 
 
 # Fields that there may be only one of, and that the server looks at.
@@ -210,9 +211,9 @@ def serialize_head(
         connection: the value for ``Connection``; None for no such field.
         now: seconds since the epoch, for ``Date``.
     """
-    status, status_line, lines, announced, _, own = head
+    status, status_line, fields, announced, _, own = head
     second, preambles = _this_second
-    if not 0 <= now - second < 1:
+    if not 0.0 <= now - second < 1.0:
         preambles = _turn_second(now)
     if own:
         preamble = status_line
@@ -223,14 +224,12 @@ def serialize_head(
     if connection:
         preamble += b"Connection: %b\r\n" % connection
     if announced is not None:
-        end = b"\r\n"  # its line is among the head's
-    elif length is not None and status != 204:
-        end = b"Content-Length: %d\r\n\r\n" % length
-    elif framing is Framing.CHUNKED:
-        end = b"Transfer-Encoding: chunked\r\n\r\n"
-    else:
-        end = b"\r\n"
-    return b"".join([preamble, *lines, end])
+        return preamble + fields + b"\r\n"  # its line is among the fields'
+    if length is not None and status != 204:
+        return preamble + fields + b"Content-Length: %d\r\n\r\n" % length
+    if framing is Framing.CHUNKED:
+        return preamble + fields + b"Transfer-Encoding: chunked\r\n\r\n"
+    return preamble + fields + b"\r\n"
 
 
 class _Preambles(dict[bytes, bytes]):
@@ -253,13 +252,13 @@ class _Preambles(dict[bytes, bytes]):
 
 
 # One immutable pair: threads replace it, never change it.
-_this_second: tuple[int, _Preambles] = (0, _Preambles(0))
+_this_second: tuple[float, _Preambles] = (0.0, _Preambles(0.0))
 
 
 def _turn_second(now: float) -> _Preambles:
     global _this_second  # noqa: PLW0603
     preambles = _Preambles(now)
-    _this_second = (int(now), preambles)
+    _this_second = (now // 1.0, preambles)
     return preambles
 
 

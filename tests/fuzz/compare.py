@@ -167,15 +167,18 @@ def _check_memos(data: bytes, message: Message) -> None:
     """Hold that a parser that has seen nothing before reads the first head as the usual one does."""
     head, end, _ = data.removeprefix(b"\r\n").partition(b"\r\n\r\n")
     try:
-        request = HeadReader(HeadParser(read_ours.LIMITS), {}).feed(head + end)
+        found = HeadReader(HeadParser(read_ours.LIMITS), {}).feed(head + end)
     except ProtocolError as error:
         detail = f"it refuses ({error}) {message}"
         raise Finding("a parser without memories differs", detail) from error
-    assert request is not None, "the head is complete"
+    assert found is not None, "the head is complete"
+    request, environ = found
     line = request.line
-    if (line.method, line.target, fields_of(request)) != (
+    if (line.method, line.target, fields_of(environ)) != (
         message.method,
         message.target,
         message.variables,
     ):
-        raise Finding("a parser without memories differs", f"{request}, but {message}")
+        raise Finding(
+            "a parser without memories differs", f"{request} with {environ}, but {message}"
+        )

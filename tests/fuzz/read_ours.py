@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from server.body import Body
 from server.config import Config
 from server.errors import ProtocolError
-from server.request import HeadLimits, HeadParser, HeadReader, Request
+from server.request import Environ, HeadLimits, HeadParser, HeadReader, Request
 from tests.fuzz.reading import Ending, Message, Reading
 from tests.rfc9112.feeding import fields_of
 
@@ -60,10 +60,10 @@ class _Stream:
         """Take bytes; return whether a request has ended that lets the connection close."""
         while True:
             if self._body is None:
-                request = self._reader.feed(data)
-                if request is None:
+                found = self._reader.feed(data)
+                if found is None:
                     return False
-                self._begin(request)
+                self._begin(*found)
                 data, self._reader.rest = self._reader.rest, b""
             if self._body is not None:
                 rest = self._body.feed(data)
@@ -76,9 +76,9 @@ class _Stream:
             if not data:
                 return False
 
-    def _begin(self, request: Request) -> None:
+    def _begin(self, request: Request, environ: Environ) -> None:
         line = request.line
-        message = Message(line.method, line.target, line.minor, fields_of(request))
+        message = Message(line.method, line.target, line.minor, fields_of(environ))
         self.messages.append(message)
         if request.chunked or request.content_length:
             self._request = request

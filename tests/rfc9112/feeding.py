@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from server.body import Body
 from server.config import Config
 from server.errors import ProtocolError
-from server.request import HeadLimits, HeadParser, HeadReader, Request
+from server.request import Environ, HeadLimits, HeadParser, HeadReader, Request
 
 _DEFAULTS = Config()
 LIMITS = HeadLimits(
@@ -44,12 +44,14 @@ class Outcome:
     Attributes:
         status: the status that refuses it; None where it is not refused.
         request: its head, once complete.
+        environ: what the application would be called with, but for the body.
         body: its bytes, decoded; None while it is not complete.
         rest: bytes that follow the message.
     """
 
     status: int | None = None
     request: Request | None = None
+    environ: Environ = field(default_factory=dict)
     body: bytes | None = None
     rest: bytes = b""
 
@@ -58,11 +60,11 @@ class Outcome:
         return self.body is not None
 
 
-def fields_of(request: Request) -> dict[str, str]:
+def fields_of(environ: Environ) -> dict[str, str]:
     """Return the variables that are a request's fields (RFC 3875 §4.1)."""
     return {
         name: value
-        for name, value in request.environ.items()
+        for name, value in environ.items()
         if name.startswith("HTTP_") or name in ("CONTENT_TYPE", "CONTENT_LENGTH")
     }
 
@@ -76,6 +78,7 @@ def read(
     """Return what the server makes of one message, given in pieces."""
     reader = HeadReader(_parser(limits), shared or {})
     request: Request | None = None
+    environ: Environ = {}
     body: Body | None = None
     rest: bytes | None = None
     try:
@@ -84,13 +87,14 @@ def read(
                 rest += piece
             elif body is not None:
                 rest = body.feed(piece)
-            elif (request := reader.feed(piece)) is not None:
+            elif (found := reader.feed(piece)) is not None:
+                request, environ = found
                 if request.chunked or request.content_length:
                     body = Body(request, body_limit, limits)
                     rest = body.feed(reader.rest)
                 else:
                     rest = reader.rest
-        return _outcome(request, body, rest)
+        return _outcome(Outcome(request=request, environ=environ), body, rest)
     except ProtocolError as error:
         return Outcome(status=error.status)
     finally:
@@ -98,15 +102,15 @@ def read(
             body.close()
 
 
-def _outcome(request: Request | None, body: Body | None, rest: bytes | None) -> Outcome:
+def _outcome(head: Outcome, body: Body | None, rest: bytes | None) -> Outcome:
     if rest is None:
-        return Outcome(request=request)
+        return head
     if body is None:
-        return Outcome(request=request, body=b"", rest=rest)
+        return replace(head, body=b"", rest=rest)
     body.file.seek(0)
     content = body.file.read()
     assert len(content) == body.length
-    return Outcome(request=request, body=content, rest=rest)
+    return replace(head, body=content, rest=rest)
 
 
 def ways(message: bytes) -> Iterator[tuple[str, list[bytes]]]:

@@ -16,7 +16,7 @@ SMALL = HeadLimits(line=100, fields=2, field=100)
 
 
 def a_request(length: int | None = None, *, chunked: bool = False) -> Request:
-    request = Request(RequestLine("POST", "/", "/", "", 1), {})
+    request = Request(RequestLine("POST", "/", "/", "", 1))
     request.content_length = length
     request.chunked = chunked
     return request

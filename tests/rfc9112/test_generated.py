@@ -125,7 +125,7 @@ def test_a_valid_request_is_read_as_what_it_was_generated_from(
     assert outcome.request.line.method == message.method
     assert outcome.request.line.path == message.path
     assert outcome.request.line.query == message.query
-    assert fields_of(outcome.request) == message.variables
+    assert fields_of(outcome.environ) == message.variables
     assert outcome.request.chunked == message.chunked
     assert outcome.body == message.body
     assert outcome.rest == TRAILING

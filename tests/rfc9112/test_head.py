@@ -96,12 +96,12 @@ def test_requests_that_arrive_together_are_read_one_after_the_other() -> None:
     others = [reader.feed(b""), reader.feed(b""), reader.feed(b"")]
 
     assert first is not None
-    assert first.line.path == "/0"
-    assert [each.line.path if each else None for each in others] == ["/1", "/2", None]
+    assert first[0].line.path == "/0"
+    assert [each[0].line.path if each else None for each in others] == ["/1", "/2", None]
     assert reader.rest == b"GET /3"
     last = reader.feed(b" HTTP/1.1\r\nHost: a\r\n\r\n")
     assert last is not None
-    assert (last.line.path, reader.rest) == ("/3", b"")
+    assert (last[0].line.path, reader.rest) == ("/3", b"")
 
 
 def test_an_empty_line_may_stand_between_two_requests() -> None:
@@ -112,14 +112,12 @@ def test_an_empty_line_may_stand_between_two_requests() -> None:
     second = reader.feed(b"")
     assert first is not None
     assert second is not None
-    assert (first.line.path, second.line.path) == ("/1", "/2")
+    assert (first[0].line.path, second[0].line.path) == ("/1", "/2")
 
 
 def test_two_requests_do_not_share_their_fields() -> None:
     message = LINE + b"X-A: b\r\n\r\n"
-    first, second = read([message]).request, read([message]).request
-    assert first is not None
-    assert second is not None
+    first, second = read([message]), read([message])
     first.environ["HTTP_X_A"] = "changed"
     assert second.environ["HTTP_X_A"] == "b"
 

@@ -31,7 +31,7 @@ def described(outcome: Outcome) -> dict[str, str]:
         "body": (outcome.body or b"").decode("latin-1"),
         "rest": outcome.rest.decode("latin-1"),
     }
-    return words | fields_of(request)
+    return words | fields_of(outcome.environ)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[f"line-{row.line}" for row in ROWS])

@@ -116,7 +116,7 @@ def test_a_large_first_request_waits_for_small_ones_that_came_after_it(
     heard: list[str] = []
     while len(heard) < 2:
         listening.loop.poll()
-        hosts = {each.request.environ["HTTP_HOST"] for each in listening.service.connections
+        hosts = {each.environ["HTTP_HOST"] for each in listening.service.connections
                  if each.request}  # fmt: skip
         heard += hosts - set(heard)
     assert heard == ["small", "large"]

@@ -18,26 +18,26 @@ from hypothesis import strategies as st
 from server.access_log import AccessLog, JsonLines, Refusal, combined, is_healthy
 from server.errors import ProtocolError, StartError
 from server.request import Request, RequestLine
-from tests.rfc9112.feeding import read
+from tests.rfc9112.feeding import Outcome, read
 
 NOW = 784111777.5
 SENT = 321, 0.0123456  # bytes, seconds
 
 
-def a_request(line: bytes = b"GET /a?b=c HTTP/1.1", fields: bytes = b"") -> Request:
-    request = read([line + b"\r\nHost: a.example\r\n" + fields + b"\r\n"]).request
-    assert request is not None
-    return request
+def a_request(line: bytes = b"GET /a?b=c HTTP/1.1", fields: bytes = b"") -> Outcome:
+    outcome = read([line + b"\r\nHost: a.example\r\n" + fields + b"\r\n"])
+    assert outcome.complete
+    return outcome
 
 
 def served(
-    request: Request | None,
+    outcome: Outcome | None,
     environ: dict[str, Any] | None = None,
     status: int = 200,
     request_id: str = "abc",
 ) -> Refusal:
     """Return what was served; ``environ`` is what the application has changed in it."""
-    found = request.environ if request else {}
+    request, found = (outcome.request, outcome.environ) if outcome else (None, {})
     changed = {"REMOTE_ADDR": "192.0.2.7"} if environ is None else environ
     return Refusal(request, found | changed, status, request_id)
 
@@ -109,11 +109,11 @@ COMBINED = re.compile(
 )
 
 
-def generated(target: bytes, agent: bytes, referer: bytes) -> Request | None:
+def generated(target: bytes, agent: bytes, referer: bytes) -> Outcome | None:
     """Return a request with these in it, or None where the server would refuse it."""
     fields = b"User-Agent: " + agent + b"\r\nReferer: " + referer + b"\r\n"
     try:
-        return read([b"GET /" + target + b" HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n"]).request
+        return read([b"GET /" + target + b" HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n"])
     except ProtocolError:
         return None
 
@@ -128,25 +128,25 @@ def test_no_request_forges_a_combined_line(target: bytes, agent: bytes, referer:
 
 @given(target=st.text(max_size=40), agent=st.text(max_size=40), user=st.text(max_size=10))
 def test_not_even_one_that_the_server_would_refuse(target: str, agent: str, user: str) -> None:
-    request = Request(
-        RequestLine("GET", target, "", "", 1), {"HTTP_USER_AGENT": agent, "HTTP_REFERER": target}
+    environ = {"HTTP_USER_AGENT": agent, "HTTP_REFERER": target}
+    line = combined(
+        served(Outcome(None, Request(RequestLine("GET", target, "", "", 1)), environ)), *SENT, NOW
     )
-    line = combined(served(request), *SENT, NOW)
     assert line.isprintable()
     assert COMBINED.fullmatch(line)
 
 
 @given(target=texts, agent=texts, referer=texts)
 def test_no_request_forges_a_json_line(target: bytes, agent: bytes, referer: bytes) -> None:
-    request = generated(target, agent, referer)
-    line = JsonLines("")(served(request), *SENT, NOW)
+    outcome = generated(target, agent, referer)
+    line = JsonLines("")(served(outcome), *SENT, NOW)
     assert line.isascii()
     assert line.isprintable()
     found = json.loads(line)
     assert found["status"] == 200
-    if request is not None:
-        assert found["target"] == request.line.target
-        assert found["user_agent"] == request.environ["HTTP_USER_AGENT"]
+    if outcome is not None and outcome.request is not None:
+        assert found["target"] == outcome.request.line.target
+        assert found["user_agent"] == outcome.environ["HTTP_USER_AGENT"]
 
 
 # --- the file -----------------------------------------------------------------------------------------

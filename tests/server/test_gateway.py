@@ -70,8 +70,8 @@ def serve(
 ) -> tuple[Exchange, FakeTransport]:
     """Run one exchange to its end."""
     transport = transport or FakeTransport()
-    request = Request(RequestLine(method, "/", "/", "", minor), {"REQUEST_METHOD": method})
-    exchange = Exchange(request, transport)
+    request = Request(RequestLine(method, "/", "/", "", minor))
+    exchange = Exchange(request, {"REQUEST_METHOD": method}, transport)
     exchange.run(application)  # type: ignore[arg-type]
     return exchange, transport
 
