@@ -2,19 +2,6 @@
 # shellcheck disable=SC2154,SC2153  # program, root, PYTHON and LOG_FILE come from ops/stack.sh
 # How ops/logs, requests, slow and report read the stack's log. Read by them after ops/stack.sh.
 
-# Prints a Python that can run ops.log_reader, which needs the standard library only: the stack's
-# own, or one of this machine. Fails where there is none.
-reader_python() {
-    local candidate
-    for candidate in "$PYTHON" python3 python3.13 python3.12 python3.11; do
-        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-            printf '%s\n' "$candidate"
-            return
-        fi
-    done
-    return 1
-}
-
 # read_log MODULE ARGUMENT...: becomes ops.log_reader.MODULE, which reads the log of the running
 # stack or, with --file in the arguments, a saved one.
 read_log() {
@@ -26,7 +13,7 @@ read_log() {
         case $argument in --file | --file=*) mode= ;; esac
     done
     [[ -z $mode ]] || mode=$(running_mode)
-    python=$(reader_python) || python=
+    python=$(plain_python) || python=
     export PYTHONPATH=$root PYTHONDONTWRITEBYTECODE=1
     case $mode in
         '') exec_reader "$module" "$@" ;;

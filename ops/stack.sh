@@ -153,6 +153,26 @@ running_mode() {
     fi
 }
 
+# Prints a Python that can run what needs the standard library only: the stack's own, or one of
+# this machine. Fails where there is none.
+plain_python() {
+    local candidate
+    for candidate in "$PYTHON" python3 python3.13 python3.12 python3.11; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            printf '%s\n' "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
+# nobody_answers STATUS MESSAGE ARGUMENT...: ends a script that would `observe` with the arguments.
+# One that can say more than the message defines its own.
+nobody_answers() {
+    printf '%s: %s\n' "$program" "$2" >&2
+    exit "$1"
+}
+
 # observe MODULE ARGUMENT...: becomes the Python program that looks at this checkout's stack, in
 # the way that the stack runs. Also where supervisord, or anything else of it, is dead.
 observe() {
@@ -171,10 +191,7 @@ observe() {
         [[ -x $PYTHON ]] || fail "$PYTHON is not there, though a stack was started with it; ops/down, then ops/up"
         exec "$PYTHON" -m "$module" "$@"
     fi
-    if ! compose_runs; then
-        printf '%s: the stack does not run; ops/up starts it\n' "$program" >&2
-        exit 3
-    fi
+    compose_runs || nobody_answers 3 "the stack does not run; ops/up starts it" "$@"
     local -a terminal=(-T)
     if [[ -n ${needs_terminal:-} && -t 0 && -t 1 ]]; then
         terminal=(--env "TERM=${TERM:-xterm}" --env "NO_COLOR=${NO_COLOR:-}")
@@ -182,9 +199,8 @@ observe() {
     elif [[ -t 1 && -z ${NO_COLOR:-} ]]; then
         set -- --colour always "$@"
     fi
-    if ! compose ps --status running --services | grep -qx server; then
-        fail "the container of server does not run: docker compose ps --all tells its state, ops/logs its last words; ops/up starts it"
-    fi
+    compose ps --status running --services | grep -qx server ||
+        nobody_answers 1 "the container of server does not run: ops/status says more" "$@"
     exec docker compose --project-directory "$root" --file "$root/docker-compose.yml" \
         exec "${terminal[@]}" server python3 -m "$module" "$@"
 }

@@ -34,7 +34,18 @@ def take(settings: Settings, limit: float = LIMIT) -> dict[str, Any]:
 
     Its keys are described in docs/operations.md, under "The snapshot".
     """
-    answers = ask_all(_questions(settings, limit * ANSWER_SHARE), limit)
+    document = _document(settings, ask_all(_questions(settings, limit * ANSWER_SHARE), limit))
+    document["checks"] = checks.check(document)
+    document["healthy"] = all(check["ok"] for check in document["checks"])
+    return document
+
+
+def unasked(settings: Settings, why: str) -> dict[str, Any]:
+    """The state of a stack of which no part can be asked; it is the caller's to judge it."""
+    return _document(settings, dict.fromkeys(_questions(settings, 0), SourceError(why)))
+
+
+def _document(settings: Settings, answers: dict[str, Any]) -> dict[str, Any]:
     errors: dict[str, str | None] = {}
 
     def got(name: str, default: Any) -> Any:
@@ -68,8 +79,6 @@ def take(settings: Settings, limit: float = LIMIT) -> dict[str, Any]:
     document["retired"] = [
         {"worker": name, "metrics": values} for name, values in counted.items() if name not in shown
     ]
-    document["checks"] = checks.check(document)
-    document["healthy"] = all(check["ok"] for check in document["checks"])
     return document
 
 

@@ -76,14 +76,22 @@ def test_an_nginx_that_stands_still_is_named(stack: Project) -> None:
     assert done.stdout.startswith("NOT HEALTHY: nginx (2 of 2 workers answer)\n")
 
 
-@pytest.mark.parametrize("script", ["ops/status", "ops/running"])
-def test_a_server_whose_container_does_not_run_is_named(stack: Project, script: str) -> None:
+def test_a_server_whose_container_does_not_run_is_named(stack: Project) -> None:
     with paused(stack, "server"):
-        done = command(stack, script)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "the container of server does not run" in done.stderr
+        told = command(stack, "ops/status")
+        document = json.loads((as_json := command(stack, "ops/status", "--json")).stdout)
+        running = command(stack, "ops/running")
+    assert (told.returncode, as_json.returncode, running.returncode) == (1, 1, 1)
+    assert told.stdout.startswith(
+        "NOT HEALTHY: server (0 of 2 workers answer)\n"
+        "! the container of server stands still: somebody paused it\n"
+    )
+    assert [check["name"] for check in document["checks"] if not check["ok"]] == ["server"]
+    assert (document["healthy"], document["nginx"]["up"]) == (False, True)
+    assert "the container of server does not run" in running.stderr
 
 
 def test_a_project_that_does_not_run_is_told_by_its_exit_status() -> None:
     nothing = Project(name="bascule-test-nothing", image_tag="none")
-    assert command(nothing, "ops/status").returncode == 3
+    done = command(nothing, "ops/status", "--json")
+    assert (done.returncode, json.loads(done.stdout)["healthy"]) == (3, False)
