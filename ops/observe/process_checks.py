@@ -21,7 +21,7 @@ from ops.observe.findings import (
     noted,
     serving,
 )
-from ops.observe.sources import STOPS
+from ops.observe.sources import GONE, STOPS
 from ops.observe.terminal import duration
 
 CRASH_LOOP: Final = 3  # unexpected ends of a process within `ops.supervision.failures.RECENT`
@@ -59,9 +59,11 @@ AT_WORK: Final = {
 def supervisor(document: Document) -> Iterator[Check]:
     """supervisord answers."""
     error = document["errors"]["supervisor"]
+    # As PID 1 it is not there only when its container is about to end.
+    stops = error == STOPS or (error == GONE and document["mode"] == "docker")
     if not error:
         yield good("supervisor", "supervisord answers")
-    elif error == STOPS and len(serving(document)) >= len(document["workers"]):
+    elif stops and len(serving(document)) >= len(document["workers"]):
         yield noted("supervisor", "supervisord is being stopped; its successor's workers serve")
     else:
         yield bad(

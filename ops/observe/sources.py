@@ -32,6 +32,7 @@ NGINX_COUNTERS = ("active", "reading", "writing", "waiting", "accepted", "handle
 # Of supervisord: it answers all questions with this fault (supervisor.xmlrpc.Faults), and will end.
 SHUTDOWN_STATE = 6
 STOPS = "it is being stopped"
+GONE = "its socket is not there"
 # What a worker tells of itself (docs/server.md).
 WORKER_KEYS = frozenset(
     {
@@ -87,7 +88,7 @@ def processes(supervisor_dir: Path, limit: float) -> list[dict[str, Any]]:
     except TimeoutError:
         raise SourceError(f"no answer within {limit:g} s") from None
     except FileNotFoundError:
-        raise SourceError("its socket is not there") from None
+        raise SourceError(GONE) from None
     except ConnectionRefusedError:
         raise SourceError("nobody listens on its socket") from None
     except Fault as fault:

@@ -257,6 +257,16 @@ def test_a_supervisord_that_stops_is_a_fault_unless_others_serve(empty: Parts, s
     assert failed(document).keys() == (set() if state == "serving" else {"supervisor"})
 
 
+def test_a_container_that_is_about_to_end_has_a_successor_whose_workers_serve(empty: Parts) -> None:
+    empty.worker("0")
+    empty.worker("1")
+    empty.nginx()
+    empty.counters()
+    document = look(dataclasses.replace(empty.settings, mode="docker"))
+    assert failed(document) == {}
+    assert notes(document) == ["supervisord is being stopped; its successor's workers serve"]
+
+
 def test_a_worker_that_is_of_another_version_is_no_reason_to_fail(stack: Parts) -> None:
     stack.answer("worker-2.status", lambda it: it.wfile.write(b'{"worker": "2"}'))
     document = look(dataclasses.replace(stack.settings, workers=3))
