@@ -111,6 +111,15 @@ def findings(document: dict[str, Any], *, fits: bool) -> list[Text]:
     ]
 
 
+def notes(document: dict[str, Any], *, fits: bool) -> list[Text]:
+    """What is well, and worth telling: a line each."""
+    return [
+        Text(f"note: {printable(check['message'])}", "yellow", no_wrap=fits, overflow="ellipsis")
+        for check in document["checks"]
+        if check["note"]
+    ]
+
+
 def workers(history: History, most: int, gap: int) -> RenderableType:
     """A line for each worker."""
     numbers = ("UPTIME", "REQ/S", "SHARE", "P99", "BUSY", "WAITING", "CONNS", "MEMORY", "RESTARTS")

@@ -16,6 +16,7 @@ from ops.observe.panels import (
     findings,
     head,
     in_flight,
+    notes,
     requests,
     slow_calls,
     stack,
@@ -23,6 +24,7 @@ from ops.observe.panels import (
 )
 
 MOST_FINDINGS: Final = 4  # checks that fail, where they must fit
+MOST_NOTES: Final = 2
 AIRY: Final = 32  # lines from which on there is room for blank ones
 WIDE: Final = 100  # columns from which on there is room for more space between them
 KEYS: Final = "q quit   ↑ ↓ choose a request   enter its stack"
@@ -38,6 +40,7 @@ class Room:
 
     airy: bool = True
     findings: int = 100
+    notes: int = 100
     workers: int = 100
     requests: int = 100
     frames: int = 100
@@ -50,17 +53,18 @@ def room(history: History, choice: Choice, height: int) -> Room:
     airy = height >= AIRY
     failing = sum(not check["ok"] for check in document["checks"])
     shown = min(failing, MOST_FINDINGS if airy else MOST_FINDINGS // 2)
+    noted = min(sum(check["note"] for check in document["checks"]), MOST_NOTES)
     sections = 2 if choice.unfolded else 4
     # The head, the checks, the figures, the keys; each section's title and its table's head.
-    left = height - 1 - 2 * shown - 3 - 1 - 2 * sections - (sections + 2 if airy else 0)
+    left = height - 1 - 2 * shown - noted - 3 - 1 - 2 * sections - (sections + 2 if airy else 0)
     workers = max(1, min(len(document["workers"]), left // 3))
     left -= workers
     waiting = max(1, len(in_flight(document)))
     if choice.unfolded:
         requests = max(1, min(waiting, left // 3))
-        return Room(airy, shown, workers, requests, max(1, left - requests - 1), 0)
+        return Room(airy, shown, noted, workers, requests, max(1, left - requests - 1), 0)
     requests = max(1, min(waiting, left - 2, max(left // 2, left - 10)))
-    return Room(airy, shown, workers, requests, 0, max(1, (left - requests) // 2))
+    return Room(airy, shown, noted, workers, requests, 0, max(1, (left - requests) // 2))
 
 
 def screen(history: History, choice: Choice, console: Console, *, fits: bool) -> RenderableType:
@@ -72,7 +76,11 @@ def screen(history: History, choice: Choice, console: Console, *, fits: bool) ->
     chosen = stack(document, choice, space.frames)
     waiting = requests(document, choice, space.requests, gap)
     sections = [
-        [head(document), *findings(document, fits=fits)[: space.findings]],
+        [
+            head(document),
+            *findings(document, fits=fits)[: space.findings],
+            *notes(document, fits=fits)[: space.notes],
+        ],
         [figures(history, console.width)],
         [*_section("Requests in flight", waiting, len(found)), *([chosen] if chosen else [])],
         _section("Workers", workers(history, space.workers, gap), len(document["workers"])),

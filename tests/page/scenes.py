@@ -115,7 +115,8 @@ def snapshot(seconds: float, workers: list[dict[str, Any]], **more: Any) -> dict
         "mode": "docker",
         "healthy": True,
         "checks": [
-            {"name": name, "ok": True, "message": "answers", "remedy": ""} for name in passing
+            {"name": name, "ok": True, "message": "answers", "remedy": "", "note": False}
+            for name in passing
         ],
         "nginx": {
             "up": True,
@@ -223,9 +224,17 @@ def trouble(seconds: float) -> dict[str, Any]:
     taken["checks"][2] = {
         "name": "worker-1",
         "ok": False,
+        "note": False,
         "message": "its status socket refuses connections",
         "remedy": "ops/restart; its last words: ops/logs --level error",
     }
+    return taken
+
+
+def restarting(seconds: float) -> dict[str, Any]:
+    """A worker is being restarted, and the other one serves."""
+    taken = calm(seconds)
+    taken["checks"][2] |= {"message": "worker-1 is being restarted (2 of 2)", "note": True}
     return taken
 
 
@@ -264,7 +273,8 @@ def hostile(seconds: float) -> dict[str, Any]:
         slow_calls=[location],
     )
     taken = snapshot(seconds, [attacked], healthy=False)
-    taken["checks"].append({"name": markup, "ok": False, "message": markup, "remedy": markup})
+    check = {"name": markup, "ok": False, "message": markup, "remedy": markup, "note": True}
+    taken["checks"].append(check)
     taken["certificates"][0]["subject"] = markup
     return taken
 

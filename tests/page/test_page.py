@@ -33,6 +33,14 @@ def test_a_check_that_fails_stands_on_top_with_its_remedy(visit: Visitor) -> Non
     assert first.get_attribute("id") == "checks"
 
 
+def test_what_is_worth_a_note_is_shown_and_is_no_failure(visit: Visitor) -> None:
+    page = visit(scenes.restarting).open()
+    expect(page.get_by_role("status")).to_have_text("Healthy")
+    (note,) = page.locator("#noted li").all()
+    assert note.inner_text() == "worker-1worker-1 is being restarted (2 of 2)"
+    expect(page.locator("#passing-count")).to_have_text("6 checks passed")
+
+
 def test_every_worker_has_a_row_with_what_it_does(visit: Visitor) -> None:
     one = visit(scenes.calm)
     page = one.open()

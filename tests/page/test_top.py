@@ -48,6 +48,12 @@ def test_a_healthy_stack_is_one_word_and_a_sick_one_says_what_is_wrong_and_the_r
     ]
 
 
+def test_what_is_worth_a_note_stands_below_the_verdict() -> None:
+    lines = frame(scenes.restarting)
+    assert lines[0].endswith("✓ healthy")
+    assert lines[1] == "note: worker-1 is being restarted (2 of 2)"
+
+
 def test_rates_percentiles_and_the_last_minutes_are_shown() -> None:
     lines = frame(scenes.calm)
     (rates,) = (line for line in lines if line.startswith("requests/s"))

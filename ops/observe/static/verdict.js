@@ -42,11 +42,12 @@ function fillCheck(item, { name, message, remedy }) {
 
 const names = (checks) => [...new Set(checks.map(({ name }) => name))].join(", ");
 
-/** Show the checks of a snapshot, those that fail with their remedies. */
+/** Show the checks of a snapshot: those that fail with their remedies, what is worth a note, the rest. */
 export function showChecks(snapshot) {
   const failing = snapshot.checks.filter(({ ok }) => !ok);
   const passing = snapshot.checks.filter(({ ok }) => ok);
   fillList(byId("failing"), failing, fillCheck);
+  fillList(byId("noted"), passing.filter(({ note }) => note), fillCheck);
   fillList(byId("passing"), passing, (item, check) => fillCheck(item, { ...check, remedy: "" }));
   setText(byId("passing-count"), `${count(passing.length, "check")} passed`);
   if (snapshot.healthy) show("healthy", "Healthy");
