@@ -71,7 +71,7 @@ class SlowCalls:
         if is_silent and not self._totals:
             return
         stack = stacks([call.thread]).get(call.thread)
-        if stack is None or not stack.location:
+        if stack is None or stack.in_server:
             return  # the thread has ended, or the application has nothing to do with it
         age = _age(call, now)
         if self._totals:
@@ -93,7 +93,7 @@ class SlowCalls:
         samples = [
             (age, call, stack)
             for age, call in slow
-            if (stack := found.get(call.thread)) and stack.location
+            if (stack := found.get(call.thread)) and not stack.in_server
         ]
         for age, call, stack in samples:
             self._add(call, stack, age)

@@ -27,12 +27,14 @@ class Stack(NamedTuple):
 
     Attributes:
         frames: ``file:line function``, innermost last, from the application's first on.
-        location: the innermost of the application's; empty while the server is at work, for it
-            or without it: what takes long then is the client, or the machine.
+        location: the innermost of the application's; empty where it has none.
+        in_server: the server is at work, for the application or without it: what takes long then
+            is the client, or the machine.
     """
 
     frames: list[str]
     location: str
+    in_server: bool
 
 
 def stacks(threads: Collection[int]) -> dict[int, Stack]:
@@ -44,7 +46,7 @@ def stacks(threads: Collection[int]) -> dict[int, Stack]:
 def _stack(innermost: FrameType) -> Stack:
     frames: list[str] = []  # innermost first
     location = ""
-    is_in_server = False
+    in_server = False
     outermost = 0  # of the application's
     frame: FrameType | None = innermost
     while frame is not None and len(frames) < _DEPTH:
@@ -54,10 +56,10 @@ def _stack(innermost: FrameType) -> Stack:
             location = location or frames[-1]
             outermost = len(frames)
         elif not location and code.co_filename.startswith(_SERVER):
-            is_in_server = True
+            in_server = True
         frame = frame.f_back
     shown = frames[: outermost or len(frames)][:FRAMES]
-    return Stack(shown[::-1], "" if is_in_server else location)
+    return Stack(shown[::-1], location, in_server or not location)
 
 
 def _is_application(file: str) -> bool:

@@ -89,5 +89,6 @@ def _request(found: InFlight, stack: Stack | None, names: dict[int | None, str])
         "age_s": round(found.age, 3),
         "state": found.state,
         "thread": names.get(found.thread) if found.thread is not None else None,
+        "location": stack.location if stack else "",
         "frames": stack.frames if stack else [],
     }

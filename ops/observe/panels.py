@@ -15,6 +15,7 @@ from rich.text import Text
 from ops.observe.figures import NONE, latency, rate
 from ops.observe.findings import answering
 from ops.observe.history import History
+from ops.observe.running import where
 from ops.observe.terminal import duration, printable, size
 
 MOST_ID: Final = 32  # characters of a request id; ours have as many
@@ -161,7 +162,7 @@ def requests(document: dict[str, Any], choice: Choice, most: int, gap: int) -> R
             _safe(request["request_id"]),
             _safe(request["worker"]),
             _safe(f"{request['method']} {request['path']}"),
-            _safe(place(request["frames"][-1]) if request["frames"] else NONE),
+            _safe(place(where(request)) if request["frames"] else NONE),
             style="reverse" if number == choice.number else "",
         )
     return table

@@ -51,8 +51,13 @@ def summary(document: dict[str, Any], requests: list[dict[str, Any]]) -> str:
     return f"{len(requests)} in flight ({counts}), the oldest for {oldest}{rest}"
 
 
+def where(request: dict[str, Any]) -> str:
+    """The line of the application that a request is at, or else whatever line; may be empty."""
+    # A worker from before a deployment may not tell the former.
+    return str(request.get("location") or "".join(request["frames"][-1:]))
+
+
 def _row(request: dict[str, Any]) -> list[str]:
-    frames = request["frames"]
     return [
         request["worker"],
         request["thread"] or "-",
@@ -61,7 +66,7 @@ def _row(request: dict[str, Any]) -> list[str]:
         printable(request["request_id"] or "-"),
         printable(request["method"]),
         printable(request["path"]),
-        frames[-1] if frames else "-",
+        where(request) or "-",
     ]
 
 

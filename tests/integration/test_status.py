@@ -125,6 +125,7 @@ def test_it_answers_while_all_threads_hang_and_says_where(path, gate) -> None:
     assert 0 < first["age_s"] < 20
     assert "gate.py" in "".join(first["frames"])
     assert first["frames"][-2].endswith(" wait")
+    assert "gate.py:" in first["location"]
     assert first["thread"] != hanging["id-1"]["thread"]
     (waiting,) = of_state(status, "waiting")
     assert (waiting["request_id"], waiting["path"]) == ("id-2", "/wait")

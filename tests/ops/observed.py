@@ -60,7 +60,8 @@ def request_document(**changes: Any) -> dict[str, Any]:
         "age_s": 2.5,
         "state": "running",
         "thread": "worker-1",
-        "frames": ["server/crew.py:10 _work", "app/slow.py:7 wait"],
+        "location": "app/slow.py:7 wait",
+        "frames": ["app/slow.py:7 wait", "lib/python3.11/threading.py:9 wait"],
         **changes,
     }
 

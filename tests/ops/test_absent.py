@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -46,9 +47,9 @@ def failed(text: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("container", "words"),
     [
-        (f"server exited 1 false {ended(184)}", "ended 3m 4s ago, with exit status 1"),
-        (f"server exited 137 true {ended(61)}", "137: it needed more memory than it may have"),
-        (f"server restarting 1 false {ended(1)}", "ends again and again"),
+        ("server exited 1 false {}", "ended 10m 3[0-9]s ago, with exit status 1$"),
+        ("server exited 137 true {}", "137: it needed more memory than it may have"),
+        ("server restarting 1 false {}", "ends again and again"),
         (f"server created 0 false {NEVER}", "has not been started"),
         (f"server unheard-of 0 false {NEVER}", "is unheard-of"),
         ("", "is not there"),
@@ -57,10 +58,10 @@ def failed(text: str) -> dict[str, str]:
 def test_a_servers_container_that_does_not_run_is_told_with_how_it_ended(
     status: Any, container: str, words: str
 ) -> None:
-    exit_status, out, err = status(NGINX, container, arguments=("--json",))
+    exit_status, out, err = status(NGINX, container.format(ended(630)), arguments=("--json",))
     assert (exit_status, err) == (1, "")
     assert failed(out).keys() == {"server"}
-    assert words in failed(out)["server"]
+    assert re.search(words, failed(out)["server"])
 
 
 def test_of_two_containers_of_a_deployment_one_that_runs_will_do(status: Any) -> None:

@@ -88,7 +88,9 @@ def test_a_silent_worker_has_what_supervisord_knows_and_what_was_counted() -> No
 
 
 def test_requests_stand_in_the_order_of_their_age_and_cannot_write_to_the_terminal() -> None:
-    young = request_document(age_s=0.1, path="/\x1b]0;title\x07", request_id=None, frames=[])
+    young = request_document(
+        age_s=0.1, path="/\x1b]0;title\x07", request_id=None, frames=[], location=""
+    )
     old = request_document(age_s=75.0, state="hung")
     screen = running.screen(
         document({**worker_document("1", requests=[young, old]), "metrics": None}),
@@ -104,8 +106,8 @@ def test_requests_stand_in_the_order_of_their_age_and_cannot_write_to_the_termin
         "1       worker-1   0.1 s  running  -                 GET     /\\x1b]0;title\\x07  -",
         "",
         "GET /slow (0123456789abcdef): hung, worker 1, worker-1",
-        "    server/crew.py:10 _work",
         "    app/slow.py:7 wait",
+        "    lib/python3.11/threading.py:9 wait",
         "",
         "GET /\\x1b]0;title\\x07 (no id): running, worker 1, worker-1",
     ]

@@ -170,7 +170,7 @@ def trouble(seconds: float) -> dict[str, Any]:
     """One worker hangs in a payment and has a queue; another does not answer."""
     hung = request(
         "b7c1f09e5d2a4c86", 12.4 + seconds, "hung", thread="call-3", frames=STACK, method="POST"
-    )
+    ) | {"location": STACK[-2]}
     slow = request(
         "0d9e8f7a6b5c4d3e", 1.7, "running", thread="call-1", frames=STACK[:4], path="/report?y=2026"
     )

@@ -86,7 +86,7 @@ def test_a_thread_without_application_has_all_its_frames_and_no_location() -> No
     found = stacks([thread.ident])[thread.ident]
     go_on.set()
     thread.join(10)
-    assert found.location == ""
+    assert (found.location, found.in_server) == ("", True)
     assert "_bootstrap" in found.frames[0]
 
 
@@ -94,7 +94,9 @@ def test_what_the_server_does_for_the_application_is_not_the_applications() -> N
     me = threading.get_ident()
     found = stacks([me])[me]
     assert found.frames[-1].endswith(" stacks")
-    assert found.location == ""
+    assert found.location == found.frames[-2]
+    assert found.in_server
+    assert not here().in_server
 
 
 def test_a_thread_that_has_ended_is_nowhere() -> None:

@@ -81,7 +81,7 @@ export class Tables {
       column("Age", ({ age_s: seconds }) => age(seconds), "number"),
       tagged("State", ({ state }) => [state]),
       column("Request", ({ method, path }) => `${method} ${path}`, "wide"),
-      column("Where", ({ frames }) => place(frames?.at(-1)), "code"),
+      column("Where", ({ location, frames }) => place(location || frames?.at(-1)), "code"),
       column("Worker", ({ worker }) => worker, "name"),
       idColumn,
     ], ({ worker, request_id: id, thread }) => `${worker} ${id} ${thread}`, requestDetail);
