@@ -20,7 +20,7 @@ from server.service import Service
 # Connections a turn; the rest waits in the backlog while those that are open are served.
 ACCEPTS_A_TURN: Final = 16
 # And what their first requests may cost (seconds of processor time).
-TIME_A_TURN: Final = 0.000_250
+TIME_A_TURN: Final = 0.000_150
 
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 

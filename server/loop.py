@@ -38,8 +38,8 @@ MAX_EVENTS: Final = 256
 # fifth of it.
 COSTLY: Final = 0.000_030
 # What each turn has for events that wait behind the others (seconds of processor time): these
-# wait so much longer. A turn by itself costs about a fiftieth of it.
-SHARE_BEHIND: Final = 0.000_250
+# wait so much longer. A turn by itself costs a few microseconds.
+SHARE_BEHIND: Final = 0.000_150
 
 FOR_EVER: Final = float("inf")
 

@@ -25,7 +25,7 @@ SHARE_KEPT: Final = 8
 KEPT: Final = 16
 # Of the connections one in so many is noted at a time, as the next to be closed: to find those that
 # have waited longest takes a look at all.
-SHARE_NOTED: Final = 4
+SHARE_NOTED: Final = 2
 # An event this often at the most (seconds): a flood must not fill the log as well.
 EVENT_INTERVAL: Final = 1.0
 

@@ -26,6 +26,8 @@ MEBIBYTE = 1 << 20
 GROWTH = 24 * MEBIBYTE
 # Of the time: what attackers that are silent most of the time may cost a server that does not spin.
 IDLE_CPU = 0.6
+# A usual client's cookies, at their largest: they wait behind others, and are served all the same.
+COOKIES = f"Cookie: {'c' * 8000}"
 SILENT = ("slow-head", "idle", "flood")
 BUSY = ("slow-read", "many-fields", "new-names", "pipeline")
 
@@ -85,9 +87,10 @@ def test_a_usual_client_is_served_beside_an_attack_and_after_it(name: str, tmp_p
         with attacked(server, name), server.client() as kept:
             used, began = cpu_seconds(server), time.monotonic()
             for _ in range(20):
-                assert kept.request(get()).status == 200
-                with server.client() as new:
-                    assert new.request(get()).status == 200
+                for fields in ([], [COOKIES]):
+                    assert kept.request(get("/", *fields)).status == 200
+                    with server.client() as new:
+                        assert new.request(get("/", *fields)).status == 200
                 time.sleep(0.05)  # for so long the attack is watched
             share = (cpu_seconds(server) - used) / (time.monotonic() - began)
         assert resident(server) - before < GROWTH
