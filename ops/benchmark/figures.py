@@ -23,6 +23,7 @@ FIGURES: Mapping[str, tuple[str, Callable[[float], str]]] = {
     "fast_p99_ms": ("fast p99 ms", TWO_DIGITS),
     "slow_p99_ms": ("slow p99 ms", TWO_DIGITS),
     "mib_per_second": ("MiB/s", WHOLE),
+    "of_nginx": ("× nginx's", TWO_DIGITS),
     "cpu_us_per_mib": ("CPU µs/MiB", WHOLE),
     "up_growth_mib": ("MiB, up", ONE_DIGIT),
     "down_growth_mib": ("MiB, down", ONE_DIGIT),

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import socket
+import statistics
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from shutil import which
 from typing import Final
 
 from ops.benchmark.applications import FILE_VARIABLE
 from ops.benchmark.measure import MEBIBYTE, Bench, Figures, started
-from ops.benchmark.peers import Peer
+from ops.benchmark.peers import NGINX, PEERS, Peer
 from ops.benchmark.processes import LOAD_CORES, Server, connect
 from ops.benchmark.wrk import LoadError
 
 FILE_NAME: Final = "file"
 FILE_BYTES: Final = 1024 * MEBIBYTE
+PART_BYTES: Final = 256 * MEBIBYTE  # read of each connection, to measure the rate
 PIECE: Final = b"\0" * MEBIBYTE
 TIMEOUT_SECONDS: Final = 60.0
 
@@ -36,18 +39,39 @@ def make_file(directory: Path) -> None:
 
 
 def download(bench: Bench, peer: Peer) -> Figures:
-    """Measure how fast a server sends a file on one connection."""
+    """Measure how fast a server sends a file on one connection, in turns with nginx.
+
+    What one connection reaches may be twice or half of what the next one does, so many are
+    measured, each for a part of the file; and each beside one of nginx, a moment later.
+    """
     make_file(bench.directory)
-    with started(bench, peer, bench.start("download")) as server:
-        _read_for(server, bench.warm_up)
+    with ExitStack() as stack:
+        server = stack.enter_context(started(bench, peer, bench.start("download")))
+        servers = [server]
+        if peer.name != NGINX and which("nginx"):
+            servers.append(stack.enter_context(started(bench, PEERS[NGINX], bench.start(""))))
+        for each in servers:
+            _read_for(each, bench.warm_up, part=PART_BYTES)
         before = server.cpu_us()
-        count, seconds = _read_for(server, bench.seconds)
+        rates: list[list[float]] = []
+        end = time.monotonic() + bench.seconds
+        while not rates or time.monotonic() < end:
+            rates.append([_rate(each) for each in servers])
         used = server.cpu_us() - before
-    return {
-        "mib_per_second": count / MEBIBYTE / seconds,
-        "cpu_us_per_mib": used / (count / MEBIBYTE),
+    figures = {
+        "mib_per_second": statistics.median(each[0] for each in rates),
+        "cpu_us_per_mib": used / (len(rates) * PART_BYTES / MEBIBYTE),
         "errors": 0,
     }
+    if len(servers) > 1:
+        figures["of_nginx"] = statistics.median(ours / theirs for ours, theirs in rates)
+    return figures
+
+
+def _rate(server: Server) -> float:
+    """Download a part of the file; return MiB a second."""
+    count, seconds = _read_for(server, TIMEOUT_SECONDS, most=1, part=PART_BYTES)
+    return count / MEBIBYTE / seconds
 
 
 def large(bench: Bench, peer: Peer) -> Figures:
@@ -66,18 +90,23 @@ def large(bench: Bench, peer: Peer) -> Figures:
     return {"up_growth_mib": up / MEBIBYTE, "down_growth_mib": down / MEBIBYTE, "errors": 0}
 
 
-def _read_for(server: Server, seconds: float, most: float = float("inf")) -> tuple[int, float]:
-    """Download for some seconds or bytes; return the bytes and the seconds that it took."""
+def _read_for(
+    server: Server, seconds: float, most: float = float("inf"), part: int = FILE_BYTES
+) -> tuple[int, float]:
+    """Download for some seconds or bytes; return the bytes and the seconds that it took.
+
+    Each connection reads so many bytes of the file as `part` says.
+    """
     began = time.monotonic()
     count = 0
     with _on_load_core():
         while count < most and time.monotonic() - began < seconds:
-            count += _read_file(server, began + seconds)
+            count += _read_file(server, began + seconds, part)
     return count, time.monotonic() - began
 
 
-def _read_file(server: Server, deadline: float) -> int:
-    """Read the file once, or as much as comes until the deadline."""
+def _read_file(server: Server, deadline: float, part: int) -> int:
+    """Read the file once, as far as `part`, or as much as comes until the deadline."""
     with connect(server.address, TIMEOUT_SECONDS) as sock:
         sock.sendall(f"GET /{FILE_NAME} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         head = sock.recv(256)
@@ -85,7 +114,7 @@ def _read_file(server: Server, deadline: float) -> int:
             raise LoadError(f"answered {head[:40]!r}")
         buffer = bytearray(MEBIBYTE)
         count = len(head)
-        while count < FILE_BYTES and time.monotonic() < deadline:
+        while count < part and time.monotonic() < deadline:
             # MSG_TRUNC: the kernel drops what arrived (tcp(7)), so that the client costs little.
             got = sock.recv_into(buffer, MEBIBYTE, socket.MSG_TRUNC)
             if got == 0:
