@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import tempfile
 import tracemalloc
@@ -124,6 +125,25 @@ def test_a_client_that_has_gone_is_reported(pair: Pair, more: bytes | None) -> N
     with pytest.raises(ClientDisconnected):
         pair.outgoing.put(b"data", more)
     assert pair.outgoing.lost
+
+
+def test_a_large_file_fills_segments_and_what_follows_it_is_sent_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        ours, _ = server.accept()
+    with client, ours, tempfile.TemporaryFile() as file:
+        ours.setblocking(False)
+        client.setblocking(False)
+        file.truncate(16 * MEBIBYTE)
+        outgoing = Outgoing(ours)
+        outgoing.put(b"head", FileRange(file.fileno(), 0, 16 * MEBIBYTE))
+        assert outgoing.pending
+        assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_CORK)
+        while outgoing.pending:
+            with contextlib.suppress(BlockingIOError):
+                client.recv(MEBIBYTE)
+            outgoing.flush()
+        assert not ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_CORK)
 
 
 def test_a_file_that_became_shorter_is_reported(pair: Pair) -> None:
