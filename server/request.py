@@ -12,7 +12,6 @@ look-ups; docs/performance.md has the figures.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from server import grammar
@@ -87,7 +86,6 @@ class RequestLine:
     __hash__ = None  # type: ignore[assignment]
 
 
-@dataclass(slots=True)
 class Request:
     """What the server itself has to know of one request's head; the same for all that are alike.
 
@@ -102,12 +100,22 @@ class Request:
         answer: the gateway's note of the last response to such a request; the parser never looks.
     """
 
-    line: RequestLine
-    content_length: int | None = field(default=None, init=False)
-    chunked: bool = field(default=False, init=False)
-    keep_alive: bool = field(default=True, init=False)
-    expects_continue: bool = field(default=False, init=False)
-    answer: Any = field(default=None, init=False)
+    __slots__ = ("answer", "chunked", "content_length", "expects_continue", "keep_alive", "line")
+
+    def __init__(self, line: RequestLine) -> None:
+        self.line = line
+        self.content_length: int | None = None
+        self.chunked = False
+        self.keep_alive = True
+        self.expects_continue = False
+        self.answer: Any = None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Request):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 # A request's environ: what the connection's requests have in common, the request line's variables,

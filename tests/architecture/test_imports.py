@@ -9,7 +9,17 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 # Each brings half a megabyte and more, for what takes the server a few lines.
-DEAR = {"argparse", "email", "ipaddress", "pathlib", "platform", "tempfile", "urllib.parse"}
+DEAR = {
+    "argparse",
+    "dataclasses",
+    "email",
+    "inspect",
+    "ipaddress",
+    "pathlib",
+    "platform",
+    "tempfile",
+    "urllib.parse",
+}
 
 CODE = """\
 import sys
