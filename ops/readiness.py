@@ -22,7 +22,12 @@ PROBE_TIMEOUT = 5.0  # seconds; a healthy worker answers in milliseconds
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Who answered a probe (process id) and with what status."""
+    """Who answered a probe and with what status.
+
+    Attributes:
+        pid: of the process; 0 where that is in a container beside this one (pid_namespaces(7)).
+        status: of HTTP.
+    """
 
     pid: int
     status: int
@@ -31,6 +36,10 @@ class Answer:
     def is_ready(self) -> bool:
         """The application answered, if only that it has nothing at that path."""
         return self.status < 500
+
+    def is_from(self, pid: int) -> bool:
+        """Whether that process answered. 0, which is supervisord's for none, is no process."""
+        return self.pid == pid != 0
 
 
 def probe(path: Path, target: str, timeout: float = PROBE_TIMEOUT) -> Answer:

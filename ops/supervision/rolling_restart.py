@@ -172,7 +172,7 @@ class RollingRestart:
             answer = probe(self._run_dir / f"{worker or info['name']}.sock", self._target)
         except (OSError, http.client.HTTPException):
             return False
-        return answer.pid == info["pid"] and answer.is_ready
+        return answer.is_from(info["pid"]) and answer.is_ready
 
 
 def from_environment(

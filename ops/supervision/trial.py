@@ -107,7 +107,7 @@ class Generation:
             except (OSError, http.client.HTTPException) as error:
                 why = why if each is path and is_held else f"no answer: {error}"
                 continue
-            if answer.pid == info["pid"]:
+            if answer.is_from(info["pid"]):
                 return answer.is_ready, f"{worker}: {answer.status} from process {answer.pid}"
         return False, f"{worker}: {why}"
 
