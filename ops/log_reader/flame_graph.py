@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from xml.sax.saxutils import escape
 
+from ops.log_reader.human import counted
 from ops.log_reader.terminal import visible
 
 _WIDTH: Final = 1200  # in the units of the drawing, which scales
@@ -76,7 +77,7 @@ def svg(stacks: Mapping[tuple[str, ...], int], heading: str) -> str:
         f'width="{_WIDTH}" height="{height}" role="img" aria-label="{_attribute(heading)}">\n'
         f"<style>{_STYLE}</style>\n"
         f'<text class="heading" x="{_MARGIN}" y="24">{escape(visible(heading))}'
-        f": {root.count} samples</text>\n" + "\n".join(boxes) + "\n</svg>\n"
+        f": {counted(root.count, 'sample')}</text>\n" + "\n".join(boxes) + "\n</svg>\n"
     )
 
 
@@ -86,8 +87,9 @@ def _boxes(name: str, frame: Frame, x: float, y: int, total: int) -> Iterator[st
         return
     share = 100 * frame.count / total
     colour = zlib.crc32(name.partition(":")[0].encode("utf-8", "replace")) % _PALETTE
+    title = f"{visible(name)}: {counted(frame.count, 'sample')}, {share:.1f} %"
     yield (
-        f"<g><title>{escape(visible(name))}: {frame.count} samples, {share:.1f} %</title>"
+        f"<g><title>{escape(title)}</title>"
         f'<rect class="c{colour}" x="{x:.1f}" y="{y}" width="{width:.1f}" height="{_ROW}"/>'
         f'<text x="{x + 4:.1f}" y="{y + 14}">{escape(_label(name, width))}</text></g>'
     )

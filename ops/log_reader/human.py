@@ -28,6 +28,11 @@ _SECONDS: Final = re.compile(r"[0-9]{1,9}\.[0-9]{3}")
 _LONG: Final = ("stack", "exception", "last_words")
 
 
+def counted(number: int, what: str) -> str:
+    """``1 request``, ``2 requests``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def line(record: Record, paint: Paint) -> str:
     """Time, level, writer, what; the traceback on lines of its own."""
     level = str(record.get("level", ""))

@@ -10,7 +10,7 @@ import json
 import sys
 from typing import Final
 
-from ops.log_reader import arguments, command, scan, table
+from ops.log_reader import arguments, command, human, scan, table
 from ops.log_reader.access import Requests
 from ops.log_reader.groups import KEYS, Group, Groups
 from ops.log_reader.moments import seconds, shown
@@ -82,7 +82,7 @@ def _as_text(groups: Groups, options: argparse.Namespace, source: str) -> str:
     rest = len(ranked) - len(rows)
     return "\n".join(
         [
-            f"{total.count} requests, {_share(total.server_errors, total)} 5xx, "
+            f"{human.counted(total.count, 'request')}, {_share(total.server_errors, total)} 5xx, "
             f"{_share(total.client_errors, total)} 4xx, "
             f"{_moment(total.first)} to {_moment(total.last)} UTC (lines of {source})",
             paint("bold", lines[0]),

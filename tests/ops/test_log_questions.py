@@ -206,6 +206,11 @@ def test_a_person_gets_a_table(saved: Save) -> None:
     assert re.search(r"  █ {18}█  ", row)
 
 
+def test_one_request_is_not_called_several(saved: Save) -> None:
+    done = call(requests.main, "--file", saved(request("10:00:00.000")))
+    assert done.stdout.startswith("1 request, - 5xx, - 4xx, ")
+
+
 def test_no_request_is_said_to_be_none(saved: Save) -> None:
     assert call(requests.main, "--file", saved()).stdout == "No such request.\n"
     assert call(slow.main, "--file", saved()).stdout == "No call was slow, and none hung.\n"
@@ -309,7 +314,7 @@ def test_the_flame_graph_is_drawn_to_scale(saved: Save, tmp_path: Path) -> None:
         "/srv/shop.py:8 item: 3 samples, 75.0 %",
         "/srv/db.py:5 query: 3 samples, 75.0 %",
         "/usr/lib/python3.11/ssl.py:9 read: 3 samples, 75.0 %",
-        "/srv/shop.py:9 <genexpr>: 1 samples, 25.0 %",
+        "/srv/shop.py:9 <genexpr>: 1 sample, 25.0 %",
     ]
     whole, item, query, _, lock = boxes.values()
     assert float(item["width"]) == pytest.approx(0.75 * float(whole["width"]))
