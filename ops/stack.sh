@@ -207,9 +207,23 @@ observe() {
 
 # Prints the ids of workers, observers and nginxes that outlived their supervisord (it was killed).
 orphans() {
+    orphaned_nginx
     # The patterns come from a descriptor, or grep would find itself.
     { grep -lzF -f <(printf '%s\n' "unix:$RUN_DIR/worker-" "unix:$RUN_DIR/observer.sock" "-p $NGINX_RUN_DIR/") /proc/[0-9]*/cmdline 2>/dev/null || true; } |
         sed 's|/proc/\([0-9]*\)/cmdline|\1|'
+}
+
+# Prints the ids of nginx's own workers whose master was killed: they serve on, and hold the port.
+# Their command line does not say whose they are, but they are where they were started.
+orphaned_nginx() {
+    local process name parent
+    for process in /proc/[0-9]*; do
+        { read -r name <"$process/comm"; } 2>/dev/null || continue
+        [[ $name == nginx && $(readlink "$process/cwd") == "$root" ]] || continue
+        [[ $(tr '\0' ' ' 2>/dev/null <"$process/cmdline") == 'nginx: worker'* ]] || continue
+        parent=$(sed -n 's/^PPid:[[:space:]]*//p' "$process/status" 2>/dev/null) || continue
+        [[ $(cat "/proc/$parent/comm" 2>/dev/null) == nginx ]] || printf '%s\n' "${process#/proc/}"
+    done
 }
 
 stop_orphans() {
