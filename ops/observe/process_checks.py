@@ -25,8 +25,8 @@ from ops.observe.sources import GONE, STOPS
 from ops.observe.terminal import duration
 
 CRASH_LOOP: Final = 3  # unexpected ends of a process within `ops.supervision.failures.RECENT`
-# A process that ended again and again is back when it has run for so long (seconds), and for
-# twice as long as it ever lasted between two ends.
+# A process that ended again and again is back when it runs, and the last end is so long ago
+# (seconds), and twice as long as any two of them were apart.
 BACK: Final = 10.0
 
 # What supervisor's states mean for a worker that does not answer, and what to do then.
@@ -138,22 +138,19 @@ def crash_loop(document: Document) -> Iterator[Check]:
         yield good("crash-loop", "no process ends again and again")
     for each in looping:
         words = f"{each['name']} ended {each['recent_failures']} times in the last 5 minutes"
-        if _is_back(each):
-            since = duration(each["uptime_s"])
-            yield noted("crash-loop", f"{words}, and is back: it has run for {since}")
+        ends = [datetime.fromisoformat(end) for end in each["recent_ends"]]
+        since = (datetime.fromisoformat(document["time"]) - ends[-1]).total_seconds()
+        apart = max((later - earlier).total_seconds() for earlier, later in pairwise(ends))
+        if each["state"] == "RUNNING" and since >= max(BACK, 2 * apart):
+            yield noted(
+                "crash-loop", f"{words}; it is back, the last end was {duration(since)} ago"
+            )
         else:
             yield bad(
                 "crash-loop",
                 words + (f": {each['last_error']}" if each["last_error"] else ""),
                 "ops/logs shows its last words; mend that, or go back to the version before",
             )
-
-
-def _is_back(process: Document) -> bool:
-    """Whether it has run for long enough, compared with how long it used to last."""
-    ends = [datetime.fromisoformat(end) for end in process["recent_ends"]]
-    lasted = max((later - earlier).total_seconds() for earlier, later in pairwise(ends))
-    return bool(process["state"] == "RUNNING" and process["uptime_s"] >= max(BACK, 2 * lasted))
 
 
 def observer(document: Document) -> Iterator[Check]:

@@ -149,12 +149,13 @@ def test_a_process_that_ends_again_and_again_is_told_with_its_last_words(stack: 
 @pytest.mark.parametrize(
     ("ends", "is_back"),
     [
-        ((70, 68, 66), True),  # seconds ago; it has run for 60 s by now
-        ((130, 97, 66), False),  # it lasted for 33 s before
-        ((115, 90, 66), True),
+        ((64, 62, 60), True),  # seconds ago
+        ((124, 91, 60), False),  # they were 33 s apart
+        ((110, 85, 60), True),
+        ((13, 11, 9), False),
     ],
 )
-def test_a_process_is_back_when_it_has_run_for_longer_than_it_used_to(
+def test_a_process_is_back_when_it_has_not_ended_for_longer_than_it_used_to_last(
     stack: Parts, ends: tuple[int, ...], is_back: bool
 ) -> None:
     for age in ends:
@@ -162,8 +163,19 @@ def test_a_process_is_back_when_it_has_run_for_longer_than_it_used_to(
         failures.add(stack.directory, "bascule:worker-1", failure)
     document = look(stack.settings)
     assert failed(document).keys() == (set() if is_back else {"crash-loop"})
-    words = ["bascule:worker-1 ended 3 times in the last 5 minutes, and is back: "]
-    assert notes(document) == ([words[0] + "it has run for 1m 0s"] if is_back else [])
+    words = [
+        "bascule:worker-1 ended 3 times in the last 5 minutes; it is back, the last end was 1m"
+    ]
+    assert [note[: len(words[0])] for note in notes(document)] == (words if is_back else [])
+
+
+@pytest.mark.parametrize("state", ["STOPPED", "FATAL"])
+def test_a_process_that_does_not_run_is_not_back(empty: Parts, state: str) -> None:
+    for age in (64, 62, 60):
+        failure = failures.Failure(time=time.time() - age, words="no memory")
+        failures.add(empty.directory, "bascule:worker-1", failure)
+    empty.supervisor([PROCESSES[0], process_info("worker-1", "bascule", state)])
+    assert "crash-loop" in failed(look(empty.settings))
 
 
 RESTART = Operation(kind="restart", process="worker-1", number=2, of=2)

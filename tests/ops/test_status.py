@@ -131,6 +131,12 @@ def test_a_stack_that_is_well_is_healthy_with_a_line_for_each_worker(stack: Tree
     assert sum(map(int, requests)) >= 20
 
 
+@pytest.mark.parametrize("command", ["ops/status", "ops/running", "ops/top --once"])
+def test_whoever_reads_them_may_stop(stack: Tree, command: str) -> None:
+    done = stack.run("bash", "-c", f"{command} | true")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_its_json_has_every_part_and_the_page_gives_the_same(stack: Tree) -> None:
     status, document = json_of(stack, "ops/status")
     assert (status, document["healthy"], document["mode"]) == (0, True, "local")
