@@ -207,19 +207,17 @@ class Loop:
     def _handle_measured(self, events: list[tuple[int, int]]) -> None:
         """Handle events, and put behind what was costly."""
         handlers = self._handlers
-        began = time.thread_time()
         for descriptor, mask in events:
             handler = handlers.get(descriptor)
-            if handler is None:
-                continue
-            handler(mask)
             if type(handler) is _Behind:
-                continue
-            ended = time.thread_time()
-            is_costly = ended - began > COSTLY and descriptor not in self._kept_first
-            if is_costly and handlers.get(descriptor) is handler:
-                self.put_behind(descriptor)
-            began = ended
+                handler(mask)  # which only notes it; there may be hundreds
+            elif handler is not None:
+                began = time.thread_time()
+                handler(mask)
+                is_costly = time.thread_time() - began > COSTLY
+                is_known = handlers.get(descriptor) is handler
+                if is_costly and is_known and descriptor not in self._kept_first:
+                    self.put_behind(descriptor)
 
     def _catch_up(self) -> None:
         """Handle events that are behind, one at least, while there is time."""

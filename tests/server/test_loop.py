@@ -240,6 +240,27 @@ def test_what_is_kept_first_is_never_behind(ready: Ready, loop: Loop) -> None:
     assert all(ready.turn()[1] == costly[0] for _ in range(6))
 
 
+def test_a_costly_event_that_is_its_descriptors_last_puts_nothing_behind(
+    ready: Ready, loop: Loop, clock: Clock, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = pair
+    theirs.send(b"x")
+    seen: list[int] = []
+
+    def leave(_mask: int) -> None:
+        clock.now += 2 * COSTLY
+        loop.unregister(ours.fileno())
+
+    for _ in range(2):
+        ready.add(2 * SHARE_BEHIND)
+    ready.turn()  # is long, and the next is measured
+    loop.register(ours.fileno(), leave)
+    ready.turn()
+    loop.register(ours.fileno(), seen.append)
+    ready.turn()
+    assert seen == [READABLE]
+
+
 def test_calls_are_made_in_the_order_in_which_they_were_asked_for(loop: Loop) -> None:
     seen: list[int] = []
     for number in range(5):
