@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from server import grammar
 from server.errors import ProtocolError
+from server.head_memo import HeadMemo
 from server.memo import ENTRIES, LONGEST, Memo
 
 # nginx sends at most 4 * 8 KiB of fields by default; with the request line this leaves room.
@@ -140,6 +141,7 @@ class HeadReader:
     """
 
     __slots__ = (
+        "_find_known",
         "_found",
         "_last",
         "_lines",
@@ -152,6 +154,7 @@ class HeadReader:
 
     def __init__(self, parser: HeadParser, shared: Environ) -> None:
         self._parser = parser
+        self._find_known = parser.find_known
         self._last = b""  # a short head, the last one that came
         self._found: tuple[Request, Environ] | None = None  # in it, if it has come twice
         self._shared = shared
@@ -170,23 +173,17 @@ class HeadReader:
             ProtocolError: the head is refused.
         """
         if not self.rest:
-            if data == self._last:
-                if self._found is not None:
-                    request, environ = self._found
-                    return request, environ.copy()
-                if data:
-                    return self._find_again(data)
+            if data == self._last and self._found is not None:
+                request, environ = self._found
+                return request, environ.copy()
             if data[-4:] == _END and len(data) <= MAX_HEAD:
-                lines = data.split(b"\r\n")
+                known = self._find_known(self._shared, data)
+                if known is not None:
+                    return known
                 try:
-                    found = self._parser.parse(self._shared, lines[0], lines[1:-2])
+                    return self._read_whole(data)
                 except ProtocolError:
                     pass  # there is more than one head, or reading by line tells what is wrong
-                else:
-                    if len(data) <= SHORT_HEAD:
-                        self._last = data
-                        self._found = None
-                    return found
         buffer = self.rest + data
         head_end = self._read_lines(buffer)
         if head_end is None:
@@ -198,11 +195,16 @@ class HeadReader:
         lines = head.split(b"\r\n")
         return self._parser.parse(self._shared, lines[0], lines[1:])
 
-    def _find_again(self, head: bytes) -> tuple[Request, Environ]:
-        """Parse a head that has just come before, and keep what it means."""
+    def _read_whole(self, head: bytes) -> tuple[Request, Environ]:
+        """Parse a head that came in one piece, and keep what may come again."""
         lines = head.split(b"\r\n")
         request, environ = self._parser.parse(self._shared, lines[0], lines[1:-2])
-        self._found = request, environ.copy()
+        self._parser.note(head, lines[0], request)
+        if head == self._last:
+            self._found = request, environ.copy()
+        elif len(head) <= SHORT_HEAD:
+            self._last = head
+            self._found = None
         return request, environ
 
     def _read_lines(self, buffer: bytes) -> int | None:
@@ -406,6 +408,9 @@ class HeadParser:
 
     Args:
         limits: what a head is held to.
+
+    Attributes:
+        find_known: ``HeadMemo.find``.
     """
 
     def __init__(self, limits: HeadLimits) -> None:
@@ -414,6 +419,10 @@ class HeadParser:
         # The look-ups of the memos themselves: a hit runs no Python.
         self._request_line = RequestLines(limits.line).__getitem__
         self._field = FieldLines(field_room(limits)).__getitem__
+        self._memo: HeadMemo[Request] = HeadMemo(
+            self._most_lines, field_room(limits), self._read_fields
+        )
+        self.find_known = self._memo.find
 
     def check_line(self, line: bytes, number: int) -> None:
         """Check one line of a head by itself; number 0 is the request line.
@@ -463,6 +472,16 @@ class HeadParser:
         ):
             return usual, environ
         return _request(line, environ), environ
+
+    def note(self, head: bytes, request_line: bytes, request: Request) -> None:
+        """Note a head that was accepted, for the next that is alike."""
+        if request is self._request_line(request_line):
+            self._memo.note(head, request, request.line.variables)
+
+    def _read_fields(self, lines: list[bytes]) -> dict[str, str]:
+        variables = _join(map(self._field, lines))
+        variables.pop("", None)
+        return variables
 
 
 def _request(line: RequestLine, environ: Environ) -> Request:

@@ -14,7 +14,7 @@ PACKAGES = ("server", "middleware", "app")
 # The server's modules, lowest layer first. An import goes to a lower layer only.
 LAYERS = (
     {"errors", "config", "grammar", "event_log", "http_date", "memo", "stacks"},
-    {"request", "body", "response", "file_wrapper", "load"},
+    {"request", "head_memo", "body", "response", "file_wrapper", "load"},
     {
         "environ",
         "gateway",
@@ -46,6 +46,7 @@ LAYERS = (
 
 # Imports within a layer, each with its reason.
 WITHIN_A_LAYER = {
+    ("request", "head_memo"): "what the parser remembers of heads",
     ("body", "request"): "a body's framing follows from the head; trailers are field lines",
     ("cgi", "cgi_request"): "a process of CGI is one request",
     ("cgi", "cgi_response"): "and its response",

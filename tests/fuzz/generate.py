@@ -79,6 +79,7 @@ CONNECTIONS: Final = (
 )
 NAMES: Final = (
     *(b"Host", b"host", b"Content-Length", b"content-length", b"Transfer-Encoding", b"Connection"),
+    *(b"X-Request-ID",) * 4,
     *(b"X-A", b"x-a", b"X_A", b"Cookie", b"Expect", b"Upgrade", b"Content-Type", b"TE", b"Trailer"),
     *(
         b"Content_Length",

@@ -5,6 +5,8 @@ The oracle is a server that has seen nothing before.
 
 from __future__ import annotations
 
+import itertools
+import tracemalloc
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -13,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server import gateway
+from server.errors import ProtocolError
 from server.gateway import Ending, Exchange
+from server.head_memo import BLOCKS
 from server.request import SHORT_HEAD, Environ, HeadParser, HeadReader, Request, RequestLine
 from tests.rfc9112.feeding import LIMITS
 from tests.server.transports import FakeTransport
@@ -68,6 +72,105 @@ def test_a_head_means_the_same_however_often_it_comes(head: bytes) -> None:
     reader = HeadReader(HeadParser(LIMITS), SHARED)
     first = is_read(reader, head)
     assert [is_read(reader, head) for _ in range(5)] == [first] * 5
+
+
+# Blocks before and after an id, some of which do not go together, or make no head at all.
+FEW = LIMITS._replace(fields=6, field=100)
+OPENINGS = (
+    b"GET / HTTP/1.1\r\nHost: a",
+    b"GET /b HTTP/1.1\r\nHost: b\r\nX-A: b",
+    b"GET / HTTP/1.1",
+    b"GET / HTTP/1.0\r\nHost: a",
+    b"GET /?q=1 HTTP/1.1\r\nHost: a",
+    b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0",
+    b"GET / HTTP/1.1\r\nHost: a\r\nX_Request_ID: b\r\nX_A: b",
+    b"GET / HTTP/1.1\r\nHost: a\r\nX-A: b\r\nX-B: c\r\nX-C: d",
+    b"GET http://a/ HTTP/1.1\r\nHost: a",
+    b"GET / HTTP/1.1\r\nHost: a\r\n",
+    b"GET /\r\nHost: a",
+)
+IDS = (
+    b"\r\nX-Request-ID: 0123",
+    b"\r\nX-Request-ID: 4567",
+    b"\r\nX-Request-ID: a b",
+    b"\r\nX-Request-ID: ",
+    b"\r\nX-Request-ID:  c ",
+    b"\r\nX-Request-ID: \xe9",
+    b"\r\nX-Request-ID: a\rb",
+    b"\r\nX-Request-ID: " + b"d" * 86,
+    b"\r\nX-Request-ID: " + b"d" * 90,
+    b"\r\nX-Request-ID: 1\r\nX-Request-ID: 2",
+    b"\r\nx-request-id: 3",
+    b"",
+)
+RESTS = (
+    b"",
+    b"\r\nX-Forwarded-For: 192.0.2.1",
+    b"\r\nX-Forwarded-For: 192.0.2.1\r\nX-A: d",
+    b"\r\nX-A: d\r\nX-A: e",
+    b"\r\nHost: a",
+    b"\r\nX_A: d",
+    b"\r\nX-D: d\r\nX-E: e\r\nX-F: f",
+    b"\r\nConnection: close",
+    b"\r\nContent-Length: 3",
+    b"\r\nTransfer-Encoding: chunked",
+    b"\r\n continued: x",
+    b"\r\nX-Request-ID: 8",
+    b"\r\n\r\nGET /second HTTP/1.1\r\nHost: a",
+)
+
+
+@st.composite
+def proxied(draw: st.DrawFn) -> list[bytes]:
+    """Return heads as they come from a proxy that has few clients, and few pages."""
+    openings = draw(st.lists(st.sampled_from(OPENINGS), min_size=1, max_size=2))
+    rests = draw(st.lists(st.sampled_from(RESTS), min_size=1, max_size=2))
+    parts = st.tuples(st.sampled_from(openings), st.sampled_from(IDS), st.sampled_from(rests))
+    return [b"".join(each) + b"\r\n\r\n" for each in draw(st.lists(parts, max_size=12))]
+
+
+def outcome(parser: HeadParser, head: bytes) -> tuple[Any, ...]:
+    """Return what a new connection makes of a head: its meaning and what follows, or the refusal."""
+    reader = HeadReader(parser, SHARED)
+    try:
+        return *is_read(reader, head), reader.rest
+    except ProtocolError as error:
+        return error.status, error.message
+
+
+@settings(max_examples=600)
+@given(heads=proxied())
+def test_a_server_reads_each_head_as_it_did_when_it_had_seen_nothing(heads: list[bytes]) -> None:
+    parser = HeadParser(FEW)
+    for head in heads:
+        assert outcome(parser, head) == outcome(HeadParser(FEW), head)
+
+
+def test_two_blocks_that_are_known_are_accepted_together_only_where_they_may_be() -> None:
+    parser = HeadParser(FEW)
+    for _ in range(3):
+        for opening in OPENINGS:
+            for rest in (b"", b"\r\nHost: a"):
+                outcome(parser, opening + IDS[0] + rest + b"\r\n\r\n")
+        for rest in RESTS:
+            outcome(parser, OPENINGS[0] + IDS[0] + rest + b"\r\n\r\n")
+    for opening, rest in itertools.product(OPENINGS, RESTS):
+        head = opening + IDS[0] + rest + b"\r\n\r\n"
+        assert outcome(parser, head) == outcome(HeadParser(FEW), head)
+
+
+def test_blocks_of_heads_are_bounded_in_number_and_size() -> None:
+    parser = HeadParser(LIMITS)
+    tracemalloc.start()
+    try:
+        for number in range(8 * BLOCKS):
+            for _ in range(3):
+                head = b"GET /%d HTTP/1.1\r\nHost: a\r\nX-Request-ID: 1\r\nX-A: %d%b\r\n\r\n"
+                outcome(parser, head % (number, number, b"b" * 8000 * (number % 2)))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 3_300_000  # the heads have 100 MB
 
 
 def test_nothing_is_read_from_nothing_after_a_head_that_came_twice() -> None:
