@@ -170,7 +170,7 @@ class JsonLines:
     def __call__(self, served: Served, size: int, duration: float, now: float) -> str:
         # Put together by hand, since json.dumps takes as long as the whole rest of a request.
         since, time_text = self._time
-        if not 0 <= now - since < MILLISECOND:
+        if not 0.0 <= now - since < MILLISECOND:
             time_text = timestamp(now)
             self._time = (now // MILLISECOND * MILLISECOND, time_text)
         environ, request = served.environ, served.request

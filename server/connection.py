@@ -36,7 +36,7 @@ from server.service import NEVER, Service
 RECEIVE_SIZE: Final = 16 * 1024
 # Of a body more is on its way: fewer and larger reads halve what an upload costs.
 BODY_RECEIVE_SIZE: Final = 64 * 1024
-# Of a new connection: a first request that is as large waits for its turn.
+# Of a new connection: the rest of a first request that is larger waits for its turn.
 MODEST: Final = 4 * 1024
 # How long the client, after the last response, may be silent, and may go on sending (seconds).
 LINGER_SILENCE: Final = 2.0
@@ -167,14 +167,17 @@ class Connection:
     def begin(self) -> None:
         """Read what came with the connection; most clients have sent a request by now.
 
-        What is large waits behind others, for it may cost much.
+        The rest of what is large, and may cost much, waits behind others.
         """
         try:
-            is_modest = len(self._sock.recv(MODEST, socket.MSG_PEEK)) < MODEST
+            data = self._sock.recv(MODEST)
         except OSError:  # nothing came, or the next event tells
-            is_modest = False
-        if is_modest:
-            self.on_event(READABLE)
+            data = b""
+        if data:
+            try:
+                self._take(data)
+            except Exception as error:
+                self._break(error)
         if self._state is _HEAD or self._state is State.BODY:
             self._watch(READABLE)
             self._service.loop.put_behind(self._sock.fileno())  # nobody knows yet what it costs

@@ -90,6 +90,7 @@ class Service:
         "on_served",
         "overload",
         "parser",
+        "served",
     )
 
     def __init__(
@@ -116,6 +117,10 @@ class Service:
         self.is_forked = False
         self.connections: set[Client] = set()
         self.is_logged = bool(access_log or config.max_requests)
+        # Called with a request that has been answered, the bytes sent, and the seconds it took.
+        self.served: Callable[[Served, int, float], None] = self._note_served
+        if access_log and not config.max_requests:
+            self.served = access_log.write  # the usual case
         self.is_observed = self.is_logged or counters is not None
         self.parser = HeadParser(
             HeadLimits(
@@ -133,8 +138,7 @@ class Service:
         for connection in list(self.connections):
             connection.persists = False
 
-    def served(self, served: Served, size: int, duration: float) -> None:
-        """Note a request that has been answered, with so many bytes, after so many seconds."""
+    def _note_served(self, served: Served, size: int, duration: float) -> None:
         if self.access_log:
             self.access_log.write(served, size, duration)
         if self.config.max_requests:
