@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -82,6 +83,12 @@ def process(tree: Tree, name: str) -> dict[str, Any]:
 def pid_of(tree: Tree, name: str) -> int:
     """Its process id."""
     return int(process(tree, name)["pid"])
+
+
+def in_flight(tree: Tree) -> int:
+    """How many requests the workers have."""
+    _, document = json_of(tree, "ops/status")
+    return sum(len(each.get("requests", ())) for each in document["workers"])
 
 
 @contextmanager
@@ -287,8 +294,20 @@ def during(tree: Tree, command: str) -> str:
 
 def test_a_restart_is_no_fault_and_brings_the_observer_along(stack: Tree) -> None:
     before = pid_of(stack, "observer")
-    shown = during(stack, "ops/restart")
-    assert "\nnote: worker-0 is being restarted (1 of 2): it " in shown
+
+    def says_whose_turn_it_is() -> re.Match[str] | None:
+        done = stack.run("ops/status")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return re.search(r"\nnote: worker-\d is being restarted \(\d of 2\): it ", done.stdout)
+
+    with stuck(stack, "/sleep", "/sleep"):  # which a worker that is restarted waits for
+        wait_for(lambda: in_flight(stack) == 2, "the requests")
+        with subprocess.Popen(
+            "ops/restart", cwd=stack.root, env=stack.environ, stdout=subprocess.PIPE
+        ) as work:
+            wait_for(says_whose_turn_it_is, "the turn of a worker with a request")
+            (stack.root / "over").touch()
+            assert work.wait(LIMIT) == 0
     assert pid_of(stack, "observer") != before
     assert is_healthy(stack)
 
