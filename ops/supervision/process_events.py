@@ -24,6 +24,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
+from xmlrpc.client import Fault
 
 from ops.blocking.blocks import Blocks
 from ops.blocking.markers import written
@@ -32,6 +33,7 @@ from ops.supervision import failures
 from ops.supervision.client import ENDED, OBSERVER, STAND_IN, WORKERS, ProcessInfo, Supervisor
 from ops.supervision.recycler import Recycler
 
+SHUTDOWN_STATE = 6  # supervisord's fault (http://supervisord.org/api.html)
 REASON_FILE = "fatal.json"
 SERVES_NOBODY = frozenset({STAND_IN, OBSERVER})
 LAST_WORDS = 5  # lines kept of each process: the end of a traceback, or one message
@@ -133,6 +135,18 @@ def ended_blocks(blocks: Blocks) -> Iterator[str]:
         yield line("error", "unblocked", f"cannot end blocks: {error}")
 
 
+@contextlib.contextmanager
+def ending_already() -> Iterator[None]:
+    """Pass over what supervisord says once it is ending, for the failure before this one."""
+    try:
+        yield
+    except Fault as fault:
+        if fault.faultCode != SHUTDOWN_STATE:
+            raise
+    except (ConnectionError, FileNotFoundError):
+        pass
+
+
 def listen(source: BinaryIO, sink: BinaryIO) -> None:
     """Speak the listener's protocol until supervisord closes it."""
     reporter = Reporter()
@@ -166,11 +180,11 @@ def listen(source: BinaryIO, sink: BinaryIO) -> None:
                 failure = failures.Failure(time=time.time(), words=reporter.last_words(process))
                 with contextlib.suppress(OSError):  # a full disk; the log has it
                     failures.add(Path(directory), process, failure)
-            if eventname == "PROCESS_STATE_FATAL" and serves_no_more(
-                process, supervisor.processes()
-            ):
-                Path(directory, REASON_FILE).write_text(told, encoding="utf-8")
-                supervisor.shutdown()
+            if eventname == "PROCESS_STATE_FATAL":
+                with ending_already():
+                    if serves_no_more(process, supervisor.processes()):
+                        Path(directory, REASON_FILE).write_text(told, encoding="utf-8")
+                        supervisor.shutdown()
         sink.write(b"RESULT 2\nOK")
         sink.flush()
 
