@@ -55,8 +55,8 @@ class HeadMemo(Generic[Found]):
             shared: what goes into its environ first.
             head: all of it, with the empty line.
         """
-        opening, _, rest = head.partition(_ID)
-        known = self._openings.get(opening)
+        opening, mark, rest = head.partition(_ID)
+        known = self._openings.get(opening) if mark else None
         if known is None:
             return None
         number, _, rest = rest.partition(b"\r\n")

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.observe.figures import NONE, latency, rate
-from ops.observe.findings import answering
+from ops.observe.findings import answering, count
 from ops.observe.history import History
 from ops.observe.running import where
 from ops.observe.terminal import duration, printable, size
@@ -91,7 +91,7 @@ def head(document: dict[str, Any]) -> RenderableType:
         ("Bascule ", "bold"),
         (f"{document['version']}, {document['mode']}, {document['time'][11:19]} UTC", "dim"),
     )
-    words = f"{'1 check fails' if len(failing) == 1 else f'{len(failing)} checks fail'}: {names}"
+    words = f"{count(len(failing), 'check fails', 'checks fail')}: {names}"
     verdict = Text("✓ healthy", "bold green") if not failing else Text(f"✗ {words}", "bold red")
     line.add_row(what, verdict)
     return line
