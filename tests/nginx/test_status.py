@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.nginx.harness import LIMIT, Nginx, free_port, response, wait_for
+from tests.nginx.harness import LIMIT, Nginx, response, wait_for
+from tests.ports import free_port
 
 pytestmark = pytest.mark.integration
 

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from tests.nginx.certificates import Pair, make_pair
-from tests.nginx.harness import LIMIT, Nginx, free_port, response, tell
+from tests.nginx.harness import LIMIT, Nginx, response, tell
 from tests.nginx.test_start import start
+from tests.ports import free_port
 
 pytestmark = pytest.mark.integration
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import itertools
 import json
 import os
-import random
 import shutil
-import socket
 import subprocess
 import tempfile
 import threading
@@ -20,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).parents[2]
 PARTS = ("app", "middleware", "server", "nginx", "ops", "requirements")
 LIMIT = 60.0  # seconds for a command or for anything else that a test waits for
@@ -27,15 +26,6 @@ OURS = (
     *("BASCULE_", "NGINX_", "RUN_DIR", "SUPERVISOR_", "WORKERS", "HEALTH_PATH"),
     *("HTTP_PORT", "STATUS_PORT"),
 )
-
-
-def free_port() -> int:
-    """A port that was free a moment ago, and that no client on this machine is given by chance."""
-    lowest, _ = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
-    while True:
-        port = random.randrange(10_000, int(lowest))
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 def wait_for(fact: Callable[[], object], what: str) -> None:

