@@ -26,6 +26,7 @@ if [ "${1-}" = reload ]; then
     mkdir "$before"
     cp -R "$NGINX_RUN_DIR/conf.d" "$NGINX_RUN_DIR/snippets" "$NGINX_RUN_DIR"/*.conf "$before/"
     trap undo_reload EXIT
+    trap 'exit 143' HUP INT TERM
 fi
 
 hooks=$(cd "$(dirname "$0")" && pwd)/docker-entrypoint.d
@@ -43,19 +44,19 @@ if [ "${1-}" = reload ]; then
         printf '%s\n' "$refusal" >&2
         exit 1
     fi
-    trap - EXIT
-    # A reload closes clients' idle connections: not for nothing.
     for changed in "$before"/*; do
         diff -r "$changed" "$NGINX_RUN_DIR/${changed##*/}" >/dev/null || break
         changed=
     done
-    rm -rf "$before"
-    if [ -z "$changed" ]; then
-        printf 'nothing new\n'
-        exit 0
+    if [ -n "$changed" ]; then
+        result=reloaded
+        sh "${hooks%/*}/reload.sh"
+    else
+        result='nothing new'
     fi
-    printf 'reloaded\n'
-    kill -HUP "$(cat "$NGINX_RUN_DIR/nginx.pid")"
+    trap - EXIT
+    rm -rf "$before"
+    printf '%s\n' "$result"
     exit 0
 fi
 

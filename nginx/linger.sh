@@ -1,6 +1,7 @@
 #!/bin/sh
-# PID 1 of nginx's container: runs the command that it is given, passes signals on to it and, after
-# its end, stays until clients have the last bytes. Its exit status is the command's.
+# PID 1 of nginx's container: runs the command that it is given, passes signals on to it (SIGHUP by
+# way of reload.sh) and, after its end, stays until clients have the last bytes. Its exit status is
+# the command's.
 #
 # nginx ends as soon as the kernel has the rest of its answers, which may be megabytes for a client
 # that reads slowly. Where nginx is a process of a machine that is enough. A container's network is
@@ -16,7 +17,9 @@ PROXY_LIMIT=50
 
 "$@" &
 child=$!
-for signal in HUP INT QUIT TERM USR1; do
+# A reload takes its time, and other signals are not to wait for it.
+trap '"${0%/*}/reload.sh" &' HUP
+for signal in INT QUIT TERM USR1; do
     # shellcheck disable=SC2064  # both are known now
     trap "kill -s $signal $child 2>/dev/null || :" "$signal"
 done

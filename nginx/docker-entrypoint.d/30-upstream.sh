@@ -38,12 +38,20 @@ if [ "$NGINX_STATUS_PORT" != off ]; then
     printf 'listen %s:%s;\n' "$NGINX_STATUS_HOST" "$NGINX_STATUS_PORT"
 fi >"$NGINX_RUN_DIR/listen_status.conf"
 
-# From 1.27.4 on, a reload leaves a client's connection open for this long after an answer; older
-# ones close it at once, and a request that is just coming in on it is lost.
+# From 1.27.4 on, a reload leaves a client's connection open for this long after an answer. Older
+# ones close it at once; they are prepared for it by reload.sh, which makes a file.
+# shellcheck disable=SC2016  # a variable of nginx
+closing='set $closing "";'
 version=$("$NGINX_BINARY" -v 2>&1 | sed 's|.*nginx/||')
 if [ "$(printf '%s\n' "$version" 1.27.4 | sort -V | head -n 1)" = 1.27.4 ]; then
     printf 'keepalive_min_timeout 5s;\n'
+else
+    closing="$closing
+if (-f \"$NGINX_RUN_DIR/closing\") {
+    set \$closing yes;
+}"
 fi >"$NGINX_RUN_DIR/keepalive.conf"
+printf '%s\n' "$closing" >"$NGINX_RUN_DIR/closing.conf"
 
 # Not every package is built with the module.
 if "$NGINX_BINARY" -V 2>&1 | grep -q -e --with-http_stub_status_module; then

@@ -138,9 +138,12 @@ class LocalDeployment:
 
     def _reload_nginx(self) -> str:
         command = [f"{self._new['NGINX_SOURCE_DIR']}/docker-entrypoint.sh", "reload"]
-        done = subprocess.run(command, env=self._new, capture_output=True, text=True, check=False)
+        # What it says on the way, or as it refuses, is for whoever watches.
+        done = subprocess.run(
+            command, env=self._new, stdout=subprocess.PIPE, text=True, check=False
+        )
         if done.returncode:
-            print(f"\nnginx keeps its configuration: {done.stderr.strip()}", file=sys.stderr)
+            print("nginx keeps its configuration", file=sys.stderr)
             return "refused"
         return done.stdout.strip()
 

@@ -17,7 +17,7 @@ from typing import Final
 
 from ops.load.account import Failure
 from ops.soaking.application import HANG_PATH
-from ops.soaking.stack import ROOT, Stack
+from ops.soaking.stack import ROOT, Stack, StackError
 
 MEBIBYTE: Final = 1024 * 1024
 # What a worker may spool while the disk is full, and what is then sent.
@@ -86,9 +86,22 @@ class Faults:
 
     def hang(self) -> None:
         """Have one call hang, beside all the others: its client gets 504."""
-        waiter = threading.Thread(target=self._wait_for_hung, name="hung")
+        self._beside(self._wait_for_hung)
+
+    def reload_nginx(self) -> None:
+        """Have nginx read its configuration again, which waits for clients, beside the rest."""
+        self._beside(self._reload_nginx)
+
+    def _beside(self, what: Callable[[], None]) -> None:
+        waiter = threading.Thread(target=what)
         self._waiters.append(waiter)
         waiter.start()
+
+    def _reload_nginx(self) -> None:
+        try:
+            self.stack.reload_nginx()
+        except StackError as error:
+            self.wrong.append(str(error))
 
     def _wait_for_hung(self) -> None:
         began = time.monotonic()
@@ -169,7 +182,7 @@ def _limited(workers: Mapping[str, int], size: int) -> Iterator[None]:
 
 FAULTS: Final[Mapping[str, Callable[[Faults], object]]] = {
     "hung request": Faults.hang,
-    "nginx reload": lambda faults: faults.stack.reload_nginx(),
+    "nginx reload": Faults.reload_nginx,
     "full spool": Faults.fill_spool,
     "kill -9": Faults.kill,
     "log emptied": lambda faults: faults.stack.empty_log(),

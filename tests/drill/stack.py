@@ -42,10 +42,6 @@ class Stack(Tree, abc.ABC):
         """Have nginx read its configuration again."""
 
     @abc.abstractmethod
-    def nginx_version(self) -> tuple[int, ...]:
-        """Return the version of the nginx that the stack runs."""
-
-    @abc.abstractmethod
     def good_release(self) -> list[str]:
         """Return what `ops/deploy` is to be told for new code, where that is not the checkout."""
 
@@ -55,8 +51,3 @@ class Stack(Tree, abc.ABC):
 
         Return arguments of `ops/deploy` and settings for each.
         """
-
-
-def version(text: str) -> tuple[int, ...]:
-    """Return the version in what ``nginx -v`` prints."""
-    return tuple(map(int, re.findall(r"nginx/(\d+)\.(\d+)\.(\d+)", text)[0]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import subprocess
 from pathlib import Path
 
@@ -42,31 +41,6 @@ def test_another_number_of_workers_is_taken_from_beside_their_sockets(binary: st
 
         wait_for(is_used, "the third worker to be asked")
         assert (Path(nginx.environ["NGINX_RUN_DIR"]) / "status.sock").exists()
-
-
-def test_a_client_that_was_just_answered_keeps_its_connection(binary: str) -> None:
-    with Nginx(binary) as nginx:
-        nginx.upstream("worker-0.sock")
-        if not rendered(nginx, "keepalive.conf"):
-            return  # older than 1.27.4: docs/operations.md says what that costs
-        client = http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=10)
-        client.request("GET", "/before")
-        client.getresponse().read()
-        before = nginx.children()
-        (nginx.run_dir / "workers").write_text("3\n")
-        assert reload(nginx).stdout == "reloaded\n"
-        wait_for(lambda: nginx.children() - before, "nginx's new processes")
-        wait_for(lambda: is_leaving(nginx), "nginx's old processes to be asked to end")
-        client.request("POST", "/after", b"order")
-        answer = client.getresponse()
-        assert (answer.status, answer.getheader("Connection")) == (200, "close")
-        client.close()
-
-
-def is_leaving(nginx: Nginx) -> bool:
-    """Whether a process of nginx says of itself that it shuts down."""
-    titles = [Path(f"/proc/{pid}/cmdline") for pid in nginx.children()]
-    return any(b"is shutting down" in title.read_bytes() for title in titles if title.exists())
 
 
 def test_what_has_not_changed_is_not_read_again(nginx: Nginx) -> None:
