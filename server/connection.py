@@ -275,8 +275,10 @@ class Connection:
                     self._state = _CALL
                     self.deadline = NEVER
                     self._service.crew.submit(self)
-            elif not began:
-                self.deadline = self._service.loop.now + self._service.config.head_timeout
+            else:
+                if not began:
+                    self.deadline = self._service.loop.now + self._service.config.head_timeout
+                self._fall_behind()
         except ProtocolError as error:
             self._refuse(error)
 
@@ -302,6 +304,16 @@ class Connection:
             self._state = _CALL
             self.deadline = NEVER
             self._service.crew.submit(self)
+        else:
+            self._fall_behind()
+
+    def _fall_behind(self) -> None:
+        """Let others go first while only a part of a request is here.
+
+        To send byte by byte costs a client nothing, and a thousand such events are milliseconds.
+        """
+        if self._events:
+            self._service.loop.put_behind(self._sock.fileno())
 
     def _park(self) -> None:
         self._watch(0)

@@ -11,8 +11,9 @@ threads may use.
 Where many descriptors are ready whose events cost much, all others would wait for them. So in a
 turn that follows a long one, the handlers' processor time is measured: what was costly is put
 *behind*, and from then on waits in a queue, of which each turn handles as much as fits into a
-fraction of a millisecond, in the order in which it came. An event that was not costly ends that.
-A turn of the usual length is not measured.
+fraction of a millisecond, in the order in which it came. A handler may ask for the same, where it
+knows that nobody waits for an answer yet. An event that was not costly, and whose handler did not
+ask again, ends that. A turn of the usual length is not measured.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ WRITABLE: Final = select.EPOLLOUT
 # Of several processes that share a listening socket, one is woken for a connection.
 EXCLUSIVE: Final = select.EPOLLEXCLUSIVE
 
-# Events a turn; the rest is reported by the next, so a turn's length is bounded.
+# Events a turn, besides those behind; the rest is reported by the next, so a turn's length is
+# bounded.
 MAX_EVENTS: Final = 256
 
 # An event is costly from here on (seconds of processor time); that of a usual request takes a
@@ -57,7 +59,7 @@ def _for_ever() -> float:
 class _Behind:
     """Stands in for a handler whose descriptor is behind: events wait in a queue."""
 
-    __slots__ = ("_mask", "_queue", "_waits", "descriptor", "handler")
+    __slots__ = ("_mask", "_queue", "_waits", "asked", "descriptor", "handler")
 
     def __init__(
         self, descriptor: int, handler: Callable[[int], None], queue: deque[_Behind]
@@ -67,6 +69,7 @@ class _Behind:
         self._queue = queue
         self._mask = 0
         self._waits = False
+        self.asked = False  # to stay behind, while an event was handled
 
     def __call__(self, mask: int) -> None:
         """Note an event, which is reported each turn until it is handled."""
@@ -77,7 +80,7 @@ class _Behind:
 
     def handle(self) -> None:
         """Handle what was noted last."""
-        self._waits = False
+        self._waits = self.asked = False
         self.handler(self._mask)
 
 
@@ -130,9 +133,12 @@ class Loop:
                 self._epoll.unregister(descriptor)
 
     def put_behind(self, descriptor: int) -> None:
-        """Handle events after those of others, until one was not costly."""
+        """Handle events after those of others, until one is cheap and does not ask again."""
         handler = self._handlers[descriptor]
-        self._handlers[descriptor] = _Behind(descriptor, handler, self._behind)
+        if type(handler) is _Behind:
+            handler.asked = True
+        else:
+            self._handlers[descriptor] = _Behind(descriptor, handler, self._behind)
 
     def keep_first(self, descriptor: int) -> None:
         """Never put this one behind, whose handler keeps to a bound of its own."""
@@ -177,7 +183,8 @@ class Loop:
         timeout = 0.0
         if wait and not self._calls:
             timeout = min(self._next_tick - self.now, patience)
-        events = self._epoll.poll(timeout, MAX_EVENTS)
+        # Those that are behind are reported again, and must not keep others from being reported.
+        events = self._epoll.poll(timeout, MAX_EVENTS + len(self._behind))
         self._asleep = False
         began, self.now = self.now, time.monotonic()
         if len(events) > 1 and self._was_long(self.now - began, len(events)):
@@ -230,7 +237,8 @@ class Loop:
             before = ended
             each.handle()
             ended = time.thread_time()
-            if ended - before <= COSTLY and handlers.get(each.descriptor) is each:
+            is_usual = ended - before <= COSTLY and not each.asked
+            if is_usual and handlers.get(each.descriptor) is each:
                 handlers[each.descriptor] = each.handler
 
     def close(self) -> None:

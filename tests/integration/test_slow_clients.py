@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import signal
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,38 @@ def test_a_trickled_chunked_upload_holds_no_thread() -> None:
             with server.client() as other:
                 assert other.request(get()).status == 200
         assert slow.request(b"\n", method="POST").body == b"body"
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (b"GET /slow HTTP/1.1\r\n", b"Host: localhost\r\n\r\n"),
+        (b"POST /slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nb", b"y"),
+    ],
+)
+def test_whoever_sends_all_at_once_goes_before_many_who_do_not(parts: tuple[bytes, bytes]) -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(running(bascule_command("--threads", "1"), "hello"))
+        usual = stack.enter_context(server.client())
+        slow = [stack.enter_context(server.client()) for _ in range(200)]
+        for each in slow:
+            each.send(parts[0])
+        for _ in range(20):
+            assert usual.request(get("/before")).status == 200
+        server.signal(signal.SIGSTOP)
+        for each in slow:
+            each.send(parts[1])
+        usual.send(get("/usual"))
+        server.signal(signal.SIGCONT)
+        assert usual.read_final().status == 200
+        for each in slow:
+            assert each.read_final().status == 200
+        for each in (usual, *slow):
+            each.close()
+        assert server.stop() == 0
+        served = [line for line in server.out.splitlines() if "/slow" in line or "/usual" in line]
+    assert len(served) == 201
+    assert "/usual" in "".join(served[:20])
 
 
 @pytest.mark.parametrize("path", ["/list", "/length", "/file"])

@@ -19,6 +19,7 @@ from server.service import Service
 
 FLOOD = 3 * ACCEPTS_A_TURN + 1
 NEVER = 600.0
+REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 def application(environ, start_response):
@@ -128,12 +129,16 @@ def test_who_is_connected_is_heard_in_the_same_turn_as_a_flood(listening: Listen
     active = listening.connect()
     listening.loop.poll()
     (connection,) = listening.service.connections
-    active.sendall(b"GET")
-    listening.loop.poll()  # that did not cost much
-    listening.loop.poll()
+    active.sendall(REQUEST)
+    while not connection.request:
+        listening.loop.poll()
+    connection.call()  # that did not cost much
+    connection.hand_back()
+    listening.loop.poll(wait=False)
+    assert connection.request is None
     for _ in range(FLOOD):
         listening.connect()
-    active.sendall(b" / HTTP/1.1\r\nHost: a\r\n\r\n")
+    active.sendall(REQUEST)
     listening.loop.poll()
     assert connection.request is not None
     assert listening.accepted == 1 + ACCEPTS_A_TURN

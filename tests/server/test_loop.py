@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from server.loop import COSTLY, READABLE, SHARE_BEHIND, WRITABLE, Loop
+from server.loop import COSTLY, MAX_EVENTS, READABLE, SHARE_BEHIND, WRITABLE, Loop
 
 ROOT = Path(__file__).parents[2]
 
@@ -205,6 +205,37 @@ def test_what_is_put_behind_waits_until_it_was_cheap(ready: Ready, loop: Loop) -
     assert ready.turn() == []
     assert ready.turn() == [descriptor, descriptor]  # behind for the last time, and as usual
     assert ready.turn() == [descriptor]
+
+
+def test_a_handler_may_ask_to_stay_behind(
+    ready: Ready, loop: Loop, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = pair
+    theirs.send(b"x")
+    usual = ready.add(0.0)
+    asks = [True, True, True, False, False]
+
+    def handle(_mask: int) -> None:
+        ready.handled.append(ours.fileno())
+        if asks.pop(0):
+            loop.put_behind(ours.fileno())
+
+    loop.register(ours.fileno(), handle)
+    assert sorted(ready.turn()) == sorted([usual, ours.fileno()])  # it asks as it is first
+    assert ready.turn() == [usual]
+    for _ in range(2):
+        assert ready.turn() == [ours.fileno(), usual]
+    assert ready.turn()[0] == ours.fileno()
+    assert not asks
+
+
+def test_others_are_reported_however_many_are_behind(ready: Ready, loop: Loop) -> None:
+    for _ in range(2 * MAX_EVENTS):
+        loop.put_behind(ready.add(2 * SHARE_BEHIND))
+    usual = ready.add(0.0)
+    for _ in range(3):  # until all were reported
+        ready.turn()
+    assert all(ready.turn()[1:] == [usual] for _ in range(8))
 
 
 def test_a_turn_does_not_wait_for_more_events_while_some_are_behind(
