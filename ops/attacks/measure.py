@@ -17,7 +17,7 @@ from typing import Any, Final
 from ops.attacks.plans import Attack
 from ops.benchmark.applications import FILE_VARIABLE
 from ops.benchmark.peers import Peer, Start
-from ops.benchmark.processes import LOAD_CORES, ROOT, Server, free_port, pinned
+from ops.benchmark.processes import LOAD_CORES, ROOT, SERVER_CORES, Server, free_port, pinned
 
 THREADS: Final = 8
 MEBIBYTE: Final = 1024 * 1024
@@ -103,6 +103,21 @@ def _started(peer: Peer, attack: Attack, field: Field) -> Iterator[Server]:
     with Server(command, wanted.address, field.directory / f"{peer.name}.log") as server:
         server.wait_until_it_answers()
         yield server
+
+
+@contextmanager
+def sink() -> Iterator[str]:
+    """Run something to attack that is not measured; yields its address."""
+    with subprocess.Popen(
+        pinned(SERVER_CORES, [sys.executable, "-m", "ops.attacks.sink"]),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+    ) as process:
+        try:
+            port = process.stdout.readline() if process.stdout else b""
+            yield f"127.0.0.1:{int(port)}"
+        finally:
+            process.kill()
 
 
 def usual_client(address: str, seconds: float, *kind: str) -> Mapping[str, Any]:

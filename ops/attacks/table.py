@@ -36,6 +36,7 @@ class Results:
     servers: Mapping[str, str]  # name to version
     began: str = ""  # UTC, ISO 8601
     floor_p99_ms: list[float] = field(default_factory=list)
+    elsewhere_p99_ms: dict[str, list[float]] = field(default_factory=dict)
     figures: dict[str, dict[str, list[Figures]]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
 
@@ -69,6 +70,7 @@ class Results:
             "attacks": {
                 attack: {
                     "title": ATTACKS[attack].title,
+                    "elsewhere_p99_ms": [round(each, 2) for each in self.elsewhere_p99_ms[attack]],
                     "servers": {
                         server: [
                             {
@@ -89,8 +91,9 @@ def rows(results: Results) -> list[list[str]]:
     """Return the table's cells, its heads first."""
     found = [
         [
-            *("attack", "server", "p99 alone, ms", "p99 beside, ms", "×", "p99 new, ms", "×"),
-            *("unanswered", "memory, MiB", "CPU", "after"),
+            *("attack", "server", "elsewhere, ms"),
+            *("p99 alone, ms", "p99 beside, ms", "×", "p99 new, ms", "×", "unanswered"),
+            *("memory, MiB", "CPU", "after"),
         ]
     ]
     for attack, servers in results.figures.items():
@@ -108,6 +111,7 @@ def _row(results: Results, attack: str, server: str) -> list[str]:
     return [
         attack,
         server,
+        f"{statistics.median(results.elsewhere_p99_ms[attack]):.1f}",
         f"{median('kept_p99_ms_alone'):.1f}",
         _waited(median("kept_p99_ms")),
         _times(results.ratio(attack, server, "kept_p99_ms"), median("kept_p99_ms")),

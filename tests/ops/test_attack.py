@@ -33,6 +33,7 @@ def figures(p99_ms: float = 3.0, peak_mib: float = 20.0) -> dict[str, float]:
 def results(*rounds: dict[str, float]) -> table.Results:
     found = table.Results("ops/attack", len(rounds), 1.0, MACHINE, {"bascule": ""}, "2026")
     found.floor_p99_ms.append(0.3)
+    found.elsewhere_p99_ms["flood"] = [1.7]
     for each in rounds:
         found.add("flood", "bascule", each)
     return found
@@ -40,7 +41,7 @@ def results(*rounds: dict[str, float]) -> table.Results:
 
 def test_a_row_has_medians_and_the_ratio_of_each_round() -> None:
     text = table.markdown(results(figures(3.0), figures(4.0), figures(9.0)))
-    row = "| flood | bascule | 2.0 | 4.0 | 2.0 | 4.0 | 2.0 | 0% | 17 → 20 | 25% | serves |"
+    row = "| flood | bascule | 1.7 | 2.0 | 4.0 | 2.0 | 4.0 | 2.0 | 0% | 17 → 20 | 25% | serves |"
     assert row in text
     assert "A fast one" in text
 
