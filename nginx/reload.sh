@@ -30,6 +30,7 @@ connections() {
 processes() { grep -lx "PPid:	$master" /proc/[0-9]*/status 2>/dev/null | cut -d / -f 3; }
 
 # Whether one of the processes $old still takes requests. nginx says in the title that it does not.
+# shellcheck disable=SC2329  # within calls it
 somebody_stays() {
     for process in $old; do
         [ ! -e "/proc/$process" ] || grep -q 'is shutting down' "/proc/$process/cmdline" 2>/dev/null || return 0
@@ -48,30 +49,37 @@ within() {
     done
 }
 
+# Whether one of the connections in $closing is still there.
+# shellcheck disable=SC2329  # within calls it
 somebody_idles() { connections | grep -qFxf "$closing"; }
 
-# One at a time: the next finds the processes that this one has begun.
-exec 9>"$NGINX_RUN_DIR/reload.lock"
-flock 9
-old=$(processes)
+reload() {
+    # One at a time: the next finds the processes that this one has begun.
+    exec 9>"$NGINX_RUN_DIR/reload.lock"
+    flock 9
+    old=$(processes)
 
-# Written by docker-entrypoint.d/30-upstream.sh where nginx itself leaves connections open for a while.
-if [ ! -s "$NGINX_RUN_DIR/keepalive.conf" ]; then
-    ports=$(sed -n 's/^ *listen .*\b\([0-9]\{1,5\}\) .*/\1/p' "$NGINX_RUN_DIR/conf.d/30-site.conf" "$NGINX_RUN_DIR/tls.conf")
-    trap 'rm -f "$closing"' EXIT
-    trap 'exit 143' HUP INT TERM
-    : >"$closing"
-    connections >>"$closing"
-    within "$TOLD_AFTER" somebody_idles || {
-        printf 'nginx: %s connections have yet to end, which is waited for, 65 s at most\n' \
-            "$(connections | grep -cFxf "$closing")" >&2
-        within "$IDLE_LIMIT" somebody_idles || :
+    # Written by docker-entrypoint.d/30-upstream.sh where nginx itself leaves connections open for a while.
+    if [ ! -s "$NGINX_RUN_DIR/keepalive.conf" ]; then
+        ports=$(sed -n 's/^ *listen .*\b\([0-9]\{1,5\}\) .*/\1/p' "$NGINX_RUN_DIR/conf.d/30-site.conf" "$NGINX_RUN_DIR/tls.conf")
+        trap 'rm -f "$closing"' EXIT
+        trap 'exit 143' HUP INT TERM
+        : >"$closing"
+        connections >>"$closing"
+        within "$TOLD_AFTER" somebody_idles || {
+            printf 'nginx: reloads when all connections have had a last answer, within 65 s; still open: %s\n' \
+                "$(connections | grep -cFxf "$closing")" >&2
+            within "$IDLE_LIMIT" somebody_idles || :
+        }
+    fi
+
+    kill -HUP "$master"
+    # Until then the old ones may accept a connection, and answer it.
+    within "$LEAVE_LIMIT" somebody_stays || {
+        printf 'nginx: it has not taken the new configuration; its log says why\n' >&2
+        exit 1
     }
-fi
-
-kill -HUP "$master"
-# Until then the old ones may accept a connection, and answer it.
-within "$LEAVE_LIMIT" somebody_stays || {
-    printf 'nginx: it has not taken the new configuration; its log says why\n' >&2
-    exit 1
 }
+
+# In one line, read before it runs: the file may be another one when a long wait is over.
+reload; exit
