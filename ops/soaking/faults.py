@@ -28,6 +28,9 @@ BACK_SECONDS: Final = 30.0
 PATIENCE: Final = 30.0
 # A request may have been in the killed worker's hands for so long after its death (seconds).
 ECHO: Final = 1.0
+# And nginx may send it one for so long after the signal (seconds): until the process has ended, on
+# a machine that has other things to do, and nginx has seen that.
+NOTICED: Final = 0.1
 ATTACKS: Final = ("slow-head", "many-fields", "pipeline", "colliding-names")
 
 
@@ -63,11 +66,11 @@ class Faults:
     def excuse(self, failure: Failure) -> str:
         """Return why a request was allowed to fail; empty: it was not.
 
-        A killed worker takes along the POSTs that it had, which must not be sent twice, and the
-        answers that it had begun.
+        A killed worker takes along the POSTs that it had or was just being sent, which must not be
+        sent twice, and the answers that it had begun.
         """
         for moment in self._kills:
-            was_there = failure.began <= moment <= failure.ended + ECHO
+            was_there = failure.began - NOTICED <= moment <= failure.ended + ECHO
             lost = failure.kind.method == "POST" or "within the answer" in failure.reason
             if was_there and lost:
                 return "in flight on a killed worker"

@@ -91,7 +91,9 @@ def killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Faults, flo
     ("kind", "reason", "times", "excused"),
     [
         (POST, "status 502", (-1.0, 1.0), True),
+        (POST, "status 502", (0.02, 0.03), True),
         (POST, "status 502", (-3.0, -2.0), False),
+        (POST, "status 502", (0.5, 0.6), False),
         (POST, "status 502", (5.0, 6.0), False),
         (GET, "status 502", (-1.0, 1.0), False),
         (GET, "closed within the answer", (-1.0, 1.0), True),
