@@ -258,12 +258,13 @@ def is_same_logged_target(ours: str, theirs: str) -> bool:
 def is_same_target(passed_on: str, sent: str) -> bool:
     """Return whether nginx may pass a target on as another.
 
-    It leaves out scheme and host of an absolute target, and gives it a path where it had none.
+    It leaves out scheme and host of an absolute target, and gives it a path where it had none;
+    there a query that is empty goes.
     """
     _, scheme, rest = sent.partition("://")
     if scheme and not sent.startswith("/"):
         sent = rest[min(rest.find(each) % (len(rest) + 1) for each in "/?") :]
-    return passed_on in (sent, f"/{sent}")
+    return passed_on in (sent, f"/{sent}") or (passed_on, sent) == ("/", "?")
 
 
 @contextlib.contextmanager
