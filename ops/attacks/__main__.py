@@ -7,8 +7,7 @@ import datetime
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +17,7 @@ from rich.table import Table
 
 from ops.argument_types import number_between, whole_number_up_to
 from ops.attacks import table
-from ops.attacks.measure import Field, attacked, measure, sink, usual_client
+from ops.attacks.measure import Field, measure, usual_client
 from ops.attacks.plans import ATTACKS
 from ops.benchmark import machine, native
 from ops.benchmark.peers import FLOOR, PEERS, Start
@@ -89,24 +88,13 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-@contextmanager
-def floor(field: Field) -> Iterator[str]:
-    """Run a server in C that does next to nothing; yields its address."""
+def floor(field: Field) -> float:
+    """Return the usual client's p99 (ms) with a server in C that does next to nothing."""
     wanted = Start("", f"127.0.0.1:{free_port()}", 1, field.directory, closes=False)
     command = PEERS[FLOOR].command(wanted)
     with Server(command, wanted.address, field.directory / "floor.log") as server:
         server.wait_until_it_answers()
-        yield server.address
-
-
-def p99_of_floor(field: Field, attack: str = "") -> float:
-    """Return the usual client's p99 (ms) with the floor, while attackers, if any, attack a sink."""
-    with ExitStack() as stack:
-        address = stack.enter_context(floor(field))
-        if attack:
-            target = stack.enter_context(sink())
-            stack.enter_context(attacked(attack, target)).wait_until_ready()
-        kept: dict[str, Any] = usual_client(address, field.seconds, "kept")["kept"]
+        kept: dict[str, Any] = usual_client(server.address, field.seconds, "kept")["kept"]
         return float(kept["p99_ms"])
 
 
@@ -124,10 +112,8 @@ def run(options: argparse.Namespace, field: Field, console: Console) -> table.Re
     field.prepare()
     names = options.names or list(ATTACKS)
     for number in range(options.rounds):
-        found.floor_p99_ms.append(p99_of_floor(field))
+        found.floor_p99_ms.append(floor(field))
         for name in names:
-            console.print(f"round {number + 1}/{options.rounds} {name}: elsewhere", style="dim")
-            found.elsewhere_p99_ms.setdefault(name, []).append(p99_of_floor(field, name))
             for server in rotated(options.servers, number):
                 console.print(f"round {number + 1}/{options.rounds} {name}: {server}", style="dim")
                 try:

@@ -59,6 +59,9 @@ def measure(peer: Peer, attack: Attack, field: Field) -> Figures:
         pids = set(server.pids())
         before = server.reset_peak_bytes()
         alone = usual_client(server.address, field.seconds)
+        with sink() as elsewhere, attacked(attack.name, elsewhere) as attackers:
+            attackers.wait_until_ready()
+            spared = usual_client(server.address, field.seconds)
         with attacked(attack.name, server.address) as attackers:
             attackers.wait_until_ready()
             used, began = server.cpu_us(), time.monotonic()
@@ -67,7 +70,7 @@ def measure(peer: Peer, attack: Attack, field: Field) -> Figures:
         recovered = _recovers(server)
         lived = server.is_running() and pids <= set(server.pids())
         return {
-            **_figures(alone, beside),
+            **_figures(alone, spared, beside),
             "connections": attackers.connected,
             "cpu": busy,
             "before_mib": before / MEBIBYTE,
@@ -78,11 +81,14 @@ def measure(peer: Peer, attack: Attack, field: Field) -> Figures:
         }
 
 
-def _figures(alone: Mapping[str, Any], beside: Mapping[str, Any]) -> dict[str, float]:
+def _figures(
+    alone: Mapping[str, Any], spared: Mapping[str, Any], beside: Mapping[str, Any]
+) -> dict[str, float]:
     found: dict[str, float] = {}
     for kind in ("kept", "new"):
         for figure in ("p50_ms", "p99_ms"):
             found[f"{kind}_{figure}_alone"] = alone[kind][figure]
+            found[f"{kind}_{figure}_elsewhere"] = spared[kind][figure]
             found[f"{kind}_{figure}"] = beside[kind][figure]
         found[f"{kind}_asked"] = beside[kind]["asked"]
         found[f"{kind}_failed"] = beside[kind]["failed"]
