@@ -40,18 +40,15 @@ fi >"$NGINX_RUN_DIR/listen_status.conf"
 
 # From 1.27.4 on, a reload leaves a client's connection open for this long after an answer. Older
 # ones close it at once; they are prepared for it by reload.sh, which makes a file.
-# shellcheck disable=SC2016  # a variable of nginx
-closing='set $closing "";'
+: >"$NGINX_RUN_DIR/keepalive.conf"
+: >"$NGINX_RUN_DIR/closing.conf"
 version=$("$NGINX_BINARY" -v 2>&1 | sed 's|.*nginx/||')
 if [ "$(printf '%s\n' "$version" 1.27.4 | sort -V | head -n 1)" = 1.27.4 ]; then
-    printf 'keepalive_min_timeout 5s;\n'
+    printf 'keepalive_min_timeout 5s;\n' >"$NGINX_RUN_DIR/keepalive.conf"
 else
-    closing="$closing
-if (-f \"$NGINX_RUN_DIR/closing\") {
-    set \$closing yes;
-}"
-fi >"$NGINX_RUN_DIR/keepalive.conf"
-printf '%s\n' "$closing" >"$NGINX_RUN_DIR/closing.conf"
+    # shellcheck disable=SC2016  # a variable of nginx
+    printf 'if (-f "%s/closing") {\n    set $closing yes;\n}\n' "$NGINX_RUN_DIR" >"$NGINX_RUN_DIR/closing.conf"
+fi
 
 # Not every package is built with the module.
 if "$NGINX_BINARY" -V 2>&1 | grep -q -e --with-http_stub_status_module; then
