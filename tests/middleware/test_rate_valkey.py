@@ -10,9 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
-from socket import create_server
 from typing import Any
 from wsgiref.validate import validator
 
@@ -20,6 +18,7 @@ import pytest
 
 from middleware.ratelimit import RateLimit
 from middleware.settings import SettingError
+from tests import ports
 from tests.middleware import hostile
 from tests.middleware.fake_valkey import ADMITS, IS_FULL, REFUSES, FakeValkey
 from tests.middleware.gateway import Gateway, respond
@@ -60,8 +59,7 @@ def wait_for(fact: Callable[[], object]) -> None:
 
 @pytest.fixture
 def free_port() -> int:
-    with closing(create_server(("127.0.0.1", 0))) as server:
-        return int(server.getsockname()[1])
+    return ports.free_port()
 
 
 def test_valkey_decides_where_it_answers(tmp_path: Path) -> None:
