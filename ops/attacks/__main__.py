@@ -22,14 +22,10 @@ from ops.attacks.plans import ATTACKS
 from ops.benchmark import machine, native
 from ops.benchmark.peers import FLOOR, PEERS, Start
 from ops.benchmark.preparation import make_ready, require_two_cores
-from ops.benchmark.processes import (
-    ROOT,
-    Server,
-    StartError,
-    free_port,
-)
+from ops.benchmark.processes import ROOT, Server, StartError
 from ops.benchmark.results import write
 from ops.benchmark.runner import rotated
+from ops.ports import free_port
 
 # Ours, and those of its kind: threads behind one event loop.
 SERVERS: Final = ("bascule", "gunicorn-gthread", "waitress")

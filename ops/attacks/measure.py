@@ -17,7 +17,8 @@ from typing import Any, Final
 from ops.attacks.plans import Attack
 from ops.benchmark.applications import FILE_VARIABLE
 from ops.benchmark.peers import Peer, Start
-from ops.benchmark.processes import LOAD_CORES, ROOT, SERVER_CORES, Server, free_port, pinned
+from ops.benchmark.processes import LOAD_CORES, ROOT, SERVER_CORES, Server, pinned
+from ops.ports import free_port
 
 THREADS: Final = 8
 MEBIBYTE: Final = 1024 * 1024

@@ -9,7 +9,8 @@ from typing import Final
 
 from ops.benchmark import wrk
 from ops.benchmark.peers import APPLICATIONS, Peer, Start
-from ops.benchmark.processes import Server, free_port
+from ops.benchmark.processes import Server
+from ops.ports import free_port
 
 # Every server that can take threads gets as many, in every scenario: what is deployed has one
 # setting, and none of them is faster with fewer (gunicorn and uWSGI are slower with one).

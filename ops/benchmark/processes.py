@@ -30,12 +30,6 @@ class StartError(Exception):
     """A server did not start, or does not answer; the message has its last words."""
 
 
-def free_port() -> int:
-    """Return a port of the loopback address that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
-
-
 def pinned(cores: str, command: Sequence[str]) -> list[str]:
     """Return the command that runs `command` on some cores only."""
     return ["taskset", "-c", cores, *command]

@@ -16,14 +16,8 @@ from ops.benchmark.file_server import foreground
 from ops.benchmark.measure import Bench, Figures, rates
 from ops.benchmark.native import require
 from ops.benchmark.peers import Peer
-from ops.benchmark.processes import (
-    ROOT,
-    STACK_CORES,
-    STACK_LOAD_CORES,
-    Server,
-    StartError,
-    free_port,
-)
+from ops.benchmark.processes import ROOT, STACK_CORES, STACK_LOAD_CORES, Server, StartError
+from ops.ports import free_port
 
 # uWSGI's own protocol has the request's fields as variables (the usual set).
 TO_UWSGI: Final = """uwsgi_pass bascule;

@@ -6,12 +6,13 @@ import contextlib
 import os
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
+
+from ops.ports import free_port
 
 ROOT: Final = Path(__file__).parents[2]
 APPLICATION: Final = "ops.soaking.application:application"
@@ -27,11 +28,6 @@ class StackError(Exception):
     """A command of the stack failed; the message has its words."""
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
-
-
 class Stack:
     """Starts with the block and stops with it.
 
@@ -43,7 +39,7 @@ class Stack:
         # Short, because unix sockets lie in it.
         self._directory = Path(tempfile.mkdtemp(prefix="soak-"))
         self.run_dir = self._directory / "run"
-        self.port = _free_port()
+        self.port = free_port()
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
         self._environ = inherited | {
             "RUN_DIR": str(self.run_dir),

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from ops.ports import free_port
 from tests.nginx.harness import LIMIT, Nginx, response, wait_for
-from tests.ports import free_port
 
 pytestmark = pytest.mark.integration
 

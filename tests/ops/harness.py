@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.ports import free_port
+from ops.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("app", "middleware", "server", "nginx", "ops", "requirements")

@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from ops.ports import free_port
 from tests.ops.harness import ROOT
-from tests.ports import free_port
 
 pytestmark = pytest.mark.integration
 

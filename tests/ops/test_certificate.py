@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from ops import pem_pair
+from ops.ports import free_port
 from tests.nginx.certificates import EC, RSA, make_pair
 from tests.ops.harness import LIMIT, Crowd, Tree, crowd_of, wait_for
-from tests.ports import free_port
 
 pytestmark = pytest.mark.integration
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from ops.ports import free_port
 from tests.nginx.certificates import make_pair
 from tests.ops.harness import ROOT, Tree, wait_for
-from tests.ports import free_port
 from tests.runbooks.page import blocks, headings, read
 from tests.runbooks.rehearsal import SHAPE, rehearse
 

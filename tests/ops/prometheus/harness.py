@@ -16,8 +16,8 @@ from typing import Any, Self
 
 import pytest
 
+from ops.ports import free_port
 from tests.ops.harness import ROOT, wait_for
-from tests.ports import free_port
 
 SHIPPED = ROOT / "ops" / "prometheus"
 PAGE = ROOT / "docs" / "metrics.md"

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from ops.ports import free_port
 from tests.nginx.certificates import make_pair
 from tests.ops.harness import Tree, wait_for
 from tests.ops.prometheus.harness import (
@@ -23,7 +24,6 @@ from tests.ops.prometheus.harness import (
     documented,
     promtool,
 )
-from tests.ports import free_port
 
 pytestmark = pytest.mark.integration
 
