@@ -282,7 +282,10 @@ def test_max_requests_jitter_adds_at_most_as_many() -> None:
     with running(command, "hello") as server:
         while not refuses(server):
             with contextlib.suppress(ConnectionError), server.client() as client:
-                assert client.request(get("/", "Connection: close")).status == 200
+                client.send(get("/", "Connection: close"))
+                # Who gets into a TCP backlog in the very last moment is reset.
+                response = client.read()
+                assert response is None or response.status == 200
         assert server.wait() == 0
         limit = re.search(r"--max-requests (\d+)", server.err)
         assert limit is not None
