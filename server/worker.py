@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import faulthandler
+import gc
 import logging
 import os
 import signal
@@ -191,6 +192,10 @@ class Worker:
 
     def run(self) -> int:
         """Serve until told to stop; return the exit code."""
+        # What there is by now is there to stay. Each full collection would look at all of it, and
+        # every request would wait for that.
+        gc.collect()
+        gc.freeze()
         self._loop.watch_signals(signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
         for acceptor in self._acceptors:
             acceptor.resume()

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from .harness.client import Client
-from .harness.process import application_name, finished, scratch, started, wait_until
+from .harness.process import (
+    application_name,
+    bascule_command,
+    finished,
+    running,
+    scratch,
+    started,
+    wait_until,
+)
 from .requests import get
 
 HELLO = application_name("hello")
@@ -176,3 +184,8 @@ def test_a_path_that_is_a_directory_is_refused() -> None:
             f"bascule: cannot listen on unix:{directory}: the path is there and is no socket\n"
         )
         assert directory.is_dir()
+
+
+def test_what_loading_left_behind_is_collected_once_and_the_rest_never_looked_at_again() -> None:
+    with running(bascule_command(), "lasts") as server, server.client() as client:
+        assert client.request(get()).body == b""
