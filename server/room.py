@@ -8,9 +8,12 @@ complete, or whose body is on its way.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import heapq
 import logging
 import operator
+import os
 import resource
 from collections import deque
 from collections.abc import Collection
@@ -26,6 +29,9 @@ KEPT: Final = 16
 # Of the connections one in so many is noted at a time, as the next to be closed: to find those that
 # have waited longest takes a look at all.
 SHARE_NOTED: Final = 2
+# Descriptors that the kernel's table has room for from the start, where there may be so many (8
+# bytes of its memory each).
+RESERVED: Final = 16_384
 # An event this often at the most (seconds): a flood must not fill the log as well.
 EVENT_INTERVAL: Final = 1.0
 
@@ -49,6 +55,20 @@ class Room:
     def is_left(self) -> bool:
         """Whether one more connection may be accepted."""
         return len(self._connections) < self._limit
+
+    def reserve(self) -> None:
+        """Have the kernel make its table of this process's open files as large as it may become.
+
+        The table doubles when it is full. In a process with threads, each time the thread that
+        opened a file too many sleeps until every processor has noticed (RCU): for some 10 to 30 ms,
+        and with the loop's thread all clients wait. So this is to be done before there are threads.
+        """
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if files == resource.RLIM_INFINITY:
+            files = RESERVED
+        highest = min(self._limit + KEPT, RESERVED, files) - 1
+        with contextlib.suppress(OSError), open(os.devnull, "rb") as file:  # else it grows later
+            os.close(fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, highest))
 
     def make(self, now: float) -> bool:
         """Close the connection that has waited longest; return whether there was one.

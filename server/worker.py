@@ -196,6 +196,7 @@ class Worker:
         # every request would wait for that.
         gc.collect()
         gc.freeze()
+        self._room.reserve()
         self._loop.watch_signals(signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
         for acceptor in self._acceptors:
             acceptor.resume()

@@ -98,3 +98,19 @@ def test_large_requests_leave_nothing_behind_on_an_idle_connection() -> None:
         for _ in range(500):
             assert stack.enter_context(server.client()).request(large).status == 200
         assert (memory(server) - before) / 500 <= ROOM
+
+
+def table_of_open_files(server: ServerProcess) -> int:
+    """Return how many descriptors the kernel has room for before it must grow the table."""
+    for line in Path(f"/proc/{server.pid}/status").read_text("ascii").splitlines():
+        if line.startswith("FDSize:"):
+            return int(line.split()[1])
+    raise AssertionError("no FDSize in the process's status")
+
+
+def test_the_kernels_table_of_open_files_does_not_grow_while_clients_wait_for_it() -> None:
+    with serving(8) as server, contextlib.ExitStack() as stack:
+        before = table_of_open_files(server)
+        for _ in range(CONNECTIONS):
+            browse(stack.enter_context(server.client()))
+        assert table_of_open_files(server) == before

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import resource
+from pathlib import Path
 
 import pytest
 
@@ -95,3 +97,14 @@ def test_closing_is_logged_once_a_second_with_the_number(caplog: pytest.LogCaptu
         room.report(100.0 + EVENT_INTERVAL)
         room.report(100.0 + EVENT_INTERVAL)
     assert [each.closed for each in caplog.records] == [1, 2]
+
+
+def test_to_reserve_more_than_the_limit_of_open_files_leaves_none_open_and_is_no_error() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    opened = sorted(Path("/proc/self/fd").iterdir())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, before[1]))
+    try:
+        Room(set(), 5000).reserve()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert sorted(Path("/proc/self/fd").iterdir()) == opened
