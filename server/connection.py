@@ -171,16 +171,32 @@ class Connection:
         """
         try:
             data = self._sock.recv(MODEST)
-        except OSError:  # nothing came, or the next event tells
+        except OSError:
             data = b""
-        if data:
-            try:
-                self._take(data)
-            except Exception as error:
-                self._break(error)
+        if not data:  # nothing came yet, or the first event tells
+            self._events = READABLE
+            self._service.loop.register(self._sock.fileno(), self._on_first_event)
+            return
+        try:
+            self._take(data)
+        except Exception as error:
+            self._break(error)
         if self._state is _HEAD or self._state is State.BODY:
             self._watch(READABLE)
             self._service.loop.put_behind(self._sock.fileno())  # nobody knows yet what it costs
+
+    def _on_first_event(self, mask: int) -> None:
+        """Read a first request that came later, at once if it is not large."""
+        loop, descriptor = self._service.loop, self._sock.fileno()
+        loop.hand_over(descriptor, self.on_event)
+        try:
+            waiting = self._sock.recv_into(_DISCARDED, MODEST, socket.MSG_PEEK)
+        except OSError:
+            waiting = 0
+        if waiting < MODEST:
+            self.on_event(mask)
+        else:
+            loop.put_behind(descriptor)
 
     def on_event(self, _mask: int) -> None:
         """Act on whatever the poller saw."""

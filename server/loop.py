@@ -9,11 +9,12 @@ Exactly one thread, the leader, polls at any time. ``call_soon`` is the only met
 threads may use.
 
 Where many descriptors are ready whose events cost much, all others would wait for them. So in a
-turn that follows a long one, the handlers' processor time is measured: what was costly is put
-*behind*, and from then on waits in a queue, of which each turn handles as much as fits into a
-fraction of a millisecond, in the order in which it came. A handler may ask for the same, where it
-knows that nobody waits for an answer yet. An event that was not costly, and whose handler did not
-ask again, ends that. A turn of the usual length is not measured.
+turn that follows a long one, the handlers' processor time is measured: what was costly twice in
+succession (once it may be an interrupt's time) is put *behind*, and from then on waits in a queue,
+of which each turn handles as much as fits into a fraction of a millisecond, in the order in which
+it came. A handler may ask for the same, where it knows that nobody waits for an answer yet. An
+event that was not costly, and whose handler did not ask again, ends that. A turn of the usual
+length is not measured.
 """
 
 from __future__ import annotations
@@ -104,6 +105,7 @@ class Loop:
         self._calls: deque[Callable[[], None]] = deque()
         self._behind: deque[_Behind] = deque()
         self._kept_first: set[int] = set()
+        self._suspects: set[int] = set()  # whose last event was costly, and not yet the one before
         self._tick = tick
         self._asleep = False
         self._wake_reader, self._wake_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -125,9 +127,14 @@ class Loop:
         """Wait for other events."""
         self._epoll.modify(descriptor, events)
 
+    def hand_over(self, descriptor: int, handler: Callable[[int], None]) -> None:
+        """Call another handler from now on, for the same events."""
+        self._handlers[descriptor] = handler
+
     def unregister(self, descriptor: int) -> None:
         """Forget a descriptor that is still open."""
         self._kept_first.discard(descriptor)
+        self._suspects.discard(descriptor)
         if self._handlers.pop(descriptor, None) is not None:
             with contextlib.suppress(OSError):
                 self._epoll.unregister(descriptor)
@@ -213,7 +220,7 @@ class Loop:
 
     def _handle_measured(self, events: list[tuple[int, int]]) -> None:
         """Handle events, and put behind what was costly."""
-        handlers = self._handlers
+        handlers, suspects = self._handlers, self._suspects
         for descriptor, mask in events:
             handler = handlers.get(descriptor)
             if type(handler) is _Behind:
@@ -221,10 +228,14 @@ class Loop:
             elif handler is not None:
                 began = time.thread_time()
                 handler(mask)
-                is_costly = time.thread_time() - began > COSTLY
-                is_known = handlers.get(descriptor) is handler
-                if is_costly and is_known and descriptor not in self._kept_first:
-                    self.put_behind(descriptor)
+                if time.thread_time() - began <= COSTLY or descriptor in self._kept_first:
+                    suspects.discard(descriptor)
+                elif handlers.get(descriptor) is handler:
+                    if descriptor in suspects:
+                        suspects.discard(descriptor)
+                        self.put_behind(descriptor)
+                    else:
+                        suspects.add(descriptor)
 
     def _catch_up(self) -> None:
         """Handle events that are behind, one at least, while there is time."""

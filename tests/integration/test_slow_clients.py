@@ -83,15 +83,19 @@ def test_a_trickled_chunked_upload_holds_no_thread() -> None:
         (b"POST /slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nb", b"y"),
     ],
 )
-def test_whoever_sends_all_at_once_goes_before_many_who_do_not(parts: tuple[bytes, bytes]) -> None:
+@pytest.mark.parametrize("is_known", [True, False])
+def test_whoever_sends_all_at_once_goes_before_many_who_do_not(
+    parts: tuple[bytes, bytes], is_known: bool
+) -> None:
     with ExitStack() as stack:
         server = stack.enter_context(running(bascule_command("--threads", "1"), "hello"))
-        usual = stack.enter_context(server.client())
+        known, new = (stack.enter_context(server.client()) for _ in range(2))
         slow = [stack.enter_context(server.client()) for _ in range(200)]
         for each in slow:
             each.send(parts[0])
         for _ in range(20):
-            assert usual.request(get("/before")).status == 200
+            assert known.request(get("/before")).status == 200
+        usual = known if is_known else new  # whose first request it is
         server.signal(signal.SIGSTOP)
         for each in slow:
             each.send(parts[1])
@@ -100,7 +104,7 @@ def test_whoever_sends_all_at_once_goes_before_many_who_do_not(parts: tuple[byte
         assert usual.read_final().status == 200
         for each in slow:
             assert each.read_final().status == 200
-        for each in (usual, *slow):
+        for each in (known, new, *slow):
             each.close()
         assert server.stop() == 0
         served = [line for line in server.out.splitlines() if "/slow" in line or "/usual" in line]
