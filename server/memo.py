@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Final, TypeVar
 
-# Enough for the fields and paths of many kinds of client; about 2 MiB at the most.
-ENTRIES: Final = 4096
+# Enough for the fields and paths of many kinds of client; half a MiB at the most.
+ENTRIES: Final = 1024
 # Longer lines (cookies, mostly) rarely repeat across clients.
 LONGEST: Final = 512
 # Values of one name after which it counts as one whose values do not repeat.
