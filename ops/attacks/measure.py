@@ -17,7 +17,7 @@ from typing import Any, Final
 from ops.attacks.plans import Attack
 from ops.benchmark.applications import FILE_VARIABLE
 from ops.benchmark.peers import Peer, Start
-from ops.benchmark.processes import LOAD_CORES, ROOT, SERVER_CORES, Server, pinned
+from ops.benchmark.processes import LOAD_CORES, ROOT, Server, pinned
 from ops.ports import free_port
 
 THREADS: Final = 8
@@ -60,9 +60,6 @@ def measure(peer: Peer, attack: Attack, field: Field) -> Figures:
         pids = set(server.pids())
         before = server.reset_peak_bytes()
         alone = usual_client(server.address, field.seconds)
-        with sink() as elsewhere, attacked(attack.name, elsewhere) as attackers:
-            attackers.wait_until_ready()
-            spared = usual_client(server.address, field.seconds)
         with attacked(attack.name, server.address) as attackers:
             attackers.wait_until_ready()
             used, began = server.cpu_us(), time.monotonic()
@@ -71,7 +68,7 @@ def measure(peer: Peer, attack: Attack, field: Field) -> Figures:
         recovered = _recovers(server)
         lived = server.is_running() and pids <= set(server.pids())
         return {
-            **_figures(alone, spared, beside),
+            **_figures(alone, beside),
             "connections": attackers.connected,
             "cpu": busy,
             "before_mib": before / MEBIBYTE,
@@ -82,14 +79,11 @@ def measure(peer: Peer, attack: Attack, field: Field) -> Figures:
         }
 
 
-def _figures(
-    alone: Mapping[str, Any], spared: Mapping[str, Any], beside: Mapping[str, Any]
-) -> dict[str, float]:
+def _figures(alone: Mapping[str, Any], beside: Mapping[str, Any]) -> dict[str, float]:
     found: dict[str, float] = {}
     for kind in ("kept", "new"):
         for figure in ("p50_ms", "p99_ms"):
             found[f"{kind}_{figure}_alone"] = alone[kind][figure]
-            found[f"{kind}_{figure}_elsewhere"] = spared[kind][figure]
             found[f"{kind}_{figure}"] = beside[kind][figure]
         found[f"{kind}_asked"] = beside[kind]["asked"]
         found[f"{kind}_failed"] = beside[kind]["failed"]
@@ -110,21 +104,6 @@ def _started(peer: Peer, attack: Attack, field: Field) -> Iterator[Server]:
     with Server(command, wanted.address, field.directory / f"{peer.name}.log") as server:
         server.wait_until_it_answers()
         yield server
-
-
-@contextmanager
-def sink() -> Iterator[str]:
-    """Run something to attack that is not measured; yields its address."""
-    with subprocess.Popen(
-        pinned(SERVER_CORES, [sys.executable, "-m", "ops.attacks.sink"]),
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-    ) as process:
-        try:
-            port = process.stdout.readline() if process.stdout else b""
-            yield f"127.0.0.1:{int(port)}"
-        finally:
-            process.kill()
 
 
 def usual_client(address: str, seconds: float, *kind: str) -> Mapping[str, Any]:

@@ -49,14 +49,11 @@ class Results:
         known = [each for each in values if not math.isnan(each)]
         return statistics.median(known) if known else math.nan
 
-    def ratio(self, attack: str, server: str, figure: str, without: str) -> float:
-        """Return the median of the rounds' ratios of a figure beside the attack and without it.
-
-        Without it is "alone", or "elsewhere": with the attack on something that is not measured.
-        """
+    def ratio(self, attack: str, server: str, figure: str) -> float:
+        """Return the median of the rounds' ratios of a figure beside the attack and alone."""
         rounds = self.figures[attack][server]
         beside = [each[figure] for each in rounds]
-        return paired_ratio(beside, [each[f"{figure}_{without}"] for each in rounds])
+        return paired_ratio(beside, [each[f"{figure}_alone"] for each in rounds])
 
     def as_json(self) -> dict[str, Any]:
         """Return everything in JSON's types."""
@@ -92,9 +89,8 @@ def rows(results: Results) -> list[list[str]]:
     """Return the table's cells, its heads first."""
     found = [
         [
-            *("attack", "server", "alone, ms", "elsewhere, ms", "beside, ms", "× alone"),
-            *("× elsewhere", "new, ms", "× alone", "× elsewhere", "unanswered", "memory, MiB"),
-            *("CPU", "after"),
+            *("attack", "server", "p99 alone, ms", "p99 beside, ms", "×", "p99 new, ms", "×"),
+            *("unanswered", "memory, MiB", "CPU", "after"),
         ]
     ]
     for attack, servers in results.figures.items():
@@ -106,11 +102,6 @@ def _row(results: Results, attack: str, server: str) -> list[str]:
     def median(figure: str) -> float:
         return results.median(attack, server, figure)
 
-    def times(figure: str, without: str) -> str:
-        if median(figure) >= GAVE_UP_MS:
-            return "–"
-        return f"{results.ratio(attack, server, figure, without):.1f}"
-
     asked = median("kept_asked") + median("new_asked")
     unanswered = (median("kept_failed") + median("new_failed")) / asked
     rounds = results.figures[attack][server]
@@ -118,13 +109,10 @@ def _row(results: Results, attack: str, server: str) -> list[str]:
         attack,
         server,
         f"{median('kept_p99_ms_alone'):.1f}",
-        f"{median('kept_p99_ms_elsewhere'):.1f}",
         _waited(median("kept_p99_ms")),
-        times("kept_p99_ms", "alone"),
-        times("kept_p99_ms", "elsewhere"),
+        _times(results.ratio(attack, server, "kept_p99_ms"), median("kept_p99_ms")),
         _waited(median("new_p99_ms")),
-        times("new_p99_ms", "alone"),
-        times("new_p99_ms", "elsewhere"),
+        _times(results.ratio(attack, server, "new_p99_ms"), median("new_p99_ms")),
         f"{unanswered:.0%}",
         f"{median('before_mib'):.0f} → {_mebibytes(median('peak_mib'))}",
         f"{median('cpu'):.0%}",
@@ -138,6 +126,10 @@ def _mebibytes(number: float) -> str:
 
 def _waited(milliseconds: float) -> str:
     return "none" if milliseconds >= GAVE_UP_MS else f"{milliseconds:.1f}"
+
+
+def _times(ratio: float, milliseconds: float) -> str:
+    return "–" if milliseconds >= GAVE_UP_MS else f"{ratio:.1f}"
 
 
 def _aftermath(rounds: Sequence[Figures]) -> str:
