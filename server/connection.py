@@ -165,38 +165,53 @@ class Connection:
         return self.deadline - (config.head_timeout if self._reader.rest else config.keep_alive)
 
     def begin(self) -> None:
-        """Read what came with the connection; most clients have sent a request by now.
-
-        The rest of what is large, and may cost much, waits behind others.
-        """
+        """Read what came with the connection; most clients have sent a request by now."""
         try:
             data = self._sock.recv(MODEST)
         except OSError:
             data = b""
-        if not data:  # nothing came yet, or the first event tells
-            self._events = READABLE
-            self._service.loop.register(self._sock.fileno(), self._on_first_event)
+        if data and len(data) < MODEST:
+            self._take_first(data)
+            if self._state is _HEAD or self._state is State.BODY:
+                self._watch(READABLE)
+                self._fall_behind()
             return
+        self._events = READABLE
+        self._service.loop.register(self._sock.fileno(), self._on_first_event)
+        if data:
+            self._put_off(data)
+
+    def _on_first_event(self, _mask: int) -> None:
+        """Read a first request that did not come with the connection."""
+        self._service.loop.hand_over(self._sock.fileno(), self.on_event)
+        try:
+            data = self._sock.recv(MODEST)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+        elif len(data) < MODEST:
+            self._take_first(data)
+        else:
+            self._put_off(data)
+
+    def _put_off(self, data: bytes) -> None:
+        """Use the first bytes after others had their turn: they are many, and may cost much."""
+        loop, descriptor = self._service.loop, self._sock.fileno()
+
+        def take(_mask: int) -> None:
+            loop.hand_over(descriptor, self.on_event)
+            self._take_first(data)
+
+        loop.call_behind(descriptor, take)
+
+    def _take_first(self, data: bytes) -> None:
         try:
             self._take(data)
         except Exception as error:
             self._break(error)
-        if self._state is _HEAD or self._state is State.BODY:
-            self._watch(READABLE)
-            self._service.loop.put_behind(self._sock.fileno())  # nobody knows yet what it costs
-
-    def _on_first_event(self, mask: int) -> None:
-        """Read a first request that came later, at once if it is not large."""
-        loop, descriptor = self._service.loop, self._sock.fileno()
-        loop.hand_over(descriptor, self.on_event)
-        try:
-            waiting = self._sock.recv_into(_DISCARDED, MODEST, socket.MSG_PEEK)
-        except OSError:
-            waiting = 0
-        if waiting < MODEST:
-            self.on_event(mask)
-        else:
-            loop.put_behind(descriptor)
 
     def on_event(self, _mask: int) -> None:
         """Act on whatever the poller saw."""

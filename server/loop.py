@@ -127,9 +127,18 @@ class Loop:
         """Wait for other events."""
         self._epoll.modify(descriptor, events)
 
+    def call_behind(self, descriptor: int, handler: Callable[[int], None]) -> None:
+        """Put another handler behind, and call it whether there is an event or not."""
+        self._handlers[descriptor] = behind = _Behind(descriptor, handler, self._behind)
+        behind(0)
+
     def hand_over(self, descriptor: int, handler: Callable[[int], None]) -> None:
-        """Call another handler from now on, for the same events."""
-        self._handlers[descriptor] = handler
+        """Call another handler from now on, for the same events, behind or not as before."""
+        behind = self._handlers[descriptor]
+        if type(behind) is _Behind:
+            behind.handler = handler
+        else:
+            self._handlers[descriptor] = handler
 
     def unregister(self, descriptor: int) -> None:
         """Forget a descriptor that is still open."""

@@ -315,6 +315,26 @@ def test_who_was_costly_once_waits_behind_nobody(
     assert handled == 20
 
 
+def test_what_is_called_behind_is_called_without_an_event_and_once(
+    ready: Ready, loop: Loop, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = pair
+    usual = ready.add(0.0)
+    seen: list[str] = []
+
+    def first(_mask: int) -> None:
+        seen.append("first")
+        loop.hand_over(ours.fileno(), lambda _: seen.append("later"))
+
+    loop.register(ours.fileno(), lambda _: seen.append("never"))
+    loop.call_behind(ours.fileno(), first)
+    loop.poll()
+    assert (seen, ready.handled) == (["first"], [usual])
+    theirs.send(b"x")
+    loop.poll()
+    assert seen == ["first", "later"]
+
+
 def test_another_handler_can_take_over(
     loop: Loop, pair: tuple[socket.socket, socket.socket]
 ) -> None:
