@@ -239,8 +239,8 @@ def test_a_refused_upload_that_goes_on_does_not_lose_the_answer() -> None:
 def test_a_first_request_of_any_size_is_answered(size: int, is_late: bool) -> None:
     request = get("/", f"Cookie: {'c' * (size - len(get('/', 'Cookie: ')))}")
     assert len(request) == size
-    with running(bascule_command("--limit-request-field_size", "20000"), "hello") as server:
-        with server.client() as client, server.client() as other:
-            if is_late:
-                assert other.request(get()).status == 200  # so the first one is accepted by now
-            assert [client.request(request).status for _ in range(3)] == [200] * 3
+    command = bascule_command("--limit-request-field_size", "20000")
+    with running(command, "hello") as server, server.client() as client, server.client() as other:
+        if is_late:
+            assert other.request(get()).status == 200  # so the first one is accepted by now
+        assert [client.request(request).status for _ in range(3)] == [200] * 3
