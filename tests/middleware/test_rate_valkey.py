@@ -18,7 +18,7 @@ import pytest
 
 from middleware.ratelimit import RateLimit
 from middleware.settings import SettingError
-from tests import ports
+from ops import ports
 from tests.middleware import hostile
 from tests.middleware.fake_valkey import ADMITS, IS_FULL, REFUSES, FakeValkey
 from tests.middleware.gateway import Gateway, respond
