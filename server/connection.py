@@ -199,13 +199,13 @@ class Connection:
 
     def _put_off(self, data: bytes) -> None:
         """Use the first bytes after others had their turn: they are many, and may cost much."""
-        loop, descriptor = self._service.loop, self._sock.fileno()
+        self._reader.rest = data  # so that nobody takes the connection for an idle one
+        self.deadline = self._service.loop.now + self._service.config.head_timeout
+        self._service.loop.call_behind(self._sock.fileno(), self._on_turn)
 
-        def take(_mask: int) -> None:
-            loop.hand_over(descriptor, self.on_event)
-            self._take_first(data)
-
-        loop.call_behind(descriptor, take)
+    def _on_turn(self, _mask: int) -> None:
+        self._service.loop.hand_over(self._sock.fileno(), self.on_event)
+        self._take_first(b"")
 
     def _take_first(self, data: bytes) -> None:
         try:

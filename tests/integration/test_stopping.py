@@ -277,6 +277,18 @@ def test_a_process_that_nobody_replaces_ends_by_itself() -> None:
         assert "Stopping (--max-requests 2)" in server.err
 
 
+@pytest.mark.parametrize("size", [100, 6000])
+def test_who_waits_in_the_backlog_with_a_request_is_answered_after_sigint(size: int) -> None:
+    with running(bascule_command("--threads", "2"), "hello") as server:
+        server.signal(signal.SIGSTOP)
+        with server.client() as client:
+            client.send(get("/", f"Cookie: {'c' * size}"))
+            server.signal(signal.SIGINT)
+            server.signal(signal.SIGCONT)
+            assert client.read_final().status == 200
+        assert server.wait() == 0
+
+
 def test_max_requests_jitter_adds_at_most_as_many() -> None:
     command = bascule_command("--max-requests", "3", "--max-requests-jitter", "5")
     with running(command, "hello") as server:
