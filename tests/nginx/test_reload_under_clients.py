@@ -27,10 +27,12 @@ def leaves_connections_open(nginx: Nginx) -> bool:
     return in_run_dir(nginx, "keepalive.conf").stat().st_size > 0
 
 
-def is_leaving(nginx: Nginx) -> bool:
-    """Whether a process of nginx says of itself that it shuts down."""
-    titles = [Path(f"/proc/{pid}/cmdline") for pid in nginx.children()]
-    return any(b"is shutting down" in title.read_bytes() for title in titles if title.exists())
+def is_leaving(pid: str) -> bool:
+    """Whether a process of nginx says of itself that it shuts down, or has ended."""
+    try:
+        return b"is shutting down" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def connect(nginx: Nginx, target: str) -> http.client.HTTPConnection:
@@ -47,6 +49,7 @@ def connect(nginx: Nginx, target: str) -> http.client.HTTPConnection:
 def reloading(nginx: Nginx) -> Iterator[subprocess.Popen[str]]:
     """Reload for another number of workers; the block begins when nobody may be kept any more."""
     (nginx.run_dir / "workers").write_text("3\n")
+    before = nginx.children()
     with subprocess.Popen(
         [ENTRYPOINT, "reload"],
         env=nginx.environ,
@@ -56,7 +59,7 @@ def reloading(nginx: Nginx) -> Iterator[subprocess.Popen[str]]:
         start_new_session=True,
     ) as process:
         closing = in_run_dir(nginx, "closing")
-        wait_for(lambda: closing.exists() or is_leaving(nginx), "the reload to begin")
+        wait_for(lambda: closing.exists() or all(map(is_leaving, before)), "the reload to begin")
         yield process
 
 
