@@ -32,6 +32,8 @@ SHARE_NOTED: Final = 2
 # Descriptors that the kernel's table has room for from the start, where there may be so many (8
 # bytes of its memory each).
 RESERVED: Final = 16_384
+# Of open files, where the process may have as many as it likes.
+ANY_NUMBER: Final = 1 << 30
 # An event this often at the most (seconds): a flood must not fill the log as well.
 EVENT_INTERVAL: Final = 1.0
 
@@ -63,10 +65,7 @@ class Room:
         opened a file too many sleeps until every processor has noticed (RCU): for some 10 to 30 ms,
         and with the loop's thread all clients wait. So this is to be done before there are threads.
         """
-        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if files == resource.RLIM_INFINITY:
-            files = RESERVED
-        highest = min(self._limit + KEPT, RESERVED, files) - 1
+        highest = min(self._limit + KEPT, RESERVED, _file_limit()) - 1
         with contextlib.suppress(OSError), open(os.devnull, "rb") as file:  # else it grows later
             os.close(fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, highest))
 
@@ -110,7 +109,10 @@ class Room:
 
 
 def _room_in_descriptors() -> int:
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if files == resource.RLIM_INFINITY:
-        return 1 << 30
+    files = _file_limit()
     return max(1, files - files // SHARE_KEPT - KEPT)
+
+
+def _file_limit() -> int:
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return ANY_NUMBER if files == resource.RLIM_INFINITY else files
