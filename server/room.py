@@ -12,10 +12,8 @@ import contextlib
 import fcntl
 import heapq
 import logging
-import operator
 import os
 import resource
-from collections import deque
 from collections.abc import Collection
 from typing import Final
 
@@ -26,9 +24,9 @@ from server.service import Client
 # files, spooled uploads and files that are being sent.
 SHARE_KEPT: Final = 8
 KEPT: Final = 16
-# Of the connections one in so many is noted at a time, as the next to be closed: to find those that
-# have waited longest takes a look at all.
-SHARE_NOTED: Final = 2
+# To find those that have waited longest takes a look at all, which are many. So a look begins while
+# enough are noted from the one before, and goes on with so many connections for each one closed.
+LOOKED_AT: Final = 16
 # Descriptors that the kernel's table has room for from the start, where there may be so many (8
 # bytes of its memory each).
 RESERVED: Final = 16_384
@@ -36,6 +34,9 @@ RESERVED: Final = 16_384
 ANY_NUMBER: Final = 1 << 30
 # An event this often at the most (seconds): a flood must not fill the log as well.
 EVENT_INTERVAL: Final = 1.0
+
+# Since when, a number that no other has, and who.
+_Waiting = tuple[float, int, Client]
 
 
 class Room:
@@ -49,7 +50,10 @@ class Room:
     def __init__(self, connections: Collection[Client], limit: int) -> None:
         self._connections = connections
         self._limit = limit or _room_in_descriptors()
-        self._longest: deque[tuple[float, Client]] = deque()  # since when, and who
+        self._longest: list[_Waiting] = []  # by the last look at all; a heap
+        self._found: list[_Waiting] = []  # by the one under way
+        self._unseen: list[Client] = []  # what it is yet to look at
+        self._look_began = 0.0
         self._closed = 0
         self._next_event = 0.0
 
@@ -76,8 +80,10 @@ class Room:
             now: when this turn of the loop began, on its clock. Who came in the same turn has had
                 no chance to speak, and stays.
         """
-        while self._longest or self._note_longest(now):
-            since, connection = self._longest.popleft()
+        if self._unseen or len(self._longest) * LOOKED_AT < 2 * len(self._connections):
+            self._look(LOOKED_AT, now)
+        while self._longest or self._look_at_all(now):
+            since, _, connection = heapq.heappop(self._longest)
             if connection.waits_since == since:  # it has not been served meanwhile
                 connection.close()
                 self._closed += 1
@@ -85,12 +91,26 @@ class Room:
                 return True
         return False
 
-    def _note_longest(self, now: float) -> bool:
-        """Note who has waited longest; return whether anybody waits."""
-        waiting = [(since, each) for each in self._connections if (since := each.waits_since) < now]
-        count = max(1, len(self._connections) // SHARE_NOTED)
-        self._longest.extend(heapq.nsmallest(count, waiting, key=operator.itemgetter(0)))
-        return bool(waiting)
+    def _look(self, most: int, now: float) -> None:
+        """Go on with the look at all connections, or begin one."""
+        if not self._unseen:
+            self._unseen = list(self._connections)
+            self._found = []
+            self._look_began = now
+        for _ in range(min(most, len(self._unseen))):
+            connection = self._unseen.pop()
+            since = connection.waits_since
+            # Who waits since then is younger than everybody found, and left to the next look.
+            if since < self._look_began:
+                heapq.heappush(self._found, (since, len(self._unseen), connection))
+        if not self._unseen:
+            self._longest = self._found
+
+    def _look_at_all(self, now: float) -> bool:
+        """Look at all connections at once; return whether anybody waits."""
+        self._unseen = []
+        self._look(len(self._connections), now)
+        return bool(self._longest)
 
     def report(self, now: float) -> None:
         """Log how many were closed since the last time, unless that was just now."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import random
 import resource
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from server.room import EVENT_INTERVAL, Room
 from server.service import NEVER
@@ -20,9 +23,15 @@ class Client:
     deadline = NEVER
 
     def __init__(self, open_ones: set[Client], waits_since: float) -> None:
-        self.waits_since = waits_since
+        self.waited = waits_since
+        self.looks = 0
         self._open_ones = open_ones
         open_ones.add(self)
+
+    @property
+    def waits_since(self) -> float:
+        self.looks += 1
+        return self.waited
 
     def on_deadline(self) -> None:
         raise AssertionError("no deadline has passed")
@@ -32,6 +41,7 @@ class Client:
 
     def close(self) -> None:
         self._open_ones.discard(self)
+        self.waited = NEVER
 
 
 def test_room_is_left_until_as_many_are_open_as_may_be() -> None:
@@ -70,13 +80,48 @@ def test_who_was_served_meanwhile_counts_anew() -> None:
     waiting = [Client(clients, float(since)) for since in range(64)]
     room = Room(clients, 64)
     assert room.make(100.0)
-    waiting[1].waits_since = NEVER
-    waiting[2].waits_since = 64.0
+    waiting[1].waited = NEVER
+    waiting[2].waited = 64.0
     assert room.make(100.0)
     assert clients == {*waiting[1:3], *waiting[4:]}
     while room.make(100.0):
         pass
     assert clients == {waiting[1]}
+
+
+@given(count=st.integers(1, 150), seed=st.integers(0, 1 << 32))
+def test_whatever_happens_meanwhile_it_is_who_has_waited_longest(count: int, seed: int) -> None:
+    clients: set[Client] = set()
+    everybody = [Client(clients, float(since)) for since in range(count)]
+    room = Room(clients, count)
+    chance = random.Random(seed)
+    for now in range(count, count + 500):
+        which = chance.randrange(count)
+        match chance.choice(["is served", "has a request", "somebody comes"]):
+            case "is served":
+                everybody[which].waited = float(now)
+            case "has a request":
+                everybody[which].waited = NEVER
+            case _:
+                waiting = [each for each in everybody if each.waited != NEVER]
+                longest = min(waiting, key=lambda each: each.waited, default=None)
+                assert room.make(now) == (longest is not None)
+                if longest:
+                    assert clients == {*everybody} - {longest}
+                    everybody[everybody.index(longest)] = Client(clients, float(now))
+
+
+def test_a_flood_does_not_have_all_connections_looked_at_at_once() -> None:
+    clients: set[Client] = set()
+    for since in range(2000):
+        Client(clients, float(since))
+    room = Room(clients, 2000)
+    assert room.make(2000.0)  # the first of a flood
+    for now in range(2000, 12_000):
+        Client(clients, float(now))
+        before = sum(each.looks for each in clients)
+        assert room.make(now + 1.0)
+        assert sum(each.looks for each in clients) - before < 40
 
 
 def test_who_came_in_the_same_turn_stays() -> None:
