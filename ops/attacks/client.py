@@ -24,6 +24,8 @@ NEW_CLIENTS: Final = 16
 KEEPING_INTERVAL: Final = 0.040  # seconds between two requests of one client
 NEW_INTERVAL: Final = 0.080
 TIMEOUT: Final = 2.0
+# Between the moment when all are there and the first request.
+START_DELAY: Final = 0.02
 
 KEEPING: Final = b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: usual\r\nAccept: */*\r\n\r\n"
 CLOSING: Final = KEEPING.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
@@ -33,15 +35,30 @@ END: Final = b"Hello, World!"
 class Client(threading.Thread):
     """Sends requests, one after another.
 
+    Args:
+        address: of the server.
+        seconds: for how long.
+        keeps: its connection; else it makes a new one for each request.
+        together: passed when all clients are there, and have the connections that they keep: what
+            that takes is no part of what they wait.
+
     Attributes:
         times: seconds that each answered request took.
         failed: requests without the right answer.
     """
 
-    def __init__(self, address: tuple[str, int], seconds: float, *, keeps: bool) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        seconds: float,
+        together: threading.Barrier,
+        *,
+        keeps: bool,
+    ) -> None:
         super().__init__(daemon=True)
         self._address = address
         self._seconds = seconds
+        self._together = together
         self._keeps = keeps
         self._sock: socket.socket | None = None
         self.times: list[float] = []
@@ -51,9 +68,12 @@ class Client(threading.Thread):
         """Send requests until the time is over."""
         interval = KEEPING_INTERVAL if self._keeps else NEW_INTERVAL
         if self._keeps:  # what it takes to get a connection is the others' question
-            with contextlib.suppress(OSError):
+            try:
                 self._exchange()
-        began = due = time.monotonic() + interval * (id(self) % 97) / 97
+            except OSError:
+                self._close()
+        self._together.wait()
+        began = due = time.monotonic() + START_DELAY + interval * (id(self) % 97) / 97
         while due - began < self._seconds:
             time.sleep(max(0.0, due - time.monotonic()))
             try:
@@ -116,12 +136,14 @@ def main(arguments: Sequence[str]) -> int:
     sys.setswitchinterval(0.0005)
     with contextlib.suppress(PermissionError):
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-    kept = [Client(address, seconds, keeps=True) for _ in range(KEEPING_CLIENTS)]
-    new = [Client(address, seconds, keeps=False) for _ in range(0 if only else NEW_CLIENTS)]
-    for client in (*kept, *new):
+    kinds = [True] * KEEPING_CLIENTS + [False] * (0 if only else NEW_CLIENTS)
+    together = threading.Barrier(len(kinds))
+    clients = [Client(address, seconds, together, keeps=keeps) for keeps in kinds]
+    for client in clients:
         client.start()
-    for client in (*kept, *new):
+    for client in clients:
         client.join()
+    kept, new = clients[:KEEPING_CLIENTS], clients[KEEPING_CLIENTS:]
     print(json.dumps({"kept": _summary(kept), "new": _summary(new)}))
     return 0
 
