@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Final
 
 MEBIBYTE: Final = 1024 * 1024
@@ -16,8 +17,11 @@ HOUR: Final = 3600.0
 # Of a process's life (seconds): memos fill up meanwhile, and of each thread what the C library
 # keeps for it, which grows by the largest body that it has had.
 WARM_UP: Final = 240.0
-# Samples that a line can be laid through.
-FEWEST: Final = 8
+# Samples of so long a time (seconds) count as one, their mean: memory that was taken stays taken
+# for minutes, so each says little more than the one before. A round of faults is about as long.
+BLOCK: Final = 120.0
+# Of those, beyond what a line and its levels take, to say anything of how sure the line is.
+FEWEST: Final = 3
 # Of the normal distribution: 95 % lie within so many standard errors.
 Z95: Final = 1.96
 
@@ -35,7 +39,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Slope:
-    """A growth an hour, with the half width of its interval of 95 %."""
+    """A growth an hour, with the half width of its interval of about 95 %."""
 
     an_hour: float
     within: float
@@ -72,21 +76,26 @@ def slope(samples: Sequence[Sample], figure: str, unit: float = 1.0) -> Slope | 
 
     One line for all lives of a worker: each has a level of its own, and all have one slope.
     """
-    lives: dict[int, list[Sample]] = defaultdict(list)
+    blocks: dict[tuple[int, int], list[Sample]] = defaultdict(list)
     for each in samples:
         if each.since >= WARM_UP:
-            lives[each.pid].append(each)
+            blocks[each.pid, int(each.since // BLOCK)].append(each)
+    lives: dict[int, list[tuple[float, float]]] = defaultdict(list)
+    for (pid, _), block in blocks.items():
+        at = fmean(each.since for each in block) / HOUR
+        lives[pid].append((at, fmean(getattr(each, figure) for each in block) / unit))
     xs: list[float] = []
     ys: list[float] = []
     for life in lives.values():
-        mean_x = sum(each.since for each in life) / len(life)
-        mean_y = sum(getattr(each, figure) for each in life) / len(life)
-        xs += [(each.since - mean_x) / HOUR for each in life]
-        ys += [(getattr(each, figure) - mean_y) / unit for each in life]
+        mean_x, mean_y = (fmean(each) for each in zip(*life, strict=True))
+        xs += [x - mean_x for x, _ in life]
+        ys += [y - mean_y for _, y in life]
     spread = sum(x * x for x in xs)
     free = len(xs) - len(lives) - 1
     if free < FEWEST or spread == 0.0:
         return None
     an_hour = sum(x * y for x, y in zip(xs, ys, strict=True)) / spread
     error = sum((y - an_hour * x) ** 2 for x, y in zip(xs, ys, strict=True))
-    return Slope(an_hour, Z95 * math.sqrt(error / free / spread))
+    # Student's distribution where there are few, by the first term of its expansion.
+    errors = Z95 * (1 + (Z95**2 + 1) / (4 * free))
+    return Slope(an_hour, errors * math.sqrt(error / free / spread))

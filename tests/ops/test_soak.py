@@ -45,6 +45,13 @@ def test_what_does_not_grow_has_no_slope() -> None:
     assert (found.an_hour, found.within) == (0.0, 0.0)
 
 
+def test_a_step_that_stays_is_no_sure_growth() -> None:
+    steps = [Sample("worker-0", 1, WARM_UP + at, 100 + (at > 400), 20) for at in range(720)]
+    found = slope(steps, "memory")
+    assert found is not None
+    assert 0.5 * found.an_hour < found.within
+
+
 def test_too_few_samples_have_no_slope() -> None:
     assert slope([], "memory") is None
     assert slope(life(1, 20.0, 0.0, count=5), "memory") is None
