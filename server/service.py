@@ -36,7 +36,10 @@ class Client(Protocol):
 
     @property
     def waits_since(self) -> float:
-        """Since when it has waited for a request, on the loop's clock; ``NEVER``: it has one."""
+        """Since when it has waited for a request, on the loop's clock.
+
+        ``NEVER`` where it has one, and once it is closed: ``Room`` may still have it noted.
+        """
 
     @property
     def request(self) -> Request | None:
