@@ -22,7 +22,7 @@ from ops.attacks.plans import ATTACKS
 from ops.benchmark import machine, native
 from ops.benchmark.peers import FLOOR, PEERS, Start
 from ops.benchmark.preparation import make_ready, require_two_cores
-from ops.benchmark.processes import ROOT, Server, StartError
+from ops.benchmark.processes import ROOT, Server, StartError, none_left
 from ops.benchmark.results import write
 from ops.benchmark.runner import rotated
 from ops.ports import free_port
@@ -139,7 +139,7 @@ def main(given: Sequence[str]) -> int:
     try:
         native.require("prlimit", "util-linux")
         require_two_cores()
-        with tempfile.TemporaryDirectory(prefix="attack-") as directory:
+        with tempfile.TemporaryDirectory(prefix="attack-") as directory, none_left():
             found = run(options, Field(Path(directory), options.seconds), console)
     except native.MissingToolError as error:
         console.print(f"[bold red]ops/attack[/] {escape(str(error))}")

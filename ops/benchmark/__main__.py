@@ -20,6 +20,7 @@ from ops.benchmark.install import InstallError, install
 from ops.benchmark.measure import Bench
 from ops.benchmark.peers import PEERS
 from ops.benchmark.preparation import make_ready, require_two_cores
+from ops.benchmark.processes import none_left
 from ops.benchmark.results import Results, write
 from ops.benchmark.scenarios import SCENARIOS
 
@@ -98,7 +99,7 @@ def main(given: Sequence[str]) -> int:
     try:
         native.require("wrk", "wrk")
         require_two_cores()
-        with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        with tempfile.TemporaryDirectory(prefix="bench-") as directory, none_left():
             found = measure(options, console, Path(directory))
     except native.MissingToolError as error:
         console.print(f"[bold red]ops/bench[/] {escape(str(error))}")

@@ -150,6 +150,25 @@ def tree(pid: int) -> Iterator[int]:
                     yield from tree(int(child))
 
 
+@contextlib.contextmanager
+def none_left() -> Iterator[None]:
+    """End every process under this one when the block ends, however it does.
+
+    A `Server` ends what is its own. But who is interrupted while a process starts, before there
+    is anything that keeps it (`subprocess.Popen` itself waits until its program begins), cannot.
+    """
+    try:
+        yield
+    finally:
+        _, *below = tree(os.getpid())
+        for pid in below:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                os.wait()
+
+
 def cpu_ticks(stat: str) -> int:
     """Return the clock ticks in ``/proc/PID/stat``: utime, stime, cutime and cstime (proc(5)).
 

@@ -8,6 +8,7 @@ import shutil
 import signal
 import statistics
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from ops.benchmark import arguments, heads, machine, mixed, native, processes, r
 from ops.benchmark.install import LOCKS, locked_version, reason
 from ops.benchmark.peers import PEERS
 from tests.nginx.harness import Nginx, binaries
-from tests.ops.harness import is_alive
+from tests.ops.harness import is_alive, wait_for
 
 ROOT = Path(__file__).parents[2]
 INSTALL_LIMIT = 600  # seconds; the first of these tests installs what ops/bench needs
@@ -48,6 +49,32 @@ def test_ending_a_server_ends_its_children(tmp_path: Path) -> None:
     status = Path(f"/proc/{child}/status")
     while status.exists() and "State:\tZ" not in status.read_text():
         pass
+
+
+def test_a_process_that_nothing_keeps_is_ended_with_those_under_it() -> None:
+    interrupted = """
+import subprocess
+from ops.benchmark.processes import none_left
+try:
+    with none_left():
+        started = subprocess.Popen(["sh", "-c", "sleep 600 & echo $! $$; wait"], stdout=-1)
+        print(started.stdout.readline().decode(), flush=True)
+        raise KeyboardInterrupt
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", interrupted],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=20,
+    )
+    *pids, told = done.stdout.split()
+    assert told == "interrupted"
+    assert len(pids) == 2
+    wait_for(lambda: not any(is_alive(int(pid)) for pid in pids), "the end of both")
 
 
 def test_a_server_that_ends_at_once_is_reported_with_its_last_words(tmp_path: Path) -> None:
@@ -238,7 +265,7 @@ def children(parent: int, command: str) -> list[int]:
         try:
             if command in Path(f"/proc/{pid}/cmdline").read_text():
                 found.append(pid)
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             continue
     return found
 
