@@ -91,7 +91,7 @@ class Soak:
         try:
             self.stack.run("ops/restart")
         except StackError as error:
-            self.faults.wrong.append(str(error))
+            self.faults.note(str(error))
 
     def _progress(self, seconds: float, fault: str) -> str:
         account = self.load.account
@@ -198,14 +198,20 @@ def main(given: Sequence[str]) -> int:
         with Stack(WORKERS) as stack:
             with BackgroundLoad(stack.port, rate=options.rate) as load:
                 soak = Soak(stack, load, Faults(stack))
+                began = time.monotonic()
                 try:
                     soak.run(seconds, tell)
                 except KeyboardInterrupt:
+                    soak.faults.leave()
                     print("\nInterrupted; this is what was found until then.", file=sys.stderr)
-            report = soak.report(seconds)
+                lasted = time.monotonic() - began
+            report = soak.report(lasted)
     except StackError as error:
         print(f"ops/soak: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nops/soak: interrupted before there was anything to report.", file=sys.stderr)
+        return 130
     print(json.dumps(report, indent=1) if options.json else "\n" + "\n".join(lines(report)))
     is_well = report["accounted_for"] and not report["failed"] and not report["wrong"]
     return 0 if is_well and report["right"] else 1

@@ -54,6 +54,7 @@ class Faults:
     _full: list[tuple[float, float]] = field(default_factory=list)
     _attacks: int = 0
     _waiters: list[threading.Thread] = field(default_factory=list)
+    _is_over: bool = False
 
     def do(self, name: str) -> None:
         """Do one."""
@@ -61,7 +62,16 @@ class Faults:
         try:
             FAULTS[name](self)
         except (UnexpectedError, OSError, http.client.HTTPException) as error:
-            self.wrong.append(f"{name}: {error!r}")
+            self.note(f"{name}: {error!r}")
+
+    def note(self, what: str) -> None:
+        """Note that something did not go as it must."""
+        if not self._is_over:
+            self.wrong.append(what)
+
+    def leave(self) -> None:
+        """Wait for nothing that is still under way: the stack is stopped meanwhile."""
+        self._is_over = True
 
     def excuse(self, failure: Failure) -> str:
         """Return why a request was allowed to fail; empty: it was not.
@@ -104,7 +114,7 @@ class Faults:
         try:
             self.stack.reload_nginx()
         except StackError as error:
-            self.wrong.append(str(error))
+            self.note(str(error))
 
     def _wait_for_hung(self) -> None:
         began = time.monotonic()
@@ -117,7 +127,7 @@ class Faults:
         # where all were.
         was_killed = any(began <= moment for moment in self._kills)
         if status != 504 and not was_killed:
-            self.wrong.append(f"a hung request was answered {status}")
+            self.note(f"a hung request was answered {status}")
 
     def finish(self) -> None:
         """Wait for what is still under way."""
@@ -128,9 +138,11 @@ class Faults:
         """Have no room on the disk for an upload: its client gets 503, and then there is room."""
         began = time.monotonic()
         workers = self.stack.workers()
-        with _limited(workers, FULL_AT):
-            status = self._request("POST", "/upload", b"x" * UPLOAD)
-        self._full.append((began, time.monotonic() + ECHO))
+        try:
+            with _limited(workers, FULL_AT):
+                status = self._request("POST", "/upload", b"x" * UPLOAD)
+        finally:
+            self._full.append((began, time.monotonic() + ECHO))
         if status != 503:
             raise UnexpectedError(f"an upload without room was answered {status}")
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -69,21 +70,32 @@ class Stack:
         """Run a command of the stack; return what it printed.
 
         Raises:
-            StackError: it failed.
+            StackError: it failed, or took longer than `COMMAND_SECONDS`.
         """
-        done = subprocess.run(
+        # In a group of its own: Ctrl-C on a terminal is for whoever soaks, who ends the rest.
+        with subprocess.Popen(
             command,
             cwd=ROOT,
             env=self._environ,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
-            timeout=COMMAND_SECONDS,
-        )
-        if done.returncode:
-            words = (done.stderr or done.stdout).strip().splitlines()[-3:]
+            start_new_session=True,
+        ) as process:
+            try:
+                output, errors = process.communicate(timeout=COMMAND_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise StackError(
+                    f"{' '.join(command)}: not done after {COMMAND_SECONDS:g} s"
+                ) from None
+            except BaseException:
+                os.killpg(process.pid, signal.SIGTERM)
+                raise
+        if process.returncode:
+            words = (errors or output).strip().splitlines()[-3:]
             raise StackError(f"{' '.join(command)}: {' / '.join(words)}")
-        return done.stdout
+        return output
 
     def workers(self) -> Mapping[str, int]:
         """Return the processes that serve, by the worker's name; a stand-in is none."""

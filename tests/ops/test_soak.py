@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
+import signal
+import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,7 +20,7 @@ from ops.load.kinds import Kind, Reuse
 from ops.soaking.faults import FAULTS, Faults
 from ops.soaking.samples import MEBIBYTE, WARM_UP, Sample, Sampler, slope
 from ops.soaking.stack import Stack
-from tests.ops.harness import Tree
+from tests.ops.harness import LIMIT, Tree, wait_for
 
 
 def life(pid: int, level: float, an_hour: float, count: int = 50) -> list[Sample]:
@@ -134,6 +139,60 @@ def test_a_short_soak_does_every_fault_and_nothing_fails_that_must_not(venv: Pat
         assert report["right"] > 200
         assert set(report["workers"]) == {"worker-0", "worker-1"}
         assert report["workers"]["worker-0"]["processes"] >= 2
+    finally:
+        tree.remove()
+
+
+@contextmanager
+def soaking(tree: Tree) -> Iterator[subprocess.Popen[str]]:
+    """A long soak in a group of its own, as on a terminal."""
+    with subprocess.Popen(
+        ["env", "--default-signal=INT", "ops/soak", "5"],
+        cwd=tree.root,
+        env=tree.environ | {"TMPDIR": str(tree.root)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+
+
+@pytest.mark.integration
+def test_an_interrupted_soak_reports_what_it_found_and_blames_nothing_else(venv: Path) -> None:
+    tree = Tree(venv)
+    try:
+        with soaking(tree) as process:
+            assert process.stdout is not None
+            # The reload still waits for the clients, in a process beside.
+            while "last: nginx reload" not in process.stdout.readline():
+                assert process.poll() is None
+            os.killpg(process.pid, signal.SIGINT)
+            output = process.stdout.read()
+        assert process.returncode == 0, output
+        assert "Interrupted" in output
+        assert re.search(r"^0[.0-9]* min, [0-9]+ requests", output, re.MULTILINE), output
+        assert list(tree.root.glob("soak-*")) == []
+    finally:
+        tree.remove()
+
+
+@pytest.mark.integration
+def test_a_soak_that_is_interrupted_while_the_stack_starts_leaves_nothing(venv: Path) -> None:
+    tree = Tree(venv)
+    try:
+        with soaking(tree) as process:
+            wait_for(lambda: list(tree.root.glob("soak-*/run/*.sock")), "the stack to begin")
+            os.killpg(process.pid, signal.SIGINT)
+            output, _ = process.communicate(timeout=LIMIT)
+        assert process.returncode == 130, output
+        assert "interrupted" in output
+        assert "Traceback" not in output
+        assert list(tree.root.glob("soak-*")) == []
     finally:
         tree.remove()
 
