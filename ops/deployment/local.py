@@ -11,10 +11,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xmlrpc.client import Fault
 
@@ -131,8 +132,22 @@ class LocalDeployment:
         return Generation(self._supervisor, group, self._run_dir, self._new["HEALTH_PATH"])
 
     def _check_settings(self) -> None:
-        command = [self._new["PYTHON"], "-m", "server", "--check-config", self._new["BASCULE_APP"]]
-        done = subprocess.run(command, env=self._new, capture_output=True, text=True, check=False)
+        server = [self._new["PYTHON"], "-m", "server", "--check-config", self._new["BASCULE_APP"]]
+        self._must_accept(server, self._new)
+        # Of as many letters as the directory that nginx runs in: paths of sockets are short.
+        directory = self._run_dir / "check"
+        nginx = [
+            *(f"{self._new['NGINX_SOURCE_DIR']}/docker-entrypoint.sh", self._new["NGINX_BINARY"]),
+            *("-p", f"{directory}/", "-c", "nginx.conf", "-e", "stderr", "-t", "-q"),
+        ]
+        try:
+            self._must_accept(nginx, {**self._new, "NGINX_RUN_DIR": str(directory)})
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+
+    def _must_accept(self, command: Sequence[str], settings: Mapping[str, str]) -> None:
+        """Run a program that checks the settings. Raises `DeploymentError` with its words."""
+        done = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
         if done.returncode:
             raise DeploymentError(f"{done.stderr.strip()}. Nothing has changed")
 

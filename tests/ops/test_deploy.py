@@ -79,6 +79,17 @@ def test_new_settings_reach_the_workers_and_the_commands(tree: Tree) -> None:
     assert not any(map(is_alive, pids))
 
 
+def test_settings_that_nginx_refuses_change_nothing(tree: Tree) -> None:
+    assert tree.up(WORKERS="1").returncode == 0
+    before = tree.worker_pids()
+    refused = tree.run("ops/deploy", WORKERS="1", NGINX_SEND_TIMEOUT="soon")
+    assert refused.returncode == 1
+    assert 'nginx: NGINX_SEND_TIMEOUT is "soon": ' in refused.stderr
+    assert refused.stderr.count("Nothing has changed") == 1
+    assert tree.worker_pids() == before
+    assert not (tree.run_dir / "check").exists()
+
+
 def start_a_deployment_that_hangs(tree: Tree) -> subprocess.Popen[str]:
     """Start one whose new workers never get ready; return when they are there."""
     (tree.root / "hangs.py").write_text(
