@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import resource
 import select
 import sys
@@ -43,8 +42,6 @@ def main(arguments: Sequence[str]) -> int:
             print("ready", flush=True)
         return seconds < LONGEST_SECONDS and not select.select([sys.stdin], [], [], 0)[0]
 
-    # The usual client shares the core, and goes first.
-    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     with contextlib.suppress(KeyboardInterrupt):
         swarm.run(goes_on)
     connected = swarm.connections

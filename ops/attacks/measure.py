@@ -147,8 +147,10 @@ class Attackers:
 @contextmanager
 def attacked(name: str, address: str) -> Iterator[Attackers]:
     """Attack a server while the block runs."""
+    command = [sys.executable, "-m", "ops.attacks.attacker", name, address]
     with subprocess.Popen(
-        pinned(LOAD_CORES, [sys.executable, "-m", "ops.attacks.attacker", name, address]),
+        # The usual client shares the core, and goes first (chrt: SCHED_IDLE).
+        pinned(LOAD_CORES, ["chrt", "--idle", "0", *command]),
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
