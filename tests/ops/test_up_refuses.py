@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+from collections.abc import Callable
 
 import pytest
 
@@ -141,7 +142,17 @@ def test_workers_that_cannot_start_end_it_with_their_own_words(tree: Tree) -> No
     assert_refused(tree, done, "could not be started", "the database is not there")
 
 
-def test_an_interrupted_start_leaves_no_process_and_no_directory(tree: Tree) -> None:
+@pytest.mark.parametrize(
+    ("send", "signal_number", "status"),
+    [
+        (os.killpg, signal.SIGINT, 130),  # as a terminal does on Ctrl-C
+        (os.kill, signal.SIGINT, 130),  # and what it runs goes on
+        (os.kill, signal.SIGTERM, 143),
+    ],
+)
+def test_an_interrupted_start_leaves_no_process_and_no_directory(
+    tree: Tree, send: Callable[[int, int], None], signal_number: int, status: int
+) -> None:
     (tree.root / "slow.py").write_text(HANGS_IN_A_WORKER)
     up = subprocess.Popen(
         ["ops/up", "--local"],
@@ -154,7 +165,7 @@ def test_an_interrupted_start_leaves_no_process_and_no_directory(tree: Tree) -> 
     wait_for((tree.run_dir / "supervise.pid").exists, "supervisord to be started")
     wait_for(lambda: len(tree.pids()) >= 5, "all processes")
     pids = tree.pids()
-    os.killpg(up.pid, signal.SIGINT)  # as a terminal does on Ctrl-C
-    assert up.wait(60) == 130
+    send(up.pid, signal_number)
+    assert up.wait(30) == status
     assert [pid for pid in pids if is_alive(pid)] == []
     assert not tree.run_dir.exists()
