@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ops.benchmark import processes
 from ops.ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -119,15 +120,7 @@ class Tree:
 
     def pids(self) -> set[int]:
         """supervisord and all processes under it."""
-        top = int((self.run_dir / "supervise.pid").read_text())
-        found = {top}
-        queue = [top]
-        while queue:
-            pid = queue.pop()
-            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-            found.update(map(int, children))
-            queue.extend(map(int, children))
-        return found
+        return set(processes.tree(int((self.run_dir / "supervise.pid").read_text())))
 
     def worker_pids(self) -> dict[str, str]:
         """The process that answers on each worker's socket, by the worker's name."""

@@ -6,6 +6,8 @@ import fcntl
 import os
 import signal
 import subprocess
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -118,8 +120,8 @@ def programs(tree: Tree) -> set[str]:
     """Return the names of the programs that run, from their command lines."""
     lines = []
     for pid in tree.pids():
-        with open(f"/proc/{pid}/cmdline", "rb") as file:  # noqa: PTH123
-            lines.append(file.read().replace(b"\0", b" ").decode())
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            lines.append(Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " "))
     return {"new" for line in lines if "next.hold" in line} | {
         "old" for line in lines if "worker-0.sock" in line and "next.hold" not in line
     }

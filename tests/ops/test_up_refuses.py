@@ -162,7 +162,8 @@ def test_an_interrupted_start_leaves_no_process_and_no_directory(
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    wait_for((tree.run_dir / "supervise.pid").exists, "supervisord to be started")
+    pid_file = tree.run_dir / "supervise.pid"
+    wait_for(lambda: pid_file.exists() and pid_file.read_text(), "supervisord to be started")
     wait_for(lambda: len(tree.pids()) >= 5, "all processes")
     pids = tree.pids()
     send(up.pid, signal_number)
