@@ -46,9 +46,7 @@ def test_ending_a_server_ends_its_children(tmp_path: Path) -> None:
         while len(server.pids()) < 2:
             assert server.is_running()
         child = server.pids()[1]
-    status = Path(f"/proc/{child}/status")
-    while status.exists() and "State:\tZ" not in status.read_text():
-        pass
+    wait_for(lambda: not is_alive(child), "the child's end")
 
 
 def test_a_process_that_nothing_keeps_is_ended_with_those_under_it() -> None:

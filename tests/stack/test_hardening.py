@@ -16,7 +16,8 @@ SECCOMP_MODE_FILTER = "2"  # proc(5), /proc/PID/status
 
 def process_statuses(stack: Project, service: str) -> list[dict[str, str]]:
     """Return /proc/PID/status of every process of a container, by its lines' names."""
-    text = stack.execute(service, "sh", "-c", "cat /proc/[0-9]*/status")
+    # One that ends meanwhile, such as a health check's, is none of them.
+    text = stack.execute(service, "sh", "-c", "cat /proc/[0-9]*/status 2>/dev/null || true")
     processes: list[dict[str, str]] = []
     for name, _, value in (line.partition(":") for line in text.splitlines()):
         if name == "Name":
