@@ -7,8 +7,11 @@
 #
 # With the one argument "reload" it renders the configuration anew for an nginx that runs
 # already, and has it read that where it differs; one that nginx refuses is put back as it was
-# (exit 1).
+# (exit 1). With "check" it only renders it, and asks nginx whether it is good.
 set -eu
+
+# Fails, in nginx's words, where it refuses what has been rendered.
+nginx_accepts() { "$NGINX_BINARY" -p "$NGINX_RUN_DIR/" -c nginx.conf -e stderr -t -q; }
 
 # Puts back what was rendered before.
 undo_reload() {
@@ -40,7 +43,7 @@ for hook in "$hooks"/*; do
 done
 
 if [ "${1-}" = reload ]; then
-    if ! refusal=$("$NGINX_BINARY" -p "$NGINX_RUN_DIR/" -c nginx.conf -e stderr -t -q 2>&1); then
+    if ! refusal=$(nginx_accepts 2>&1); then
         printf '%s\n' "$refusal" >&2
         exit 1
     fi
@@ -58,6 +61,11 @@ if [ "${1-}" = reload ]; then
     rm -rf "$before"
     printf '%s\n' "$result"
     exit 0
+fi
+
+if [ "${1-}" = check ]; then
+    nginx_accepts
+    exit
 fi
 
 if [ $# -gt 0 ]; then

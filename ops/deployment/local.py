@@ -136,10 +136,7 @@ class LocalDeployment:
         self._must_accept(server, self._new)
         # Of as many letters as the directory that nginx runs in: paths of sockets are short.
         directory = self._run_dir / "check"
-        nginx = [
-            *(f"{self._new['NGINX_SOURCE_DIR']}/docker-entrypoint.sh", self._new["NGINX_BINARY"]),
-            *("-p", f"{directory}/", "-c", "nginx.conf", "-e", "stderr", "-t", "-q"),
-        ]
+        nginx = [f"{self._new['NGINX_SOURCE_DIR']}/docker-entrypoint.sh", "check"]
         try:
             self._must_accept(nginx, {**self._new, "NGINX_RUN_DIR": str(directory)})
         finally:
