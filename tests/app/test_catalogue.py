@@ -7,9 +7,9 @@ from wsgiref.validate import validator
 from xml.etree import ElementTree
 
 import pytest
+from bascule_middleware.links.xslt.xslt import Xslt
 
 from app.catalogue import application
-from middleware.xslt import Xslt
 from tests.middleware.gateway import respond
 
 APP = Path(__file__).parents[2] / "app"

@@ -8,8 +8,8 @@ from typing import Any
 from wsgiref.validate import validator
 
 import pytest
+from bascule_middleware.chain import ChainError
 
-from middleware.chain import ChainError
 from tests.middleware.gateway import respond
 
 

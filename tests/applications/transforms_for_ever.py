@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from middleware.xslt import Xslt
+from bascule_middleware.links.xslt.xslt import Xslt
 
 
 def document(environ, start_response):

@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ops.load.account import Account, Failure
-from ops.load.background import BackgroundLoad
 from tests.drill.stack import Stack
+from tests.load.account import Account, Failure
+from tests.load.background import BackgroundLoad
 
 BEFORE = (
     300  # right answers before the operation begins: by then requests of every kind are in flight
 )
-APPLICATION = "ops.load.application:application"
+APPLICATION = "tests.load.application:application"
 
 
 @dataclass(frozen=True, slots=True)

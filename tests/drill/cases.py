@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ops.load.account import Failure
-from ops.load.kinds import SLOW
 from tests.drill.case import Case, Kill, Record, Then
 from tests.drill.stack import Stack
+from tests.load.account import Failure
+from tests.load.kinds import SLOW
 from tests.ops.harness import wait_for
 
 KILLS = 1  # of each worker

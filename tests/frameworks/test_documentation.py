@@ -13,9 +13,9 @@ from pathlib import Path
 import bottle
 import flask
 import pytest
+from bascule_middleware.links.exceptions import Exceptions
+from bascule_middleware.links.proxy_headers import ProxyHeaders
 
-from middleware.exceptions import Exceptions
-from middleware.proxy_headers import ProxyHeaders
 from tests.integration.harness.process import environment
 from tests.middleware.gateway import respond
 from tests.ops.harness import ROOT, Tree
@@ -30,7 +30,7 @@ FRAMEWORKS = ["Flask", "Django", "Bottle", "Falcon", "Pyramid"]
 ASK = """
 import json, sys
 from pathlib import Path
-from middleware.chain import build, load
+from bascule_middleware.chain import build, load
 from tests.middleware.gateway import respond
 
 sys.path.insert(0, sys.argv[1])

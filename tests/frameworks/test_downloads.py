@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from bascule.wsgi.file_wrapper import FileWrapper
+from bascule_middleware.chain import build, load
 
-from middleware.chain import build, load
-from server.file_wrapper import FileWrapper
 from tests.frameworks import common
 from tests.frameworks.stack import SITES
 from tests.middleware.gateway import Gateway

@@ -1,4 +1,4 @@
-"""``python -m tests.fuzz``: see ``ops/fuzz``."""
+"""``python -m tests.fuzz``: see ``tests/fuzz/run``."""
 
 from __future__ import annotations
 

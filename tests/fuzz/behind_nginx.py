@@ -274,7 +274,7 @@ def pair(binary: str) -> Iterator[Pair]:
         log = nginx.directory / "worker.log"
         path = nginx.run_dir / "worker-0.sock"
         command = [
-            *(sys.executable, "-m", "server", "--bind", f"unix:{path}", "--threads", "4"),
+            *(sys.executable, "-m", "bascule", "--bind", f"unix:{path}", "--threads", "4"),
             *("--access-logfile", str(log), "--access-logformat", "json"),
             *("--log-level", "warning", "tests.applications.seen:application"),
         ]

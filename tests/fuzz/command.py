@@ -1,4 +1,4 @@
-"""The long fuzz: ``ops/fuzz``."""
+"""The long fuzz: ``tests/fuzz/run``."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="ops/fuzz",
+        prog="tests/fuzz/run",
         description="Compare the server's parser with llhttp and h11 on generated streams.",
         epilog="Without a length it runs for 60 seconds. Status 1: something was found.",
     )
@@ -90,7 +90,7 @@ def _behind_nginx(seed: int, inputs: int | None, seconds: float | None) -> int:
                     print(f"{outcome.streams:>12,} streams", flush=True)
         except Finding as finding:
             print(f"\nFOUND {finding}")
-            print(f"  again:     ops/fuzz --behind-nginx --seed {seed} --inputs N")
+            print(f"  again:     tests/fuzz/run --behind-nginx --seed {seed} --inputs N")
             return 1
         except KeyboardInterrupt:
             pass
@@ -169,6 +169,6 @@ def _collect(reports: Iterator[Report], began: float) -> tuple[int, Counter[str]
 def _print(found: Found) -> None:
     print(f"\nFOUND {found.text}")
     print(f"  stream:    {found.stream!r}")
-    print(f'  again:     ops/fuzz --replay "{found.stream!r}"')
+    print(f'  again:     tests/fuzz/run --replay "{found.stream!r}"')
     print("  and where it takes what came before it:")
-    print(f"             ops/fuzz --seed {found.seed} --jobs 1 --inputs {found.number}\n")
+    print(f"             tests/fuzz/run --seed {found.seed} --jobs 1 --inputs {found.number}\n")

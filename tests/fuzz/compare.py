@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Final, NamedTuple
 
-from server.errors import ProtocolError
-from server.request import HeadParser, HeadReader
+from bascule.errors import ProtocolError
+from bascule.http.request import HeadParser, HeadReader
+
 from tests.fuzz import read_h11, read_llhttp, read_ours
 from tests.fuzz.generate import cut
 from tests.fuzz.reading import Ending, Message, Reading

@@ -16,7 +16,9 @@ from random import Random
 
 import atheris
 
-with atheris.instrument_imports(include=["server.request", "server.body", "server.grammar"]):
+with atheris.instrument_imports(
+    include=["bascule.http.request", "bascule.http.body", "bascule.http.grammar"]
+):
     from tests.fuzz import compare, corpus, differences, generate, hunt, minimise
 
 
@@ -32,7 +34,7 @@ def one_input(data: bytes) -> None:
             return other is not None and other.kind == kind
 
         smallest = minimise.minimise(data, shows) if shows(data) else data
-        print(f'FOUND {finding}\n  again: ops/fuzz --replay "{smallest!r}"', flush=True)
+        print(f'FOUND {finding}\n  again: tests/fuzz/run --replay "{smallest!r}"', flush=True)
         os._exit(1)
 
 

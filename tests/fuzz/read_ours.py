@@ -1,13 +1,14 @@
-"""The server's own readers, used as ``server.connection`` uses them."""
+"""The server's own readers, used as ``bascule.engine.connection`` uses them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from server.body import Body
-from server.config import Config
-from server.errors import ProtocolError
-from server.request import Environ, HeadLimits, HeadParser, HeadReader, Request
+from bascule.config import Config
+from bascule.errors import ProtocolError
+from bascule.http.body import Body
+from bascule.http.request import Environ, HeadLimits, HeadParser, HeadReader, Request
+
 from tests.fuzz.reading import Ending, Message, Reading
 from tests.rfc9112.feeding import fields_of
 

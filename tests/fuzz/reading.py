@@ -24,7 +24,7 @@ class Message(NamedTuple):
         method: as sent.
         target: as sent, decoded as latin-1.
         minor: of the version, 0 or 1.
-        variables: the fields under their CGI names, as ``server.request.Request`` has them.
+        variables: the fields under their CGI names, as ``bascule.http.request.Request`` has them.
         body: decoded; None while it is not complete.
         keep_alive: whether the connection persists; None where the parser does not say.
     """

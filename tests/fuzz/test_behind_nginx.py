@@ -22,7 +22,7 @@ FIRST, SECOND = "0" * 32, "1" * 32
 @pytest.mark.parametrize("binary", binaries(), ids=lambda path: path.rsplit("/", 1)[-1])
 def test_nginx_and_the_worker_see_the_same_requests(binary: str) -> None:
     seed = secrets.randbelow(10**9)
-    print(f"again: ops/fuzz --behind-nginx --seed {seed} --inputs 5000")
+    print(f"again: tests/fuzz/run --behind-nginx --seed {seed} --inputs 5000")
     with behind_nginx.pair(binary) as running:
         *_, committed = behind_nginx.run(running, iter(corpus.streams().values()))
         assert committed.streams == len(corpus.streams())

@@ -35,7 +35,7 @@ def test_the_same_streams_hold_on_every_run() -> None:
 
 def test_new_streams_hold() -> None:
     seed = secrets.randbelow(10**9)
-    print(f"again: ops/fuzz --seed {seed} --jobs 1 --inputs 20000")
+    print(f"again: tests/fuzz/run --seed {seed} --jobs 1 --inputs 20000")
     assert findings(seed, inputs=20_000) == []
 
 
@@ -179,5 +179,5 @@ def test_the_coverage_guided_fuzz_ends_at_a_finding(tmp_path: Path) -> None:
     run = coverage_guided("-c", program, "-runs=2000", directory=tmp_path)
     assert run.returncode == 1, run.stdout + run.stderr
     assert "FOUND " in run.stdout
-    assert "ops/fuzz --replay" in run.stdout
+    assert "tests/fuzz/run --replay" in run.stdout
     assert list(tmp_path.iterdir()) == []

@@ -43,7 +43,7 @@ def put(host: CgiHost, application: str) -> str:
     """Put a test application beside the page's program; return its path."""
     path = f"/cgi-bin/{application.replace(':', '-')}.cgi"
     name = application_name(application)
-    command = f'cd {ROOT} && exec {sys.executable} -m server.cgi {name} "$@"'
+    command = f'cd {ROOT} && exec {sys.executable} -m bascule.wsgi.cgi {name} "$@"'
     program(host.directory / f"www{path}", f"#!/bin/sh\n{command}\n")
     return path
 
@@ -51,7 +51,7 @@ def put(host: CgiHost, application: str) -> str:
 def cgi_process(*arguments: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
     """Run a program as a host does."""
     return subprocess.run(
-        [sys.executable, "-m", "server.cgi", *arguments],
+        [sys.executable, "-m", "bascule.wsgi.cgi", *arguments],
         cwd=ROOT,
         env=environment(VARIABLES | variables),
         stdin=subprocess.DEVNULL,
@@ -115,7 +115,7 @@ def test_the_page_works_under_nginx_with_fcgiwrap(nginx: CgiHost) -> None:
 def test_a_process_without_a_host_says_what_it_is_for() -> None:
     for arguments in (["app.hello:application"], ["--help"]):
         done = subprocess.run(
-            [sys.executable, "-m", "server.cgi", *arguments],
+            [sys.executable, "-m", "bascule.wsgi.cgi", *arguments],
             cwd=ROOT,
             env=environment(),
             capture_output=True,
@@ -126,7 +126,7 @@ def test_a_process_without_a_host_says_what_it_is_for() -> None:
         assert done.returncode == 2
         assert done.stdout == ""
         assert "this is a CGI program" in done.stderr
-        assert "python -m server app.hello:application" in done.stderr
+        assert "python -m bascule app.hello:application" in done.stderr
 
 
 # --- both hosts ----------------------------------------------------------------------------------
@@ -227,7 +227,7 @@ def test_a_proxy_field_of_a_client_redirects_nothing(nginx: CgiHost) -> None:
 
 def test_a_host_that_hangs_up_early_leaves_no_traceback() -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "server.cgi", application_name("big")],
+        [sys.executable, "-m", "bascule.wsgi.cgi", application_name("big")],
         cwd=ROOT,
         env=environment(VARIABLES | {"PATH_INFO": "/generator"}),
         stdin=subprocess.DEVNULL,

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from bascule_middleware.chain import SHORT_NAMES
 
-from middleware.chain import SHORT_NAMES
 from tests.applications.upstream import BLOCK
 
 from .harness.gate import Gate

@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-
-from ops import readiness
+from bascule_ops import readiness
 
 from .harness.client import Client
 from .harness.gate import Gate

@@ -9,8 +9,7 @@ import threading
 import time
 
 import pytest
-
-from server.metrics import SLOTS, WorkerMetrics, claim, read
+from bascule.told.metrics import SLOTS, WorkerMetrics, claim, read
 
 from .harness.gate import Gate
 from .harness.process import (

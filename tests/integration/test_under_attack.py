@@ -1,6 +1,6 @@
 """Under attack the server lives, its memory is bounded, it does not spin, and it goes on serving.
 
-Facts, no times: how long a usual client waits beside each attack ``ops/attack`` measures.
+Facts, no times: how long a usual client waits beside each attack ``tests/attack/run`` measures.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.attacks.plans import ATTACKS
+from tests.attack.plans import ATTACKS
 
 from .harness.process import ROOT, ServerProcess, bascule_command, environment, running
 from .requests import get
@@ -37,7 +37,7 @@ def attacked(server: ServerProcess, name: str) -> Iterator[None]:
     """Attack while the block runs, from the moment on at which the attack is in full swing."""
     host, port = server.address
     with subprocess.Popen(
-        [sys.executable, "-m", "ops.attacks.attacker", name, f"{host}:{port}"],
+        [sys.executable, "-m", "tests.attack.attacker", name, f"{host}:{port}"],
         cwd=ROOT,
         env=environment(),
         stdin=subprocess.PIPE,
@@ -63,7 +63,7 @@ def target(name: str, directory: Path) -> Iterator[ServerProcess]:
     command = bascule_command("--access-logfile", "off", "--threads", "4")
     command = ["prlimit", f"--nofile={descriptors}", *command]
     with running(
-        command, "ops.attacks.application:application", env={"BASCULE_BENCH_FILE": str(large)}
+        command, "tests.attack.application:application", env={"BASCULE_BENCH_FILE": str(large)}
     ) as server:
         yield server
 

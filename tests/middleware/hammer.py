@@ -13,7 +13,8 @@ import os
 import sys
 from typing import Any
 
-from middleware.ratelimit import RateLimit
+from bascule_middleware.links.ratelimit.ratelimit import RateLimit
+
 from tests.middleware.gateway import respond
 
 SIGNS = {"200 OK": b"+", "429 Too Many Requests": b"-"}

@@ -10,13 +10,14 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-from middleware.allowlist import Allowlist
-from middleware.dispatch import Dispatch
-from middleware.exceptions import Exceptions
-from middleware.proxy_headers import ProxyHeaders
-from middleware.ratelimit import RateLimit
-from middleware.request_id import RequestId
-from middleware.xslt import Xslt
+from bascule_middleware.links.allowlist.allowlist import Allowlist
+from bascule_middleware.links.dispatch import Dispatch
+from bascule_middleware.links.exceptions import Exceptions
+from bascule_middleware.links.proxy_headers import ProxyHeaders
+from bascule_middleware.links.ratelimit.ratelimit import RateLimit
+from bascule_middleware.links.request_id import RequestId
+from bascule_middleware.links.xslt.xslt import Xslt
+
 from tests.middleware.gateway import Gateway
 
 CALLS = 50_000

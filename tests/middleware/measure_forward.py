@@ -5,7 +5,8 @@ from __future__ import annotations
 import timeit
 from functools import partial
 
-from middleware.forward import Forward
+from bascule_middleware.links.forward.forward import Forward
+
 from tests.integration.harness.process import bascule_command, running
 from tests.middleware.gateway import respond
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from bascule_middleware.exchange.accept import preferred
 from hypothesis import given
 from hypothesis import strategies as st
-
-from middleware.accept import preferred
 
 OFFERS = ("application/xml", "text/html", "application/json")
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"

@@ -6,10 +6,9 @@ import ipaddress
 import time
 
 import pytest
+from bascule_middleware.links.allowlist.access_rules import AccessRules, parse_rule, parse_rules
 from hypothesis import given
 from hypothesis import strategies as st
-
-from middleware.access_rules import AccessRules, parse_rule, parse_rules
 
 
 def rules(text: str) -> AccessRules:

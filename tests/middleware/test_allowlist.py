@@ -10,10 +10,10 @@ from typing import Any
 from wsgiref.validate import validator
 
 import pytest
+from bascule_middleware.links.allowlist.allowlist import Allowlist
+from bascule_middleware.links.allowlist.rule_file import RuleFile
+from bascule_middleware.settings import SettingError
 
-from middleware.allowlist import Allowlist
-from middleware.rule_file import RuleFile
-from middleware.settings import SettingError
 from tests.middleware.gateway import respond
 
 

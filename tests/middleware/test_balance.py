@@ -8,11 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-
-from middleware.balance import (
+from bascule_middleware.links.forward.balance import (
     CHOOSERS,
     LONGEST_EJECTION,
     Balancer,
@@ -23,6 +19,9 @@ from middleware.balance import (
     round_robin,
     two_choices,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 weights = st.lists(st.integers(1, 9), min_size=1, max_size=6)
 loaded = st.lists(

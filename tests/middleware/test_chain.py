@@ -9,11 +9,11 @@ from typing import Any, Literal
 from wsgiref.validate import validator
 
 import pytest
+from bascule_middleware.chain import SHORT_NAMES, ChainError, build, line_of, load
+from bascule_middleware.settings import SettingError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.chain import SHORT_NAMES, ChainError, build, line_of, load
-from middleware.settings import SettingError
 from tests.middleware.gateway import respond
 
 HERE = "tests.middleware.test_chain"

@@ -10,13 +10,13 @@ from wsgiref.util import request_uri, shift_path_info
 from wsgiref.validate import validator
 
 import pytest
+from bascule_middleware.chain import ChainError, build, load
+from bascule_middleware.links.dispatch import Dispatch
+from bascule_middleware.links.exceptions import Exceptions
+from bascule_middleware.settings import SettingError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.chain import ChainError, build, load
-from middleware.dispatch import Dispatch
-from middleware.exceptions import Exceptions
-from middleware.settings import SettingError
 from tests.middleware.gateway import Gateway, respond
 
 HERE = "tests.middleware.test_dispatch"
@@ -183,7 +183,7 @@ def test_a_mounted_application_may_have_a_chain_of_its_own(
         textwrap.dedent(
             """\
             from pathlib import Path
-            from middleware import chain
+            from bascule_middleware import chain
             application = chain.build(chain.load(Path(__file__).with_name("own.toml")))
             """
         )

@@ -11,9 +11,9 @@ from typing import Any
 from wsgiref.validate import validator
 
 import pytest
+from bascule_middleware.chain import SHORT_NAMES, ChainError, build, load
+from bascule_middleware.imports import imported
 
-from middleware.chain import SHORT_NAMES, ChainError, build, load
-from middleware.imports import imported
 from tests.middleware.gateway import respond
 
 PAGE = (Path(__file__).parents[2] / "docs" / "middleware.md").read_text()

@@ -9,8 +9,8 @@ from typing import Any
 from wsgiref.validate import validator
 
 import pytest
+from bascule_middleware.links.exceptions import Exceptions
 
-from middleware.exceptions import Exceptions
 from tests.middleware import hostile
 from tests.middleware.gateway import Gateway, respond
 

@@ -14,15 +14,15 @@ from typing import Any
 from wsgiref.validate import validator
 
 import pytest
+from bascule_middleware.chain import ChainError, build, load
+from bascule_middleware.links.exceptions import Exceptions
+from bascule_middleware.links.forward.forward import Forward
+from bascule_middleware.links.forward.retry import UpstreamError
+from bascule_middleware.links.proxy_headers import ProxyHeaders
+from bascule_middleware.settings import SettingError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from middleware.chain import ChainError, build, load
-from middleware.exceptions import Exceptions
-from middleware.forward import Forward
-from middleware.proxy_headers import ProxyHeaders
-from middleware.retry import UpstreamError
-from middleware.settings import SettingError
 from tests.middleware import hostile
 from tests.middleware.gateway import Gateway, respond
 from tests.middleware.upstream import HELLO, Upstream, hang_up, read_request
@@ -163,7 +163,7 @@ def test_the_connection_stays_in_step_after_every_kind_of_response(answer: bytes
 
 
 def test_an_idle_connection_is_closed_and_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("middleware.upstreams.LONGEST_IDLE", 0.05)
+    monkeypatch.setattr("bascule_middleware.links.forward.upstreams.LONGEST_IDLE", 0.05)
     closed = threading.Event()
 
     def answer_and_wait(connection: socket.socket) -> None:
@@ -200,7 +200,7 @@ def test_a_connection_that_is_too_old_is_not_used_again_before_it_is_closed(
     with Upstream() as upstream:
         link = forward(upstream)
         respond(link)
-        monkeypatch.setattr("middleware.upstreams.LONGEST_IDLE", 0.0)
+        monkeypatch.setattr("bascule_middleware.links.forward.upstreams.LONGEST_IDLE", 0.0)
         respond(link)
     assert upstream.connections == 2
 
@@ -674,7 +674,7 @@ def test_no_part_of_a_request_begins_a_line_of_the_log(caplog: pytest.LogCapture
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delitem(sys.modules, "middleware.upstreams")
+    monkeypatch.delitem(sys.modules, "bascule_middleware.links.forward.upstreams")
     monkeypatch.setitem(sys.modules, "urllib3", None)
     path = tmp_path / "chain.toml"
     path.write_text(

@@ -7,10 +7,7 @@ import ipaddress
 import string
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from middleware.forwarded import (
+from bascule_middleware.exchange.forwarded import (
     Host,
     MalformedFieldError,
     Node,
@@ -20,6 +17,8 @@ from middleware.forwarded import (
     parse_node,
     parse_port,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 TOKEN_CHARACTERS = "!#$%&'*+-.^_`|~" + string.digits + string.ascii_letters
 

@@ -6,10 +6,10 @@ import logging
 import random
 
 import pytest
+from bascule_middleware.links.forward.balance import Balancer, Member, round_robin
+from bascule_middleware.links.forward.health import HealthChecks
+from bascule_middleware.links.forward.upstreams import Upstream, parse_address
 
-from middleware.balance import Balancer, Member, round_robin
-from middleware.health import HealthChecks
-from middleware.upstreams import Upstream, parse_address
 from tests.middleware.upstream import HELLO, Answer, hang_up
 from tests.middleware.upstream import Upstream as Scripted
 

@@ -9,11 +9,8 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from middleware.forward import Forward
-from middleware.intermediary import (
+from bascule_middleware.links.forward.forward import Forward
+from bascule_middleware.links.forward.intermediary import (
     EndsHereError,
     Outgoing,
     RefusedError,
@@ -21,6 +18,9 @@ from middleware.intermediary import (
     request_target,
     response_fields,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from tests.middleware.gateway import Gateway, respond
 from tests.middleware.upstream import Upstream
 

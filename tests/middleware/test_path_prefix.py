@@ -5,9 +5,8 @@ from __future__ import annotations
 import timeit
 
 import pytest
-
-from middleware.path_prefix import LongestPrefix
-from middleware.settings import SettingError
+from bascule_middleware.exchange.path_prefix import LongestPrefix
+from bascule_middleware.settings import SettingError
 
 
 @pytest.mark.parametrize(

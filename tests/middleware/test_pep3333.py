@@ -11,15 +11,15 @@ from wsgiref.util import FileWrapper
 from wsgiref.validate import validator
 
 import pytest
+from bascule_middleware.links.allowlist.allowlist import Allowlist
+from bascule_middleware.links.dispatch import Dispatch
+from bascule_middleware.links.exceptions import Exceptions
+from bascule_middleware.links.forward.forward import Forward
+from bascule_middleware.links.proxy_headers import ProxyHeaders
+from bascule_middleware.links.ratelimit.ratelimit import RateLimit
+from bascule_middleware.links.request_id import RequestId
+from bascule_middleware.links.xslt.xslt import Xslt
 
-from middleware.allowlist import Allowlist
-from middleware.dispatch import Dispatch
-from middleware.exceptions import Exceptions
-from middleware.forward import Forward
-from middleware.proxy_headers import ProxyHeaders
-from middleware.ratelimit import RateLimit
-from middleware.request_id import RequestId
-from middleware.xslt import Xslt
 from tests.middleware import hostile
 from tests.middleware.gateway import Gateway, respond
 

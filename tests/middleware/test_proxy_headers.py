@@ -8,10 +8,15 @@ from typing import Any
 from wsgiref.validate import validator
 
 import pytest
+from bascule_middleware.links.proxy_headers import (
+    FORWARDED_FIELDS,
+    MEMO_ENTRIES,
+    MEMO_LENGTH,
+    ProxyHeaders,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.proxy_headers import FORWARDED_FIELDS, MEMO_ENTRIES, MEMO_LENGTH, ProxyHeaders
 from tests.middleware import hostile
 from tests.middleware.gateway import Gateway, respond
 

@@ -10,13 +10,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from bascule_middleware.links.ratelimit.limits import Limit, parse_limit
+from bascule_middleware.links.ratelimit.rate_file import NotOursError
+from bascule_middleware.links.ratelimit.rate_table import ENTRY_BYTES, Claim, Table, shared_table
+from bascule_middleware.links.ratelimit.rates import SECOND, credit, spent
 from hypothesis import given
 from hypothesis import strategies as st
-
-from middleware.limits import Limit, parse_limit
-from middleware.rate_file import NotOursError
-from middleware.rate_table import ENTRY_BYTES, Claim, Table, shared_table
-from middleware.rates import SECOND, credit, spent
 
 
 class Clock:
@@ -202,7 +201,9 @@ def test_a_file_that_is_broken_or_of_another_boot_is_replaced(
         content[:4096] = bytes(4096)
     else:
         (tmp_path / "boot_id").write_text("00000000-0000-0000-0000-000000000000\n")
-        monkeypatch.setattr("middleware.rate_file._BOOT_ID", tmp_path / "boot_id")
+        monkeypatch.setattr(
+            "bascule_middleware.links.ratelimit.rate_file._BOOT_ID", tmp_path / "boot_id"
+        )
     path.unlink()
     path.write_bytes(content)
     path.chmod(0o600)

@@ -9,9 +9,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from bascule_middleware.links.ratelimit.limits import parse_limit
+from bascule_middleware.links.ratelimit.rate_table import Table
 
-from middleware.limits import parse_limit
-from middleware.rate_table import Table
 from tests.middleware.workers import ROOT, answers, hammering
 
 pytestmark = pytest.mark.integration
@@ -108,8 +108,8 @@ def test_a_fork_while_another_thread_is_counting_leaves_the_child_able_to_count(
     script = """
 import os, sys, threading
 from pathlib import Path
-from middleware.limits import parse_limit
-from middleware.rate_table import Table
+from bascule_middleware.links.ratelimit.limits import parse_limit
+from bascule_middleware.links.ratelimit.rate_table import Table
 table, limit = Table(Path(sys.argv[1]), 64), parse_limit("1000000/second", 64)
 over = threading.Event()
 def count():

@@ -15,10 +15,10 @@ from typing import Any
 from wsgiref.validate import validator
 
 import pytest
+from bascule_middleware.links.ratelimit.ratelimit import RateLimit
+from bascule_middleware.settings import SettingError
 
-from middleware.ratelimit import RateLimit
-from middleware.settings import SettingError
-from ops import ports
+from tests.harness import ports
 from tests.middleware import hostile
 from tests.middleware.fake_valkey import ADMITS, IS_FULL, REFUSES, FakeValkey
 from tests.middleware.gateway import Gateway, respond
@@ -157,6 +157,8 @@ def test_a_missing_package_is_named_with_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "valkey", None)
-    monkeypatch.delitem(sys.modules, "middleware.rate_valkey", raising=False)
+    monkeypatch.delitem(
+        sys.modules, "bascule_middleware.links.ratelimit.rate_valkey", raising=False
+    )
     with pytest.raises(SettingError, match='needs the package "valkey"; install it: pip install'):
         limited(tmp_path, 1)

@@ -10,10 +10,10 @@ from typing import Any
 from wsgiref.validate import validator
 
 import pytest
+from bascule_middleware.chain import ChainError, build, load
+from bascule_middleware.links.ratelimit.ratelimit import RateLimit
+from bascule_middleware.links.ratelimit.throttle import Throttle
 
-from middleware.chain import ChainError, build, load
-from middleware.ratelimit import RateLimit
-from middleware.throttle import Throttle
 from tests.middleware import hostile
 from tests.middleware.gateway import Gateway, respond
 

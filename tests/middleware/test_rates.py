@@ -6,11 +6,8 @@ from fractions import Fraction
 from math import ceil
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from middleware.limits import parse_limit
-from middleware.rates import (
+from bascule_middleware.links.ratelimit.limits import parse_limit
+from bascule_middleware.links.ratelimit.rates import (
     MAX_COUNT,
     MILLISECOND,
     PERIODS,
@@ -21,6 +18,8 @@ from middleware.rates import (
     parse_rate,
     spent,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(

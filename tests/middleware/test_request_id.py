@@ -7,13 +7,13 @@ from typing import Any
 from wsgiref.validate import validator
 
 import pytest
+from bascule_middleware.links.exceptions import Exceptions
+from bascule_middleware.links.proxy_headers import ProxyHeaders
+from bascule_middleware.links.request_id import RequestId
+from bascule_middleware.settings import SettingError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.exceptions import Exceptions
-from middleware.proxy_headers import ProxyHeaders
-from middleware.request_id import RequestId
-from middleware.settings import SettingError
 from tests.middleware import hostile
 from tests.middleware.gateway import respond
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bascule_middleware.chain import SHORT_NAMES
+from bascule_middleware.imports import imported
+from bascule_middleware.schema import chain_schema, described, link_schema
+from bascule_middleware.settings import SettingError, check, declared
 from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from middleware.chain import SHORT_NAMES
-from middleware.imports import imported
-from middleware.schema import chain_schema, described, link_schema
-from middleware.settings import SettingError, check, declared
 from tests.middleware.test_chain import Link, foreign_link
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +37,7 @@ def documented_chains() -> Iterator[str]:
 
 
 def test_the_committed_schema_is_current() -> None:
-    remedy = "python -m middleware --schema > app/chain.schema.json"
+    remedy = "python -m bascule_middleware --schema > app/chain.schema.json"
     assert json.loads(COMMITTED.read_text()) == json.loads(json.dumps(chain_schema())), remedy
 
 

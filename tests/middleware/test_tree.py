@@ -1,4 +1,4 @@
-"""`python -m middleware`: the chain as a tree, checked."""
+"""`python -m bascule_middleware`: the chain as a tree, checked."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bascule_middleware.__main__ import main
+from bascule_middleware.chain import load
+from bascule_middleware.links.dispatch import Dispatch
+from bascule_middleware.schema import chain_schema
+from bascule_middleware.tree import lines, tree
 
-from middleware.__main__ import main
-from middleware.chain import load
-from middleware.dispatch import Dispatch
-from middleware.schema import chain_schema
-from middleware.tree import lines, tree
 from tests.applications.hello import application
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +89,7 @@ def test_every_link_has_its_class_and_every_setting_its_value_and_mounts_branch(
     assert "\n".join(lines(tree(load(path)))) == (
         f"""\
 chain.toml
-├── request_id  (middleware.request_id:RequestId)
+├── request_id  (bascule_middleware.links.request_id:RequestId)
 │       trusted = ["unix", "10.0.0.0/8"]
 ├── {HERE}:link
 │       size = 1
@@ -103,7 +103,7 @@ chain.toml
 ├── {HERE}:foreign_link
 │       names is not set  # default
 │       name = "é"
-├── dispatch  (middleware.dispatch:Dispatch)
+├── dispatch  (bascule_middleware.links.dispatch:Dispatch)
 │   │   default = false
 │   ├── "/class"  app.forms:Greeting
 │   ├── "*.example.com/é"  {HERE}:nested
@@ -111,7 +111,7 @@ chain.toml
 │   │   │   └── "/end"  app.forms:greeter
 │   │   └── "/other"  app.forms:generator
 │   └── "/last"  app.forms:writer
-├── exceptions  (middleware.exceptions:Exceptions)
+├── exceptions  (bascule_middleware.links.exceptions:Exceptions)
 │       debug = false  # default
 └── app.hello:application"""
     )
@@ -150,14 +150,14 @@ def test_a_wrong_chain_is_one_line_and_exit_code_2(
     assert main([str(chain_file(text))]) == 2
     shown, said = capsys.readouterr()
     assert shown == ""
-    assert said.startswith(f"python -m middleware: {message}")
+    assert said.startswith(f"python -m bascule_middleware: {message}")
     assert said.count("\n") == 1
 
 
 def test_a_file_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["nowhere.toml"]) == 2
     said = capsys.readouterr().err
-    assert said == "python -m middleware: nowhere.toml: No such file or directory\n"
+    assert said == "python -m bascule_middleware: nowhere.toml: No such file or directory\n"
 
 
 def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -175,7 +175,7 @@ def test_one_of_file_and_schema_is_asked_for(arguments: list[str]) -> None:
 @pytest.mark.integration
 def test_the_output_is_utf_8_in_any_locale() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "middleware", "app/chain.toml"],
+        [sys.executable, "-m", "bascule_middleware", "app/chain.toml"],
         cwd=ROOT,
         env={"LC_ALL": "C", "PYTHONIOENCODING": "ascii"},
         capture_output=True,

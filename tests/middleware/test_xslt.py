@@ -12,9 +12,9 @@ from typing import Any
 from wsgiref.validate import validator
 
 import pytest
+from bascule_middleware.links.xslt.xslt import Xslt
+from bascule_middleware.settings import SettingError
 
-from middleware.settings import SettingError
-from middleware.xslt import Xslt
 from tests.middleware.gateway import Gateway, respond
 
 SHEET = """<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">
@@ -575,7 +575,11 @@ def test_a_wrong_setting_is_refused_at_start(
 
 
 def test_a_missing_package_is_named(sheets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("lxml", "middleware.stylesheets", "middleware.transformation"):
+    for name in (
+        "lxml",
+        "bascule_middleware.links.xslt.stylesheets",
+        "bascule_middleware.links.xslt.transformation",
+    ):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "lxml", None)
     with pytest.raises(SettingError, match="pip install lxml"):

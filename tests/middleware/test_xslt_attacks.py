@@ -17,10 +17,10 @@ from wsgiref.validate import validator
 from xml.sax.saxutils import quoteattr
 
 import pytest
+from bascule_middleware.links.xslt.xslt import LIMIT, Xslt
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from middleware.xslt import LIMIT, Xslt
 from tests.middleware.gateway import respond
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from ops.ports import free_port
+from tests.harness.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 ENTRYPOINT = ROOT / "nginx" / "docker-entrypoint.sh"

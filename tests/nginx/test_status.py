@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.ports import free_port
+from tests.harness.ports import free_port
 from tests.nginx.harness import LIMIT, Nginx, response, wait_for
 
 pytestmark = pytest.mark.integration

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ops.ports import free_port
+from tests.harness.ports import free_port
 from tests.nginx.certificates import Pair, make_pair
 from tests.nginx.harness import LIMIT, Nginx, response, tell
 from tests.nginx.test_start import start

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ops.benchmark import processes
-from ops.ports import free_port
+from tests.bench import processes
+from tests.harness.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("app", "middleware", "server", "nginx", "ops", "requirements")

@@ -87,7 +87,7 @@ def events_in_the_code() -> set[str]:
 
 
 def _event_logged_by(call: ast.Call) -> set[str]:
-    """`event(level, NAME, ...)` of the server, `line(level, NAME, ...)` of ops/json_log.py, and
+    """`event(level, NAME, ...)` of the server, `line(level, NAME, ...)` of ops/bascule_ops/json_log.py, and
     what middleware calls its functions of the kind `_tell(environ, level, NAME, ...)`."""
     name = call.func.id if isinstance(call.func, ast.Name) else ""
     place = {"event": 1, "line": 1, "_tell": 2, "_tell_of": 2, "_extra": 1}.get(name)

@@ -78,7 +78,7 @@ def main() -> None:
         ):
             began, used = time.monotonic(), processor_time()
             subprocess.run(
-                [sys.executable, "-m", f"ops.log_reader.{module}", "--file", path, *arguments],
+                [sys.executable, "-m", f"bascule_ops.logs.{module}", "--file", path, *arguments],
                 stdout=subprocess.DEVNULL,
                 check=True,
             )

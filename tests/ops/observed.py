@@ -13,9 +13,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from ops.observe import snapshot
-from ops.observe.settings import Settings
-from server import metrics
+from bascule.told import metrics
+from bascule_ops.observe import snapshot
+from bascule_ops.observe.settings import Settings
 
 STUB_STATUS = (
     b"HTTP/1.1 200 OK\r\n\r\n"

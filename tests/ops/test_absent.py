@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from bascule_ops.observe import absent, snapshot
 
-from ops.observe import absent, snapshot
 from tests.ops.observed import healthy
 
 NEVER = "0001-01-01T00:00:00Z"

@@ -1,4 +1,4 @@
-"""ops/attack: what it tells of what it found, and one short run of it."""
+"""tests/attack/run: what it tells of what it found, and one short run of it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ops.attacks import plans, table
+from tests.attack import plans, table
 
 ROOT = Path(__file__).parents[2]
-INSTALL_LIMIT = 600  # seconds; the first of these tests installs what ops/bench needs
+INSTALL_LIMIT = 600  # seconds; the first of these tests installs what tests/bench/run needs
 MACHINE = {
     "processor": "A fast one",
     "cores": "2",
@@ -31,7 +31,7 @@ def figures(p99_ms: float = 3.0, peak_mib: float = 20.0) -> dict[str, float]:
 
 
 def results(*rounds: dict[str, float]) -> table.Results:
-    found = table.Results("ops/attack", len(rounds), 1.0, MACHINE, {"bascule": ""}, "2026")
+    found = table.Results("tests/attack/run", len(rounds), 1.0, MACHINE, {"bascule": ""}, "2026")
     found.floor_p99_ms.append(0.3)
     for each in rounds:
         found.add("flood", "bascule", each)
@@ -110,7 +110,7 @@ def test_colliding_names_collide_and_new_names_are_new() -> None:
 def test_a_short_run_prints_a_table_and_writes_nothing() -> None:
     pages = [ROOT / "docs" / "hardening.md", ROOT / "docs" / "bench" / "attacks.json"]
     before = [page.read_bytes() if page.exists() else None for page in pages]
-    command = ["ops/attack", "--rounds", "1", "--seconds", "0.3", "--servers", "bascule"]
+    command = ["tests/attack/run", "--rounds", "1", "--seconds", "0.3", "--servers", "bascule"]
     done = subprocess.run(
         [*command, "many-fields"], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -125,7 +125,7 @@ def test_a_short_run_prints_a_table_and_writes_nothing() -> None:
 @pytest.mark.parametrize("wrong", [["no-such"], ["--rounds", "0"], ["--servers", "iis"]])
 def test_a_wrong_argument_is_refused(wrong: list[str]) -> None:
     done = subprocess.run(
-        ["ops/attack", *wrong], cwd=ROOT, capture_output=True, text=True, check=False
+        ["tests/attack/run", *wrong], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
     assert wrong[-1] in done.stderr

@@ -1,4 +1,4 @@
-"""ops/audit, before a database of vulnerabilities that the tests play."""
+"""tests/audit/run, before a database of vulnerabilities that the tests play."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from ops.ports import free_port
+from tests.harness.ports import free_port
 from tests.ops.harness import ROOT
 
 pytestmark = pytest.mark.integration
@@ -71,7 +71,7 @@ def database() -> Iterator[Database]:
 
 def audit(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["ops/audit", *arguments],
+        ["tests/audit/run", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -105,7 +105,7 @@ def test_a_database_that_cannot_be_reached_is_no_good_news() -> None:
     url = f"http://127.0.0.1:{free_port()}/v1/query"
     done = audit("--service-url", url)
     assert done.returncode == 3
-    assert f"ops/audit: {url} could not be asked, so nothing is known: " in done.stderr
+    assert f"tests/audit/run: {url} could not be asked, so nothing is known: " in done.stderr
     assert "Connection refused" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -122,4 +122,4 @@ def test_a_wrong_argument_is_refused_and_help_is_there() -> None:
     wrong = audit("--no-such")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert audit("--service-url", "ftp://x").returncode == 2
-    assert audit("--help").stdout.startswith("usage: ops/audit")
+    assert audit("--help").stdout.startswith("usage: tests/audit/run")

@@ -1,4 +1,4 @@
-"""ops/bench: what it reads, how it counts, and one short run of it."""
+"""tests/bench/run: what it reads, how it counts, and one short run of it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from ops.benchmark import arguments, heads, machine, mixed, native, processes, runner, spread, wrk
-from ops.benchmark.install import LOCKS, locked_version, reason
-from ops.benchmark.peers import PEERS
+from tests.bench import arguments, heads, machine, mixed, native, processes, runner, spread, wrk
+from tests.bench.install import LOCKS, locked_version, reason
+from tests.bench.peers import PEERS
 from tests.nginx.harness import Nginx, binaries
 from tests.ops.harness import is_alive, wait_for
 
 ROOT = Path(__file__).parents[2]
-INSTALL_LIMIT = 600  # seconds; the first of these tests installs what ops/bench needs
+INSTALL_LIMIT = 600  # seconds; the first of these tests installs what tests/bench/run needs
 
 
 def test_processor_time_is_read_from_a_process_whose_name_has_parentheses() -> None:
@@ -52,7 +52,7 @@ def test_ending_a_server_ends_its_children(tmp_path: Path) -> None:
 def test_a_process_that_nothing_keeps_is_ended_with_those_under_it() -> None:
     interrupted = """
 import subprocess
-from ops.benchmark.processes import none_left
+from tests.bench.processes import none_left
 try:
     with none_left():
         started = subprocess.Popen(["sh", "-c", "sleep 600 & echo $! $$; wait"], stdout=-1)
@@ -224,11 +224,11 @@ def nginx() -> Iterator[Nginx]:
 
 @pytest.fixture(scope="module")
 def bench() -> str:
-    """ops/bench, its virtual environment made."""
+    """tests/bench/run, its virtual environment made."""
     if shutil.which("wrk") is None and os.environ.get("CI") != "true":
         pytest.skip("wrk is not installed (Debian: apt-get install wrk)")
-    subprocess.run(["ops/bench", "--help"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    return "ops/bench"
+    subprocess.run(["tests/bench/run", "--help"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return "tests/bench/run"
 
 
 @pytest.mark.integration

@@ -1,4 +1,4 @@
-"""How ops/bench judges a run by its aims."""
+"""How tests/bench/run judges a run by its aims."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ops.benchmark import aims
-from ops.benchmark.figures import best_first
-from ops.benchmark.measure import Figures
-from ops.benchmark.peers import PEERS
-from ops.benchmark.results import Results
-from ops.benchmark.scenarios import SCENARIOS
+from tests.bench import aims
+from tests.bench.figures import best_first
+from tests.bench.measure import Figures
+from tests.bench.peers import PEERS
+from tests.bench.results import Results
+from tests.bench.scenarios import SCENARIOS
 
 ROOT = Path(__file__).parents[2]
 

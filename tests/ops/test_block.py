@@ -14,10 +14,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from bascule_ops.blocking.blocks import Blocks
+from bascule_ops.blocking.guard import objection
+from bascule_ops.blocking.markers import markers, parse, written
 
-from ops.blocking.blocks import Blocks
-from ops.blocking.guard import objection
-from ops.blocking.markers import markers, parse, written
 from tests.ops.harness import ROOT, Tree, wait_for
 
 TEMPLATE = ROOT / "nginx" / "templates" / "15-blocked.conf.template"

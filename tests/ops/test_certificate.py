@@ -14,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from bascule_ops.certificate import pem_pair
 
-from ops import pem_pair
-from ops.ports import free_port
+from tests.harness.ports import free_port
 from tests.nginx.certificates import EC, RSA, make_pair
 from tests.ops.harness import LIMIT, Crowd, Tree, crowd_of, wait_for
 

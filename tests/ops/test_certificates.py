@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-
-from ops.observe.asking import SourceError
-from ops.observe.certificates import read
+from bascule_ops.observe.asking import SourceError
+from bascule_ops.observe.certificates import read
 
 # Made by: openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30
 # (the second: -days 18250, whose end RFC 5280 has written with four digits of the year).

@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
+from bascule.told import metrics
+from bascule_ops.observe import counters
+from bascule_ops.observe.asking import SourceError
 
-from ops.observe import counters
-from ops.observe.asking import SourceError
-from server import metrics
 from tests.ops.observed import Parts, healthy, look, metrics_document
 
 

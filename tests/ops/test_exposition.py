@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from bascule_ops.observe import exposition
 from prometheus_client.parser import text_string_to_metric_families
 
-from ops.observe import exposition
 from tests.ops.observed import metrics_document, worker_document
 
 CONTRACT = {

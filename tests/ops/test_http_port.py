@@ -6,8 +6,7 @@ import errno
 import socket
 
 import pytest
-
-from ops import http_port
+from bascule_ops import http_port
 
 
 def test_a_free_port_that_was_asked_for_is_taken() -> None:

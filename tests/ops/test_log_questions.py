@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bascule_ops.logs import nginx_access, requests, show, slow
+from bascule_ops.logs.record import parsed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ops.log_reader import nginx_access, requests, show, slow
-from ops.log_reader.record import parsed
 from tests.ops.harness import ROOT
 from tests.ops.log_lines import ID, call, line, request
 
@@ -283,8 +283,8 @@ def test_slow_and_hung_calls_are_told_by_the_applications_line(saved: Save) -> N
 
 def test_of_a_hung_call_in_the_server_the_applications_line_is_told(saved: Save) -> None:
     """An application whose own package is called server is no less the application."""
-    places = ["server/crew.py", "shop.py", "shop/server/views.py"]
-    places += ["server/gateway.py", "lib/python3.11/threading.py"]
+    places = ["server/bascule/engine/crew.py", "shop.py", "shop/server/views.py"]
+    places += ["server/bascule/wsgi/gateway.py", "lib/python3.11/threading.py"]
     stack = "".join(f'  File "/srv/{place}", line 7, in it\n' for place in places)
     log = saved(line("10:00:00.000", "hung_request", level="error", request_id="a", stack=stack))
     (found,) = json.loads(call(slow.main, "--file", log, "--json").stdout)["locations"]
@@ -435,7 +435,7 @@ def test_lnav_reads_every_key_of_the_log(saved: Save, tmp_path: Path) -> None:
             timeout=60,
         ).stdout
 
-    lnav("-i", str(ROOT / "ops/lnav/bascule.json"))
+    lnav("-i", str(ROOT / "ops/stack/lnav/bascule.json"))
     query = (
         ";SELECT log_time, log_level, worker, event, request_id, status, duration_ms, target, exception "
         "FROM bascule_log"

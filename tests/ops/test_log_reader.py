@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bascule_ops.logs.show import main
 
-from ops.log_reader.show import main
 from tests.ops.harness import ROOT
 from tests.ops.log_lines import ID, Done, call, line, request
 
@@ -364,7 +364,7 @@ def test_following_goes_on_in_the_new_file_after_a_rotation(tmp_path: Path) -> N
     log = tmp_path / "bascule.log"
     log.write_text(line("10:00:00.000", n=0) + "\n")
     with subprocess.Popen(
-        [sys.executable, "-m", "ops.log_reader.show", "--stack-log", str(log), "--follow"],
+        [sys.executable, "-m", "bascule_ops.logs.show", "--stack-log", str(log), "--follow"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,

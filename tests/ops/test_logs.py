@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bascule_ops.supervision.log_rotation import RotationError, rotate
 
-from ops.supervision.log_rotation import RotationError, rotate
 from tests.ops.harness import LIMIT, ROOT, Tree, wait_for
 from tests.ops.log_schema import events_in_the_code, examples, faults, section_of, sections
 
@@ -117,7 +117,7 @@ def test_the_story_of_a_request_that_hung(shop: Shop) -> None:
     assert when == sorted(when)
     assert "in connect\n" in told
     assert "time.sleep(1.5)" in told
-    assert "server/gateway.py" not in told
+    assert "server/bascule/wsgi/gateway.py" not in told
     assert told.count("answers 504") == 2
     assert "The client got 504 after 1" in told
 
@@ -130,7 +130,7 @@ def test_the_story_of_a_request_that_raised(shop: Shop) -> None:
     assert "exception: GET '/raise': the application raised\n" in told
     assert 'return {"a": 1}[item]' in told
     assert "KeyError: 'b'" in told
-    assert "middleware/exceptions.py" not in told
+    assert "middleware/bascule_middleware/links/exceptions.py" not in told
     assert told.count("answers 500") == 2
 
 

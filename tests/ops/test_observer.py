@@ -10,8 +10,8 @@ from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
 import pytest
+from bascule_ops.observe.application import Application, is_own_name
 
-from ops.observe.application import Application, is_own_name
 from tests.ops.observed import healthy
 
 

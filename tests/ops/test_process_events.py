@@ -11,8 +11,7 @@ from xmlrpc.client import Fault
 from xmlrpc.server import SimpleXMLRPCDispatcher, SimpleXMLRPCRequestHandler
 
 import pytest
-
-from ops.supervision.process_events import listen
+from bascule_ops.supervision.process_events import listen
 
 EVENT = b"processname:worker-1 groupname:bascule from_state:BACKOFF"
 HEADER = b"ver:3.0 server:supervisor serial:1 pool:listener poolserial:1 eventname:%b len:%d\n"

@@ -52,7 +52,7 @@ def written(tmp_path: Path) -> str:
     (packages / "zope_interface-7.0.dist-info").mkdir(parents=True, exist_ok=True)
     (packages / "zope_interface-7.0.dist-info" / "METADATA").write_text(METADATA)
     command = [
-        *(sys.executable, "-m", "ops.sbom", "--image", "an-image"),
+        *(sys.executable, "-m", "bascule_ops.sbom", "--image", "an-image"),
         *("--dpkg-status", str(tmp_path / "status"), "--site-packages", str(packages)),
     ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)

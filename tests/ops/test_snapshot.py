@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from bascule_ops.observe import checks, snapshot
+from bascule_ops.supervision import failures
+from bascule_ops.supervision.operation import Operation, alone
 
-from ops.observe import checks, snapshot
-from ops.supervision import failures
-from ops.supervision.operation import Operation, alone
 from tests.ops.observed import (
     PROCESSES,
     Parts,

@@ -1,4 +1,4 @@
-"""ops/soak: what it makes of its samples, what it excuses, and a short run of it."""
+"""tests/soak/run: what it makes of its samples, what it excuses, and a short run of it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from ops.load.account import Failure
-from ops.load.kinds import Kind, Reuse
-from ops.soaking.faults import FAULTS, Faults
-from ops.soaking.samples import MEBIBYTE, WARM_UP, Sample, Sampler, slope
-from ops.soaking.stack import Stack
+from tests.load.account import Failure
+from tests.load.kinds import Kind, Reuse
 from tests.ops.harness import LIMIT, Tree, wait_for
+from tests.soak.faults import FAULTS, Faults
+from tests.soak.samples import MEBIBYTE, WARM_UP, Sample, Sampler, slope
+from tests.soak.stack import Stack
 
 
 def life(pid: int, level: float, an_hour: float, count: int = 50) -> list[Sample]:
@@ -129,7 +129,7 @@ def test_only_what_a_killed_worker_had_is_excused(
 def test_a_short_soak_does_every_fault_and_nothing_fails_that_must_not(venv: Path) -> None:
     tree = Tree(venv)
     try:
-        done = tree.run("ops/soak", "0.25", "--json")
+        done = tree.run("tests/soak/run", "0.25", "--json")
         assert done.returncode == 0, done.stdout + done.stderr
         report = json.loads(done.stdout)
         assert set(FAULTS) <= set(report["faults"])
@@ -147,7 +147,7 @@ def test_a_short_soak_does_every_fault_and_nothing_fails_that_must_not(venv: Pat
 def soaking(tree: Tree) -> Iterator[subprocess.Popen[str]]:
     """A long soak in a group of its own, as on a terminal."""
     with subprocess.Popen(
-        ["env", "--default-signal=INT", "ops/soak", "5"],
+        ["env", "--default-signal=INT", "tests/soak/run", "5"],
         cwd=tree.root,
         env=tree.environ | {"TMPDIR": str(tree.root)},
         stdout=subprocess.PIPE,
@@ -199,7 +199,7 @@ def test_a_soak_that_is_interrupted_while_the_stack_starts_leaves_nothing(venv: 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "x", "100000"])
 def test_a_wrong_length_is_refused(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
-    from ops.soaking.__main__ import parse
+    from tests.soak.__main__ import parse
 
     with pytest.raises(SystemExit) as ended:
         parse([wrong])

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bascule_ops.observe.exposition import CONTENT_TYPE
 
-from ops.observe.exposition import CONTENT_TYPE
 from tests.ops.harness import LIMIT, Tree, is_alive, wait_for
 from tests.ops.observed import seconds
 from tests.ops.test_exposition import CONTRACT, samples

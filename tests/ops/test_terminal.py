@@ -6,11 +6,11 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
+from bascule.watch.status import MOST_REQUESTS
+from bascule_ops.observe import running, status, terminal
+from bascule_ops.observe.findings import bad, good, noted
+from bascule_ops.observe.terminal import Paint
 
-from ops.observe import running, status, terminal
-from ops.observe.findings import bad, good, noted
-from ops.observe.terminal import Paint
-from server.status import MOST_REQUESTS
 from tests.ops.observed import metrics_document, request_document, worker_document
 
 PLAIN = Paint(colours=False)

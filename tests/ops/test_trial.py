@@ -19,8 +19,8 @@ pytestmark = pytest.mark.integration
 TRIAL = """
 import sys
 from pathlib import Path
-from ops.supervision.client import State
-from ops.supervision.trial import Generation, NotReadyError
+from bascule_ops.supervision.client import State
+from bascule_ops.supervision.trial import Generation, NotReadyError
 
 class Supervisord:
     def processes(self):

@@ -20,9 +20,9 @@ from playwright.sync_api import (
     expect,
 )
 
-from ops.pictures.browser import chromium
 from tests.page import scenes
 from tests.page.fixture_server import FixtureServer, Scene
+from tests.pictures.browser import chromium
 
 
 @pytest.fixture(scope="session")

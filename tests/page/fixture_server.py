@@ -11,10 +11,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from ops.observe.application import CONTENT_SECURITY_POLICY
+from bascule_ops.observe.application import CONTENT_SECURITY_POLICY
+
 from tests.page import scenes
 
-STATIC = Path(__file__).parents[2] / "ops/observe/static"
+STATIC = Path(__file__).parents[2] / "ops/bascule_ops/observe/static"
 Scene = Callable[[float], dict[str, Any]]
 
 

@@ -16,8 +16,8 @@ FAST = (0.62, 0.81, 0.9, 0.94, 0.962, 0.975, 0.984, 0.991, 0.996, 0.999, 1.0, 1.
 QUEUE = (0.97, 0.985, 0.992, 0.996, 0.998, 0.999, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
 
 STACK = [
-    "middleware/request_id.py:41 __call__",
-    "middleware/exceptions.py:63 __call__",
+    "middleware/bascule_middleware/links/request_id.py:41 __call__",
+    "middleware/bascule_middleware/links/exceptions.py:63 __call__",
     "app/wsgi.py:12 application",
     "shop/views.py:87 checkout",
     "shop/payment.py:214 charge",

@@ -7,8 +7,8 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from bascule_ops.observe.rates import Histogram, Rates, between
 
-from ops.observe.rates import Histogram, Rates, between
 from tests.page import scenes
 from tests.page.conftest import Visitor
 

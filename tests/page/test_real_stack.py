@@ -17,7 +17,7 @@ from tests.page.terminal import Terminal
 pytestmark = pytest.mark.integration
 ATTACK = "<img src=x onerror=alert(1)>"
 SHOP = {
-    "BASCULE_CHAIN": "ops/pictures/chain.toml",
+    "BASCULE_CHAIN": "tests/pictures/chain.toml",
     "BASCULE_TIMEOUT": "1",
     "BASCULE_GRACEFUL_TIMEOUT": "1",
 }
@@ -85,7 +85,7 @@ def test_a_hung_request_shows_its_age_and_where_it_hangs(page: Page, hung: str) 
     row.get_by_role("button").first.click()
     stack = page.get_by_role("list", name="Stack, innermost last")
     expect(stack.get_by_role("listitem").last).to_contain_text(
-        re.compile(r"ops/pictures/shop\.py:\d+ charge")
+        re.compile(r"tests/pictures/shop\.py:\d+ charge")
     )
     expect(age).not_to_have_text(before)
     assert page.locator("table img").count() == 0

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Callable, Iterator
 
 import pytest
+from bascule_ops.observe.history import History
+from bascule_ops.observe.panels import Choice
+from bascule_ops.observe.screen import screen
 from rich.console import Console
 
-from ops.observe.history import History
-from ops.observe.panels import Choice
-from ops.observe.screen import screen
 from tests.page import scenes
 from tests.page.fixture_server import Scene
 from tests.page.terminal import Terminal

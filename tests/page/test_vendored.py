@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DIRECTORIES = ("ops/observe/static/uplot", "tests/page/axe")
+DIRECTORIES = ("ops/bascule_ops/observe/static/uplot", "tests/page/axe")
 
 
 @pytest.mark.parametrize("directory", DIRECTORIES)
@@ -22,7 +22,7 @@ def test_the_files_are_those_that_were_fetched(directory: str) -> None:
 
 
 def test_the_script_that_fetches_knows_every_directory_and_pins_its_package() -> None:
-    script = (ROOT / "ops/vendor").read_text()
+    script = (ROOT / "tests/vendor/run").read_text()
     packages = re.findall(
         r"^package \S+ \d+\.\d+\.\d+ \\\n +sha512-\S{88} \\\n +(\S+)", script, re.M
     )

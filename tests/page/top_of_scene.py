@@ -10,9 +10,9 @@ import sys
 import threading
 from typing import Any
 
+from bascule_ops.observe.top import show_live
 from rich.console import Console
 
-from ops.observe.top import show_live
 from tests.page import scenes
 
 if __name__ == "__main__":

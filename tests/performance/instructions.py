@@ -181,7 +181,7 @@ def _server(scenario: Scenario, path: Path, prefix: list[str]) -> Iterator[subpr
         "--access-logfile", log, "--access-logformat", "json", "--log-level", "error",
     ]  # fmt: skip
     process = subprocess.Popen(
-        [*prefix, sys.executable, "-m", "server", *arguments, APPLICATION],
+        [*prefix, sys.executable, "-m", "bascule", *arguments, APPLICATION],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0"},
         stdin=subprocess.DEVNULL,

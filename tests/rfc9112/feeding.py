@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from server.body import Body
-from server.config import Config
-from server.errors import ProtocolError
-from server.request import Environ, HeadLimits, HeadParser, HeadReader, Request
+from bascule.config import Config
+from bascule.errors import ProtocolError
+from bascule.http.body import Body
+from bascule.http.request import Environ, HeadLimits, HeadParser, HeadReader, Request
 
 _DEFAULTS = Config()
 LIMITS = HeadLimits(

@@ -6,10 +6,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from bascule.errors import ProtocolError
+from bascule.http.body import SPOOL_SIZE, Body, ChunkedFraming, LengthFraming
+from bascule.http.request import HeadLimits, Request, RequestLine
 
-from server.body import SPOOL_SIZE, Body, ChunkedFraming, LengthFraming
-from server.errors import ProtocolError
-from server.request import HeadLimits, Request, RequestLine
 from tests.rfc9112.feeding import LIMITS, outcome_of
 
 SMALL = HeadLimits(line=100, fields=2, field=100)

@@ -6,11 +6,8 @@ import itertools
 from dataclasses import dataclass, replace
 from urllib.parse import quote_from_bytes
 
-from hypothesis import example, given
-from hypothesis import strategies as st
-
-from server.errors import ApplicationError
-from server.response import (
+from bascule.errors import ApplicationError
+from bascule.http.response import (
     ANNOUNCED,
     STATUS,
     Framing,
@@ -18,6 +15,9 @@ from server.response import (
     choose_framing,
     serialize_head,
 )
+from hypothesis import example, given
+from hypothesis import strategies as st
+
 from tests.rfc9112.feeding import TRAILING, Outcome, fields_of, read
 from tests.rfc9112.strict_reader import read_response
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from bascule.errors import ProtocolError
+from bascule.http.request import MAX_HEAD, HeadLimits, HeadParser, HeadReader
 
-from server.errors import ProtocolError
-from server.request import MAX_HEAD, HeadLimits, HeadParser, HeadReader
 from tests.rfc9112 import page
 from tests.rfc9112.feeding import LIMITS, outcome_of, read
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import tracemalloc
 
 import pytest
+from bascule.errors import ApplicationError
+from bascule.http.memo import ENTRIES, LONGEST, PATIENCE, Memo
+from bascule.http.request import HeadLimits, Request
+from bascule.http.response import Framing, check_head, serialize_head
 
-from server.errors import ApplicationError
-from server.memo import ENTRIES, LONGEST, PATIENCE, Memo
-from server.request import HeadLimits, Request
-from server.response import Framing, check_head, serialize_head
 from tests.rfc9112.feeding import LIMITS, Outcome, read
 
 OFTEN = PATIENCE * 2 + 3

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+from bascule.errors import ProtocolError
+from bascule.http.response import error_response
 
-from server.errors import ProtocolError
-from server.response import error_response
 from tests.rfc9112 import page
 from tests.rfc9112.feeding import Outcome, fields_of, outcome_of
 

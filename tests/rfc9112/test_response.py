@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-
-from server.errors import ApplicationError, ProtocolError
-from server.response import (
+from bascule.errors import ApplicationError, ProtocolError
+from bascule.http.response import (
     ANNOUNCED,
     CONTINUE,
     HOP_BY_HOP,
@@ -19,6 +18,7 @@ from server.response import (
     error_response,
     serialize_head,
 )
+
 from tests.rfc9112.strict_reader import read_response
 
 NOW = 784111777.9  # Sun, 06 Nov 1994 08:49:37 GMT, the RFC's own example (RFC 9110 §5.6.7)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.ports import free_port
+from tests.harness.ports import free_port
 from tests.nginx.certificates import make_pair
 from tests.ops.harness import ROOT, Tree, wait_for
 from tests.runbooks.page import blocks, headings, read

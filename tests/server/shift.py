@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 
-from server.crew import Call, Crew
+from bascule.engine.crew import Call, Crew
 
 LONG = 15.0  # a wait that takes longer has failed
 

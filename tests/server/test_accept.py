@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-
-from server.accept import ACCEPTS_A_TURN, TIME_A_TURN, Acceptor
-from server.config import Config
-from server.connection import MODEST
-from server.crew import Crew
-from server.listen import open_listener
-from server.loop import Loop
-from server.room import Room
-from server.service import Service
+from bascule.config import Config
+from bascule.engine.accept import ACCEPTS_A_TURN, TIME_A_TURN, Acceptor
+from bascule.engine.connection import MODEST
+from bascule.engine.crew import Crew
+from bascule.engine.listen import open_listener
+from bascule.engine.loop import Loop
+from bascule.engine.room import Room
+from bascule.engine.service import Service
 
 FLOOD = 3 * ACCEPTS_A_TURN + 1
 NEVER = 600.0

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bascule.errors import ProtocolError, StartError
+from bascule.http.request import Request, RequestLine
+from bascule.told.access_log import AccessLog, JsonLines, Refusal, combined, is_healthy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.access_log import AccessLog, JsonLines, Refusal, combined, is_healthy
-from server.errors import ProtocolError, StartError
-from server.request import Request, RequestLine
 from tests.rfc9112.feeding import Outcome, read
 
 NOW = 784111777.5

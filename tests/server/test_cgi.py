@@ -10,12 +10,12 @@ from typing import Any
 from wsgiref.validate import validator
 
 import pytest
+from bascule.errors import ClientDisconnected
+from bascule.wsgi.cgi import respond
+from bascule.wsgi.cgi_request import Body
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.cgi import respond
-from server.cgi_request import Body
-from server.errors import ClientDisconnected
 from tests.applications import cookies, echo, raises, write_callable
 
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]

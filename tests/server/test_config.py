@@ -6,8 +6,7 @@ from typing import Any
 
 import gunicorn.config
 import pytest
-
-from server.config import Config, ConfigError, build, default_text, flag, settings, variable
+from bascule.config import Config, ConfigError, build, default_text, flag, settings, variable
 
 APPLICATION = "app.hello:application"
 

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from server.counters import INTERVAL, Counters
-from server.metrics import BOUNDS, HUNG_REQUESTS, SLOW_CALLS, WorkerMetrics, claim, read
+from bascule.told.counters import INTERVAL, Counters
+from bascule.told.metrics import BOUNDS, HUNG_REQUESTS, SLOW_CALLS, WorkerMetrics, claim, read
 
 Counted = Callable[[], WorkerMetrics]
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
+from bascule.engine.crew import BUSY, IDLE_LOOKS, SLOW, SLOW_MEMORY, TASKS_A_TURN, Call, Crew
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.crew import BUSY, IDLE_LOOKS, SLOW, SLOW_MEMORY, TASKS_A_TURN, Call, Crew
 from tests.server.shift import LONG, Shift, Turns, Work
 
 

@@ -13,6 +13,7 @@ import threading
 from typing import Any
 
 import pytest
+from bascule.engine.crew import PLACES_TO_SPARE, Call, Crew
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -23,7 +24,6 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from server.crew import PLACES_TO_SPARE, Call, Crew
 from tests.server.shift import Turns
 
 LONG = 5.0  # seconds until the crew has come to rest, and for any wait in a call

@@ -6,9 +6,8 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-
-from server.deadlines import DEADLINES_A_TURN, Deadlines
-from server.loop import Loop
+from bascule.engine.deadlines import DEADLINES_A_TURN, Deadlines
+from bascule.engine.loop import Loop
 
 NEVER = 600.0
 

@@ -8,10 +8,10 @@ from typing import Any
 from wsgiref.validate import check_environ
 
 import pytest
+from bascule.http.body import NO_BODY
+from bascule.wsgi import environ
+from bascule.wsgi.file_wrapper import FileWrapper
 
-from server import environ
-from server.body import NO_BODY
-from server.file_wrapper import FileWrapper
 from tests.rfc9112.feeding import read
 
 SERVER = ("127.0.0.1", "8000")

@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from bascule.told import event_log
+from bascule.told.event_log import ErrorStream, JsonFormatter, TextFormatter, event, timestamp
 from hypothesis import given
 from hypothesis import strategies as st
-
-from server import event_log
-from server.event_log import ErrorStream, JsonFormatter, TextFormatter, event, timestamp
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
-
-from server.file_wrapper import BLOCK_SIZE, FileWrapper
+from bascule.wsgi.file_wrapper import BLOCK_SIZE, FileWrapper
 
 CONTENT = b"0123456789" * 10
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bascule.errors import ApplicationError, ClientDisconnected
+from bascule.http.request import Request, RequestLine
+from bascule.wsgi.file_wrapper import FileWrapper
+from bascule.wsgi.gateway import Ending, Exchange
 
-from server.errors import ApplicationError, ClientDisconnected
-from server.file_wrapper import FileWrapper
-from server.gateway import Ending, Exchange
-from server.request import Request, RequestLine
 from tests.rfc9112.strict_reader import Response, read_response
 from tests.server.transports import FakeTransport
 

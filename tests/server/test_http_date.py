@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from email.utils import formatdate
 
+from bascule.http.http_date import imf_fixdate
 from hypothesis import given
 from hypothesis import strategies as st
-
-from server.http_date import imf_fixdate
 
 
 def test_it_is_the_example_of_the_rfc() -> None:

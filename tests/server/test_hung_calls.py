@@ -9,14 +9,13 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-
-from server import environ
-from server.config import Config
-from server.connection import Connection
-from server.crew import Call, Crew
-from server.deadlines import Deadlines
-from server.loop import Loop
-from server.service import Service
+from bascule.config import Config
+from bascule.engine.connection import Connection
+from bascule.engine.crew import Call, Crew
+from bascule.engine.deadlines import Deadlines
+from bascule.engine.loop import Loop
+from bascule.engine.service import Service
+from bascule.wsgi import environ
 
 LONG = 15.0  # a wait that takes longer has failed
 NEVER = 600.0

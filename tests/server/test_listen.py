@@ -14,9 +14,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-
-from server.errors import StartError
-from server.listen import UNIX_SOCKET_MODE, Listener, open_listener
+from bascule.engine.listen import UNIX_SOCKET_MODE, Listener, open_listener
+from bascule.errors import StartError
 
 Open = Callable[[str], Listener]
 
@@ -277,7 +276,7 @@ def test_a_path_that_cannot_be_bound_is_said(directory: Path, path: str) -> None
 SWAPS = """
 import os, sys
 from pathlib import Path
-from server.listen import open_listener
+from bascule.engine.listen import open_listener
 
 directory = Path(sys.argv[1])
 temporary = directory / f".app.sock.{os.getpid()}"
@@ -295,7 +294,7 @@ open_listener(f"unix:{directory}/app.sock", 16).publish()
 STICKY = 0o1777
 AS_NOBODY = """
 import os, sys
-from server.listen import open_listener
+from bascule.engine.listen import open_listener
 
 os.setgroups([])
 os.setgid(65534)

@@ -15,8 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-
-from server.loop import COSTLY, MAX_EVENTS, READABLE, SHARE_BEHIND, WRITABLE, Loop
+from bascule.engine.loop import COSTLY, MAX_EVENTS, READABLE, SHARE_BEHIND, WRITABLE, Loop
 
 ROOT = Path(__file__).parents[2]
 
@@ -465,7 +464,7 @@ def test_a_loop_gives_its_descriptors_back() -> None:
 
 SIGNALLED = """
 import os, signal, threading
-from server.loop import Loop
+from bascule.engine.loop import Loop
 
 loop = Loop(600.0)
 seen = []

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-
-from server import __version__
-from server.config import default_text, flag, settings
+from bascule.config import default_text, flag, settings
+from bascule.version import __version__
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("BASCULE_")}
@@ -38,7 +37,7 @@ def modules(tmp_path: Path) -> Path:
 
 
 def command(arguments: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", "server", *arguments]
+    return [sys.executable, "-m", "bascule", *arguments]
 
 
 def environment(**variables: str) -> dict[str, str]:

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from server.metrics import (
+from bascule.told.metrics import (
     BOUNDS,
     DURATION_SUM,
     DURATIONS,
@@ -31,7 +30,7 @@ from server.metrics import (
 # A process that claims a slot for a name, adds to it what it is told, and waits to be ended.
 OWNER = """\
 import sys
-from server.metrics import SENT_BYTES, claim
+from bascule.told.metrics import SENT_BYTES, claim
 cells = claim(sys.argv[1], sys.argv[2])
 cells[SENT_BYTES] += int(sys.argv[3])
 print("counted", flush=True)

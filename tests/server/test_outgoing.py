@@ -9,12 +9,11 @@ import tracemalloc
 from collections.abc import Iterator
 
 import pytest
+from bascule.engine.outgoing import Outgoing
+from bascule.errors import ClientDisconnected
+from bascule.wsgi.file_wrapper import FileRange
 from hypothesis import given
 from hypothesis import strategies as st
-
-from server.errors import ClientDisconnected
-from server.file_wrapper import FileRange
-from server.outgoing import Outgoing
 
 MEBIBYTE = 1 << 20
 

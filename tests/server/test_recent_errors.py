@@ -6,8 +6,7 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-
-from server.recent_errors import KEPT, MESSAGE_SIZE, RecentErrors
+from bascule.told.recent_errors import KEPT, MESSAGE_SIZE, RecentErrors
 
 
 @pytest.fixture

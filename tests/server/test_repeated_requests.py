@@ -11,14 +11,14 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import pytest
+from bascule.errors import ProtocolError
+from bascule.http.head_memo import BLOCKS
+from bascule.http.request import SHORT_HEAD, Environ, HeadParser, HeadReader, Request, RequestLine
+from bascule.wsgi import gateway
+from bascule.wsgi.gateway import Ending, Exchange
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server import gateway
-from server.errors import ProtocolError
-from server.gateway import Ending, Exchange
-from server.head_memo import BLOCKS
-from server.request import SHORT_HEAD, Environ, HeadParser, HeadReader, Request, RequestLine
 from tests.rfc9112.feeding import LIMITS
 from tests.server.transports import FakeTransport
 

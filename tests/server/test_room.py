@@ -8,11 +8,10 @@ import resource
 from pathlib import Path
 
 import pytest
+from bascule.engine.room import EVENT_INTERVAL, Room
+from bascule.engine.service import NEVER
 from hypothesis import given
 from hypothesis import strategies as st
-
-from server.room import EVENT_INTERVAL, Room
-from server.service import NEVER
 
 
 class Client:

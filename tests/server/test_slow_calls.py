@@ -10,10 +10,9 @@ from contextlib import ExitStack
 from typing import Any, cast
 
 import pytest
-
-from server.crew import SLOW, Call, Task
-from server.service import Service
-from server.slow_calls import LOCATIONS, SlowCalls
+from bascule.engine.crew import SLOW, Call, Task
+from bascule.engine.service import Service
+from bascule.watch.slow_calls import LOCATIONS, SlowCalls
 
 Threads = Callable[[str], int]
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from server.stacks import FRAMES, Stack, stacks
+from bascule.watch.stacks import FRAMES, Stack, stacks
 
 
 def here() -> Stack:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from server.errors import ClientDisconnected
-from server.file_wrapper import FileRange
+from bascule.errors import ClientDisconnected
+from bascule.wsgi.file_wrapper import FileRange
 
 
 class FakeTransport:

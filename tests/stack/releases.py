@@ -37,7 +37,7 @@ USER 10001:10001
 def build(tag: str, dockerfile: str, base: str, release: str = "") -> None:
     """Build an image of the server from another one."""
     done = subprocess.run(
-        ["docker", "build", "--quiet", f"--tag=bascule-server:{tag}", "--file=-", "ops/load"],
+        ["docker", "build", "--quiet", f"--tag=bascule-server:{tag}", "--file=-", "tests/load"],
         cwd=ROOT,
         input=dockerfile.format(base=base, release=release),
         capture_output=True,

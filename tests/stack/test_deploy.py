@@ -13,8 +13,8 @@ from threading import Event
 
 import pytest
 
-from ops.load.account import Account
-from ops.load.background import BackgroundLoad
+from tests.load.account import Account
+from tests.load.background import BackgroundLoad
 from tests.stack import releases
 from tests.stack.project import ROOT, Project, attempt, eventually, run
 

@@ -49,8 +49,10 @@ def test_the_catalogue_is_a_page_or_xml_as_the_client_prefers(
 
 
 def test_the_chain_can_be_shown_in_the_container(stack: Project) -> None:
-    shown = stack.execute("server", "python3", "-m", "middleware", "app/chain.toml")
-    assert shown.startswith("app/chain.toml\n├── request_id  (middleware.request_id:RequestId)\n")
+    shown = stack.execute("server", "python3", "-m", "bascule_middleware", "app/chain.toml")
+    assert shown.startswith(
+        "app/chain.toml\n├── request_id  (bascule_middleware.links.request_id:RequestId)\n"
+    )
     assert shown.endswith("\n└── app.hello:application\n")
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.ports import free_port
+from tests.harness.ports import free_port
 
 from .process import ROOT, environment, scratch, wait_until
 

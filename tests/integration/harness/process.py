@@ -152,7 +152,7 @@ def application_name(application: str) -> str:
 
 def bascule_command(*arguments: str) -> list[str]:
     """Return the command line of our server."""
-    return [sys.executable, "-m", "server", *arguments]
+    return [sys.executable, "-m", "bascule", *arguments]
 
 
 def gunicorn_command(*arguments: str) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import pytest
 
-from ops.ports import free_port
+from tests.harness.ports import free_port
 from tests.ops.harness import ROOT, wait_for
 
 SHIPPED = ROOT / "ops" / "prometheus"

@@ -81,11 +81,11 @@ def test_it_works_with_whichever_prometheus_is_chosen() -> None:
 
 
 def test_the_provisioned_paths_are_those_that_compose_mounts() -> None:
-    provider = (ROOT / "ops/grafana/provisioning/dashboards/bascule.yml").read_text()
-    source = (ROOT / "ops/grafana/provisioning/datasources/prometheus.yml").read_text()
+    provider = (ROOT / "ops/stack/grafana/provisioning/dashboards/bascule.yml").read_text()
+    source = (ROOT / "ops/stack/grafana/provisioning/datasources/prometheus.yml").read_text()
     compose = (ROOT / "docker-compose.yml").read_text()
     assert "path: /etc/grafana/dashboards" in provider
-    assert "./ops/grafana/dashboards:/etc/grafana/dashboards:ro" in compose
-    assert "./ops/grafana/provisioning:/etc/grafana/provisioning:ro" in compose
+    assert "./ops/stack/grafana/dashboards:/etc/grafana/dashboards:ro" in compose
+    assert "./ops/stack/grafana/provisioning:/etc/grafana/provisioning:ro" in compose
     assert "/etc/grafana/dashboards/bascule.json" in compose
     assert "url: http://prometheus:9090" in source

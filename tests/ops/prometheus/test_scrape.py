@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.ports import free_port
+from tests.harness.ports import free_port
 from tests.nginx.certificates import make_pair
 from tests.ops.harness import Tree, wait_for
 from tests.ops.prometheus.harness import (

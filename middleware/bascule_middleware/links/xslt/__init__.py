@@ -1,0 +1,1 @@
+"""Shows XML as HTML."""

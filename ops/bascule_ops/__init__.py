@@ -1,0 +1,1 @@
+"""Operating the stack: what stands behind the commands."""

@@ -1,0 +1,1 @@
+"""The certificate that nginx serves."""

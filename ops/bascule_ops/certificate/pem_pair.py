@@ -1,0 +1,178 @@
+"""A certificate and its key: whether they are a pair, and what nginx shows of them.
+
+``python -m bascule_ops.certificate.pem_pair check CERTIFICATE KEY`` ends with 0 where a server can
+use the two, else with 1 and a line that says why not. ``show CERTIFICATE KEY PORT [--json]`` tells
+what is in the files and what is served on that port of this machine. ``served CERTIFICATE PORT``
+waits until the certificate of the file is. Standard library only: ops/certificate may run it
+outside the container.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import socket
+import ssl
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bascule_ops.observe.certificates import decode
+
+WARN_DAYS = 14  # time to renew one by hand; ops/status says the same
+LIMIT = 10.0  # seconds in which nginx takes up a new certificate
+FIRST = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What matters of a certificate; `der` is all of it."""
+
+    der: bytes
+    subject: str
+    not_after: datetime
+
+    def days_left(self, now: datetime) -> float:
+        """Days until it is no good any more; negative afterwards."""
+        return (self.not_after - now).total_seconds() / 86400
+
+
+def parse(der: bytes) -> Certificate:
+    """A certificate from its DER form. Raises `ValueError`."""
+    try:
+        return Certificate(der, *decode(der))
+    except IndexError as error:
+        raise ValueError("it has no certificate that can be read") from error
+
+
+def read(path: Path) -> Certificate:
+    """The site's own certificate, the first of a PEM file. Raises `ValueError`."""
+    try:
+        match = FIRST.search(path.read_text("ascii"))
+    except UnicodeDecodeError:
+        match = None
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from error
+    if not match:
+        raise ValueError(f"{path}: no certificate in PEM form")
+    try:
+        return parse(ssl.PEM_cert_to_DER_cert(match[0]))
+    except ValueError as error:
+        raise ValueError(f"{path}: the certificate cannot be read") from error
+
+
+def check(certificate: Path, key: Path, now: datetime) -> Certificate:
+    """The certificate, where a server can use it with `key` at `now`. Raises `ValueError`."""
+    found = read(certificate)
+
+    def no_passphrase() -> bytes:
+        raise ValueError(f"{key}: a passphrase protects it, and nginx has nobody to ask")
+
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+            certificate, key, no_passphrase
+        )
+    except ssl.SSLError as error:
+        # The second is what OpenSSL says of a key of another kind, such as RSA with EC.
+        if error.reason in ("KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
+            raise ValueError(f"{key}: it is not the key of {certificate}") from error
+        raise ValueError(f"{key}: no private key in PEM form") from error
+    except OSError as error:
+        raise ValueError(f"{key}: {error.strerror}") from error
+    if found.days_left(now) <= 0:
+        raise ValueError(f"{certificate}: it was good until {found.not_after:%Y-%m-%d}")
+    return found
+
+
+def served(port: int) -> Certificate:
+    """What a client is shown on a port of this machine. Raises `OSError` and `ValueError`."""
+    context = ssl.create_default_context()
+    # It is looked at, not believed: it may be for any name, and out of date.
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with (
+        socket.create_connection(("127.0.0.1", port), 2.0) as sock,
+        context.wrap_socket(sock) as secure,
+    ):
+        return parse(secure.getpeercert(binary_form=True) or b"")
+
+
+def wait_until_served(certificate: Path, port: int) -> bool:
+    """Whether nginx shows the certificate of a file within `LIMIT` seconds."""
+    wanted = read(certificate).der
+    deadline = time.monotonic() + LIMIT
+    while time.monotonic() < deadline:
+        if served(port).der == wanted:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def show(certificate: Path, key: Path, port: int, as_json: bool) -> bool:
+    """Print what is in the files and what is served; whether all is well."""
+    now = datetime.now(UTC)
+    try:
+        found, problem = check(certificate, key, now), ""
+    except ValueError as error:
+        found, problem = read(certificate), str(error)
+    shown = served(port)
+    left = found.days_left(now)
+    if not problem and left <= WARN_DAYS:
+        problem = f"{certificate}: it is good for {left:.0f} days only; renew it"
+    if not problem and shown.der != found.der:
+        problem = "nginx still serves another one: ops/certificate reload"
+    facts = {
+        "certificate": str(certificate),
+        "subject": found.subject,
+        "not_after": f"{found.not_after:%Y-%m-%dT%H:%M:%SZ}",
+        "days_left": round(left, 1),
+        "served": shown.der == found.der,
+        "served_not_after": f"{shown.not_after:%Y-%m-%dT%H:%M:%SZ}",
+        "problem": problem or None,
+    }
+    if as_json:
+        print(json.dumps(facts))
+        return not problem
+    print(f"certificate  {certificate}")
+    print(f"subject      {found.subject or '(no common name)'}")
+    print(f"good until   {found.not_after:%Y-%m-%d %H:%M} UTC, {left:.0f} days")
+    same = "this one" if shown.der == found.der else f"another, until {shown.not_after:%Y-%m-%d}"
+    print(f"port {port:<7} serves {same}")
+    if problem:
+        print(f"problem      {problem}")
+    return not problem
+
+
+def main(arguments: list[str]) -> int:
+    """Run one of the commands; return the exit status."""
+    parser = argparse.ArgumentParser(prog="bascule_ops.certificate.pem_pair")
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("check")
+    one.add_argument("certificate", type=Path)
+    one.add_argument("key", type=Path)
+    one = commands.add_parser("served")
+    one.add_argument("certificate", type=Path)
+    one.add_argument("port", type=int)
+    one = commands.add_parser("show")
+    one.add_argument("certificate", type=Path)
+    one.add_argument("key", type=Path)
+    one.add_argument("port", type=int)
+    one.add_argument("--json", action="store_true")
+    given = parser.parse_args(arguments)
+    try:
+        if given.command == "check":
+            check(given.certificate, given.key, datetime.now(UTC))
+            return 0
+        if given.command == "served":
+            return 0 if wait_until_served(given.certificate, given.port) else 1
+        return 0 if show(given.certificate, given.key, given.port, given.json) else 1
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"ops/certificate: {error}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,121 @@
+"""ops/logs: the log's lines, or those that are asked for, or the story of one request.
+
+Exit status: 0; 1 the log cannot be read, or knows no such request; 2 wrong arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections import deque
+from collections.abc import Iterable
+
+from bascule_ops.logs import arguments, command, human, scan
+from bascule_ops.logs.record import Record
+from bascule_ops.logs.selection import Selection
+from bascule_ops.logs.source import Source
+from bascule_ops.logs.story import Story, told
+from bascule_ops.logs.terminal import painter, visible_json
+
+PROGRAM = "ops/logs"
+_LINES = 100  # shown where nothing says how many
+# What our own ids and those that the link request_id takes over look like.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+def main(argv: list[str]) -> int:
+    """Run the command with these arguments; return the exit status."""
+    options = _options(argv)
+    return command.run(PROGRAM, lambda: (_tell if options.request_id else _show)(options))
+
+
+def _options(argv: list[str]) -> argparse.Namespace:
+    parser = arguments.parser(PROGRAM)
+    arguments.add_filters(parser)
+    arguments.add_line_filters(parser)
+    parser.add_argument("--request-id", type=arguments.checked(_request_id))
+    parser.add_argument("-f", "--follow", action="store_true")
+    parser.add_argument("-n", "--lines", type=arguments.checked(_count), default=None)
+    parser.add_argument("--text", action="store_false", dest="json")
+    options = parser.parse_args(argv)
+    if options.request_id and options.follow:
+        parser.error("--follow does not go with --request-id")
+    if options.json is None:
+        options.json = not sys.stdout.isatty()
+    return options
+
+
+def _request_id(text: str) -> str:
+    if not _REQUEST_ID.fullmatch(text):
+        raise ValueError(f'"{text}" is no request id: it is in X-Request-ID of the response')
+    return text
+
+
+def _count(text: str) -> int:
+    if text == "all":
+        return -1
+    if not re.fullmatch(r"\d{1,9}", text):
+        raise ValueError(f'"{text}" is no number of lines, nor all')
+    return int(text)
+
+
+def _tell(options: argparse.Namespace) -> int:
+    story = Story(options.request_id)
+    story.read(arguments.source(options), options.since or "")
+    entries = story.entries()
+    if not entries:
+        sys.stderr.write(f"{PROGRAM}: no line of the log has the request id {options.request_id}\n")
+        return 1
+    if options.json:
+        _print_all(((entry.raw, entry.record) for entry in entries), options)
+    else:
+        print(told(options.request_id, entries, painter(sys.stdout)))
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    selection = arguments.selection(options)
+    source = arguments.source(options)
+    if options.follow:
+        last = _LINES if options.lines is None else None if options.lines < 0 else options.lines
+        _print_all(scan.chosen(source.follow(last), selection), options)
+        return 0
+    last = options.lines
+    if last is None and selection.is_everything:
+        last = _LINES
+    _print_all(_found(source, selection, None if last is None or last < 0 else last), options)
+    return 0
+
+
+def _found(
+    source: Source, selection: Selection, last: int | None
+) -> Iterable[tuple[bytes, Record]]:
+    if selection.is_everything and last is not None:
+        found = scan.chosen(source.lines("", last), selection)
+    else:
+        found = scan.wanted(source, selection)
+    if not source.is_ordered:
+        return scan.in_order(found, last)
+    return found if last is None else deque(found, maxlen=last)
+
+
+def _print_all(found: Iterable[tuple[bytes, Record]], options: argparse.Namespace) -> None:
+    paint = painter(sys.stdout)
+    is_terminal = sys.stdout.isatty()
+    for raw, record in found:
+        is_as_logged = raw.startswith(b"{") and record["event"] != "output"
+        if not options.json:
+            text = human.line(record, paint).encode("utf-8", "replace")
+        elif is_as_logged and not is_terminal:
+            text = raw
+        else:
+            text = visible_json(json.dumps(record)).encode()
+        sys.stdout.buffer.write(text + b"\n")
+        if options.follow:
+            sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    command.become(main)

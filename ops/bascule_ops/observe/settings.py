@@ -1,0 +1,51 @@
+"""Where the parts of a stack are to be found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What `snapshot.take` needs to know.
+
+    Attributes:
+        mode: whether nginx runs beside the workers or in a container of its own.
+        run_dir: where the workers' sockets and their metrics are.
+        supervisor_dir: where supervisord's control socket is.
+        workers: how many there should be.
+        nginx: its inside listener, ``unix:PATH`` or ``HOST:PORT``; empty where there is no nginx.
+        certificates: PEM files that nginx uses; none where the setting names a device, /dev/null.
+    """
+
+    mode: Literal["docker", "local"]
+    run_dir: Path
+    supervisor_dir: Path
+    workers: int
+    nginx: str
+    certificates: tuple[Path, ...] = ()
+
+
+def from_environ(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of the stack that this process belongs to or was started for.
+
+    Local mode sets every path (``local_paths`` in ops/stack/shell/stack.sh); the container's are
+    the defaults.
+    """
+    local = bool(environ.get("SUPERVISOR_INCLUDE"))
+    nginx = environ.get("NGINX_STATUS_ADDRESS", "nginx:8081")
+    if local:
+        nginx = f"unix:{environ['NGINX_RUN_DIR']}/status.sock"
+    certificate = Path(environ.get("NGINX_TLS_CERTIFICATE") or "/dev/null")
+    return Settings(
+        mode="local" if local else "docker",
+        run_dir=Path(environ.get("RUN_DIR", "/run/bascule")),
+        supervisor_dir=Path(environ.get("SUPERVISOR_DIR", "/run/supervisor")),
+        workers=int(environ.get("WORKERS", "2")),
+        nginx=nginx,
+        certificates=() if certificate.is_char_device() else (certificate,),
+    )

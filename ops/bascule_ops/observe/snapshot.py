@@ -1,0 +1,145 @@
+"""One look at a whole stack, as a document that JSON can carry.
+
+Everybody is asked at the same time and nobody is waited for longer than `LIMIT`: the
+snapshot of a stack in which everything hangs says so, in time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from bascule.version import __version__
+
+from bascule_ops.observe import certificates, checks, counters, sources
+from bascule_ops.observe.asking import SourceError, ask_all
+from bascule_ops.observe.findings import STAND_IN, answering
+from bascule_ops.observe.settings import Settings
+from bascule_ops.supervision import operation
+
+LIMIT: Final = 1.7  # seconds for all parts together: the whole must be there within 2
+# For who asks once, and would rather wait than miss a worker whose interpreter is busy: within 5 s.
+PATIENT_LIMIT: Final = 3.5
+ANSWER_SHARE: Final = 0.8  # of that, for each: workers whose threads all hang need milliseconds
+STAND_IN_RUNS: Final = ("STARTING", "RUNNING", "STOPPING")
+
+
+def take(settings: Settings, limit: float = LIMIT) -> dict[str, Any]:
+    """The state of the stack now, judged; never later than 2 s from now.
+
+    `limit` is for whoever has more time, in seconds.
+
+    Its keys are described in docs/operations.md, under "The snapshot".
+    """
+    document = _document(settings, ask_all(_questions(settings, limit * ANSWER_SHARE), limit))
+    document["checks"] = checks.check(document)
+    document["healthy"] = all(check["ok"] for check in document["checks"])
+    return document
+
+
+def unasked(settings: Settings, why: str) -> dict[str, Any]:
+    """The state of a stack of which no part can be asked; it is the caller's to judge it."""
+    return _document(settings, dict.fromkeys(_questions(settings, 0), SourceError(why)))
+
+
+def _document(settings: Settings, answers: dict[str, Any]) -> dict[str, Any]:
+    errors: dict[str, str | None] = {}
+
+    def got(name: str, default: Any) -> Any:
+        answer = answers.get(name)
+        if isinstance(answer, SourceError):
+            errors[name] = str(answer)
+            return default
+        errors[name] = None
+        return default if answer is None else answer
+
+    processes = got("supervisor", [])
+    counted = got("metrics", {})
+    document: dict[str, Any] = {
+        "time": sources.rfc3339(time.time()),
+        "version": __version__,
+        "mode": settings.mode,
+        "healthy": False,
+        "checks": [],
+        "nginx": got("nginx", dict.fromkeys(sources.NGINX_COUNTERS))
+        | {"up": not errors["nginx"] if settings.nginx else None},
+        "processes": processes,
+        "operation": got("operation", None),
+        "workers": _workers(settings, answers, processes, counted),
+        "retired": [],
+        "sockets": got("sockets", []),
+        "disk": got("disk", []),
+        "certificates": got("certificates", []),
+        "errors": errors,
+    }
+    shown = {worker["worker"] for worker in document["workers"]}
+    document["retired"] = [
+        {"worker": name, "metrics": values} for name, values in counted.items() if name not in shown
+    ]
+    return document
+
+
+def runs(document: dict[str, Any]) -> bool:
+    """Whether anything of the stack is there at all."""
+    return bool(document["processes"] or document["nginx"]["up"] or answering(document))
+
+
+def _names(settings: Settings) -> list[str]:
+    return [*map(str, range(settings.workers)), STAND_IN]
+
+
+def _status_socket(settings: Settings, worker: str) -> Path:
+    name = worker if worker == STAND_IN else f"worker-{worker}"
+    return settings.run_dir / f"{name}.status"
+
+
+def _questions(settings: Settings, limit: float) -> dict[str, Callable[[], Any]]:
+    run_dir, supervisor_dir = settings.run_dir, settings.supervisor_dir
+    questions: dict[str, Callable[[], Any]] = {
+        "supervisor": partial(sources.processes, supervisor_dir, limit),
+        "operation": partial(operation.read, supervisor_dir),
+        "metrics": partial(counters.read, run_dir / "metrics"),
+        "sockets": partial(_sockets, run_dir),
+        "disk": partial(sources.disks, sources.written_to(run_dir, supervisor_dir)),
+        "certificates": partial(_certificates, settings.certificates),
+    }
+    if settings.nginx:
+        questions["nginx"] = partial(sources.nginx, settings.nginx, limit)
+    for name in _names(settings):
+        path = _status_socket(settings, name)
+        questions[f"worker {name}"] = partial(sources.worker_status, path, limit)
+    return questions
+
+
+def _sockets(run_dir: Path) -> list[str]:
+    """The names of the workers whose sockets are there."""
+    return sorted(path.stem.removeprefix("worker-") for path in run_dir.glob("worker-*.sock"))
+
+
+def _certificates(paths: tuple[Path, ...]) -> list[dict[str, Any]]:
+    now = datetime.now(UTC)
+    return [found for path in paths for found in certificates.read(path, now)]
+
+
+def _workers(
+    settings: Settings,
+    answers: dict[str, Any],
+    processes: list[dict[str, Any]],
+    counted: dict[str, Any],
+) -> list[dict[str, Any]]:
+    stand_in_runs = any(
+        each["name"] == STAND_IN and each["state"] in STAND_IN_RUNS for each in processes
+    )
+    found = []
+    for name in _names(settings):
+        answer = answers[f"worker {name}"]
+        if isinstance(answer, SourceError):
+            if name == STAND_IN and not stand_in_runs:
+                continue  # as nearly always
+            answer = {"worker": name, "error": str(answer)}
+        found.append({**answer, "metrics": counted.get(name)})
+    return found

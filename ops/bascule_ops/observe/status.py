@@ -1,0 +1,163 @@
+"""Is the stack healthy, and if not, which part and why? Run from ``ops/status``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from typing import Any
+
+from bascule_ops.observe import snapshot
+from bascule_ops.observe.findings import STAND_IN, answering, count
+from bascule_ops.observe.settings import from_environ
+from bascule_ops.observe.terminal import Paint, duration, paint, printable, share, size, table
+
+HEALTHY, UNHEALTHY, NOT_RUNNING = 0, 1, 3  # exit statuses, as systemctl status has them
+HEADINGS = (
+    *("WORKER", "STATE", "PID", "UPTIME", "STARTS", "MEMORY", "THREADS", "WAITING"),
+    *("CONNECTIONS", "REQUESTS", "SHARE", "BUSY SHARE"),
+)
+NUMBERS = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11)  # columns whose digits align
+FAILURES_SHOWN = 5
+
+
+def verdict(document: dict[str, Any], colour: Paint) -> str:
+    """The first line: healthy or not, and what is at fault."""
+    failed = [check for check in document["checks"] if not check["ok"]]
+    workers = [worker for worker in document["workers"] if worker["worker"] != STAND_IN]
+    there = f"{len(answering({'workers': workers}))} of {len(workers)} workers answer"
+    if not failed:
+        return f"{colour('good', 'healthy')}: nginx and {there}"
+    names = dict.fromkeys(check["name"] for check in failed)
+    return f"{colour('bad', 'NOT HEALTHY')}: {', '.join(names)} ({there})"
+
+
+def findings(document: dict[str, Any], colour: Paint) -> list[str]:
+    """Every check that failed, with what to do about it; then what else is to be known."""
+    lines = []
+    for check in document["checks"]:
+        if not check["ok"]:
+            lines.append(f"{colour('bad', '!')} {printable(check['message'])}")
+            lines.append(f"  remedy: {check['remedy']}")
+    notes = [check["message"] for check in document["checks"] if check["note"]]
+    return lines + [f"note: {printable(note)}" for note in notes]
+
+
+def nginx(document: dict[str, Any]) -> str:
+    """nginx in one line."""
+    found = document["nginx"]
+    if not found["up"]:
+        return "nginx    " + ("not here" if found["up"] is None else "does not answer")
+    if found["active"] is None:
+        return "nginx    up (this build counts nothing)"
+    return (
+        f"nginx    up, {count(found['active'], 'connection', 'connections')} "
+        f"({found['reading']} reading, {found['writing']} writing, {found['waiting']} waiting), "
+        f"{count(found['requests'], 'request', 'requests')}"
+    )
+
+
+def others(document: dict[str, Any]) -> str:
+    """What else supervisord runs, in one line."""
+    names = [
+        f"{each['name']} {each['state'].lower()}"
+        for each in document["processes"]
+        if not each["name"].startswith("bascule:") and each["name"] != STAND_IN
+    ]
+    return f"besides  {', '.join(names) or 'unknown: supervisord does not answer'}"
+
+
+def _totals(document: dict[str, Any]) -> tuple[int, float]:
+    counted = [worker["metrics"] for worker in document["workers"] if worker["metrics"]]
+    requests = sum(sum(each["requests"].values()) for each in counted)
+    return requests, sum(each["duration"]["sum_s"] for each in counted)
+
+
+def _worker(document: dict[str, Any], worker: dict[str, Any]) -> list[str]:
+    name = worker["worker"]
+    processes = {each["name"]: each for each in document["processes"]}
+    process = processes.get(f"bascule:worker-{name}", processes.get(name))
+    counted = worker["metrics"]
+    all_requests, all_busy = _totals(document)
+    starts = requests = of_requests = of_busy = "-"
+    if counted:
+        number = sum(counted["requests"].values())
+        starts, requests = f"{counted['starts']}", f"{number:,}"
+        of_requests = share(number, all_requests)
+        of_busy = share(counted["duration"]["sum_s"], all_busy)
+    if "error" in worker:
+        state = process["state"].lower() if process else "unknown"
+        known = ["no answer" if state == "running" else state]
+        known += [str(process["pid"] or "-"), duration(process["uptime_s"])] if process else "--"
+        return [name, *known, starts, "-", "-", "-", "-", requests, of_requests, of_busy]
+    return [
+        name,
+        worker["state"],
+        str(worker["pid"]),
+        duration(worker["uptime_s"]),
+        starts,
+        size(worker["resident_bytes"]),
+        f"{worker['threads_busy']} of {worker['threads']}",
+        str(worker["waiting"]),
+        str(sum(worker["connections"].values())),
+        requests,
+        of_requests,
+        of_busy,
+    ]
+
+
+def last_failures(document: dict[str, Any]) -> list[str]:
+    """Why processes ended lately, if any did."""
+    failed = [each for each in document["processes"] if each["last_error"]]
+    lines = [f"    {each['name']}: {printable(each['last_error'])}" for each in failed]
+    return ["Last errors:", *lines[-FAILURES_SHOWN:], ""] if lines else []
+
+
+def rooms(document: dict[str, Any]) -> list[str]:
+    """Disks and certificates, a line each."""
+    lines = [
+        f"disk     {each['path']}: {size(each['free_bytes'])} of {size(each['total_bytes'])} free"
+        for each in document["disk"]
+    ]
+    lines += [
+        f"cert     {printable(each['subject'])}: good for "
+        f"{count(max(0, int(each['days_left'])), 'day', 'days')} more ({each['path']})"
+        for each in document["certificates"]
+    ]
+    return lines
+
+
+def screen(document: dict[str, Any], colour: Paint) -> str:
+    """Everything, for reading."""
+    lines = [verdict(document, colour)]
+    lines += findings(document, colour)
+    lines += ["", nginx(document), others(document), *rooms(document), ""]
+    head, *rows = table(
+        [HEADINGS, *(_worker(document, worker) for worker in document["workers"])], NUMBERS
+    )
+    lines += [colour("strong", head), *rows, "", *last_failures(document)]
+    about = f"bascule {document['version']}, {document['mode']}, {document['time']}"
+    return "\n".join([*lines, colour("faint", about)])
+
+
+def main() -> int:
+    """Print the status; return the exit status."""
+    parser = argparse.ArgumentParser(prog="ops/status")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--colour", choices=("auto", "always", "never"), default="auto")
+    arguments = parser.parse_args()
+    document = snapshot.take(from_environ(), snapshot.PATIENT_LIMIT)
+    if arguments.json:
+        print(json.dumps(document))
+    elif snapshot.runs(document):
+        print(screen(document, paint(arguments.colour)))
+    if not snapshot.runs(document):
+        print("ops/status: the stack does not run; ops/up starts it", file=sys.stderr)
+        return NOT_RUNNING
+    return HEALTHY if document["healthy"] else UNHEALTHY
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads may stop, as `head` does
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""Try new workers before they take the sockets over, then let them.
+
+A worker that is held back (``--hold``) answers on the name that it has bound beside the path
+it is to take. So all of a new generation are asked before the first takes anything over, and
+one that is not fit to serve has never been in anybody's way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import os
+import sys
+import time
+from pathlib import Path
+from xmlrpc.client import Fault
+
+from bascule_ops.readiness import probe
+from bascule_ops.supervision.client import ENDED, WORKERS, ProcessInfo, State, Supervisor
+
+HOLD_FILE = "hold"
+# How many workers nginx is to know of, in RUN_DIR: nginx reads it whenever it starts or reloads.
+NUMBER_FILE = "workers"
+POLL = 0.1  # seconds
+TAKE_OVER_LIMIT = 10.0  # seconds; a held worker looks for the file every half
+
+
+class NotReadyError(Exception):
+    """A worker did not answer in time, or cannot be started."""
+
+
+def is_served(run_dir: Path) -> bool:
+    """Whether somebody answers on a worker's socket in there."""
+    for path in run_dir.glob("worker-*.sock"):
+        try:
+            probe(path, "/")
+        except http.client.HTTPException:
+            return True
+        except OSError:
+            continue
+        return True
+    return False
+
+
+def write_number(run_dir: Path, workers: int) -> None:
+    """Say how many workers there are, in one step for whoever reads it."""
+    new = run_dir / f".{NUMBER_FILE}"
+    new.write_text(f"{workers}\n", encoding="ascii")
+    new.rename(run_dir / NUMBER_FILE)
+
+
+class Generation:
+    """The workers of one of supervisord's groups, of which the n-th is to serve as worker n.
+
+    Args:
+        supervisor: theirs.
+        group: their group.
+        run_dir: where the sockets are.
+        target: the path that a worker has to answer.
+    """
+
+    def __init__(self, supervisor: Supervisor, group: str, run_dir: Path, target: str) -> None:
+        self._supervisor = supervisor
+        self._group = group
+        self._run_dir = run_dir
+        self._target = target
+
+    def try_all(self, limit: float) -> list[str]:
+        """Wait until each answers, held back or not; return a line for each.
+
+        Raises `NotReadyError` after `limit` seconds, or as soon as one cannot be started.
+        """
+        return self._wait(limit, is_held=True)
+
+    def check_all(self, limit: float = TAKE_OVER_LIMIT) -> list[str]:
+        """Wait until each answers on its worker's socket itself; return a line for each."""
+        return self._wait(limit, is_held=False)
+
+    def processes(self) -> list[ProcessInfo]:
+        """The group's processes."""
+        return [each for each in self._supervisor.processes() if each["group"] == self._group]
+
+    def _wait(self, limit: float, *, is_held: bool) -> list[str]:
+        deadline = time.monotonic() + limit
+        while True:
+            answers = [self._ask(info, is_held=is_held) for info in self.processes()]
+            waiting = [reason for is_ready, reason in answers if not is_ready]
+            if answers and not waiting:
+                return [line for _, line in answers]
+            if time.monotonic() > deadline:
+                reason = waiting[0] if waiting else "supervisord has no workers"
+                raise NotReadyError(f"{reason}, after {limit:g} s")
+            time.sleep(POLL)
+
+    def _ask(self, info: ProcessInfo, *, is_held: bool) -> tuple[bool, str]:
+        """Whether the process itself answers well, and a line about it."""
+        worker = f"worker-{info['name'].rpartition('-')[2]}"
+        if info["state"] in ENDED:
+            state = State(info["state"]).name
+            raise NotReadyError(f"{worker} cannot be started: supervisor says {state}")
+        path = self._run_dir / f"{worker}.sock"
+        own = path.with_name(f".{path.name}.{info['pid']}")
+        why = "no answer"
+        for each in (own, path) if is_held else (path,):
+            try:
+                answer = probe(each, self._target)
+            except (OSError, http.client.HTTPException) as error:
+                why = why if each is path and is_held else f"no answer: {error}"
+                continue
+            if answer.is_from(info["pid"]):
+                return answer.is_ready, f"{worker}: {answer.status} from process {answer.pid}"
+        return False, f"{worker}: {why}"
+
+
+def main() -> int:
+    """Run from ``ops/deploy``, in the container that is new."""
+    parser = argparse.ArgumentParser(prog="python -m bascule_ops.supervision.trial")
+    parser.add_argument("act", choices=["try", "release"])
+    parser.add_argument("--timeout", type=float, default=60.0)
+    arguments = parser.parse_args()
+    environ = os.environ
+    run_dir = Path(environ["RUN_DIR"])
+    supervisor_dir = Path(environ.get("SUPERVISOR_DIR", "/run/supervisor"))
+    supervisor = Supervisor(str(supervisor_dir / "supervisor.sock"))
+    generation = Generation(supervisor, WORKERS, run_dir, environ["HEALTH_PATH"])
+    deadline = time.monotonic() + arguments.timeout
+    try:
+        if arguments.act == "release":
+            (supervisor_dir / HOLD_FILE).unlink(missing_ok=True)
+            lines = generation.check_all()
+            write_number(run_dir, len(lines))
+        else:
+            _wait_for_supervisor(supervisor, deadline)
+            lines = generation.try_all(deadline - time.monotonic())
+    except (NotReadyError, OSError, Fault) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print("\n".join(lines))
+    return 0
+
+
+def _wait_for_supervisor(supervisor: Supervisor, deadline: float) -> None:
+    while True:
+        try:
+            supervisor.processes()
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise NotReadyError(f"supervisord does not answer: {error}") from error
+            time.sleep(POLL)
+        else:
+            return
+
+
+if __name__ == "__main__":
+    sys.exit(main())

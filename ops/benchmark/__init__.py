@@ -1,1 +1,0 @@
-"""``ops/bench``: the server beside its peers, measured alike; docs/bench/README.md says how."""

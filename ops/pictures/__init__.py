@@ -1,1 +1,0 @@
-"""The pictures in docs/img, taken from a stack of their own by `ops/screenshots`."""

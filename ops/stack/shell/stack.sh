@@ -1,0 +1,321 @@
+# shellcheck shell=bash
+# What ops/up, down, restart, health, logs and test share: where things are, which of the
+# two modes runs, and the virtual environments. Read by them after `set -euo pipefail`.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+program=$(realpath --no-symlinks --relative-to "$root" "$0")
+# shellcheck source=ops/stack/shell/run_dir.sh
+. "$root/ops/stack/shell/run_dir.sh"
+
+# What runs Bascule's own programs in the server's image (server/Dockerfile).
+IMAGE_PYTHON=/opt/bascule/ops/bin/python
+
+say() { printf '%s\n' "$*"; }
+
+# refuse MESSAGE: the setting or the call is wrong.
+refuse() {
+    printf '%s: %s\n' "$program" "$*" >&2
+    exit 2
+}
+
+# fail MESSAGE: it was tried and did not work.
+fail() {
+    printf '%s: %s\n' "$program" "$*" >&2
+    exit 1
+}
+
+# each_setting FILE FUNCTION: calls FUNCTION NAME VALUE for every line of a file in .env's
+# format. Nothing in the file is run.
+each_setting() {
+    local line value
+    [[ -f $1 ]] || return 0
+    while IFS= read -r line || [[ -n $line ]]; do
+        [[ $line =~ ^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$ ]] || continue
+        value=${BASH_REMATCH[3]}
+        case $value in
+            \"*\"*) value=${value#\"} value=${value%%\"*} ;;
+            \'*\'*) value=${value#\'} value=${value%%\'*} ;;
+            *)
+                value=${value%%[[:space:]]#*}
+                value=${value%"${value##*[![:space:]]}"}
+                ;;
+        esac
+        "$2" "${BASH_REMATCH[2]}" "$value"
+    done <"$1"
+}
+
+# Settings from .env, as compose reads it: the environment wins, empty ones count as unset.
+load_env() { each_setting "$root/.env" set_if_unset; }
+set_if_unset() {
+    if [[ -n $2 && -z ${!1+set} ]]; then
+        export "$1=$2"
+    fi
+}
+
+# What the running stack was started with, whatever the environment and .env say by now.
+recall_settings() { each_setting "$RUN_DIR/settings" set_again; }
+set_again() { export "$1=$2"; }
+
+# Paths of local mode. MARKER tells a run directory of ours from anything else that RUN_DIR
+# may name by mistake: only with it is the directory removed.
+local_paths() {
+    : "${RUN_DIR=$root/.run}"
+    [[ $RUN_DIR == /* ]] || RUN_DIR=$root/$RUN_DIR
+    # The checkout's owner is believed anyway: these scripts are his.
+    check_owner RUN_DIR "$RUN_DIR" "$(stat -c %u "$root")"
+    SUPERVISOR_DIR=$RUN_DIR
+    NGINX_RUN_DIR=$RUN_DIR/nginx
+    NGINX_SOURCE_DIR=$root/nginx
+    SUPERVISOR_INCLUDE=supervisord-nginx.conf
+    export RUN_DIR SUPERVISOR_DIR NGINX_RUN_DIR NGINX_SOURCE_DIR SUPERVISOR_INCLUDE
+    MARKER=$RUN_DIR/.bascule
+    PID_FILE=$RUN_DIR/supervise.pid
+    # shellcheck disable=SC2034  # ops/up keeps the address here
+    URL_FILE=$RUN_DIR/url
+    LOG_FILE=$RUN_DIR/bascule.log
+    PYTHON=$root/.venv-run/bin/python
+    PROJECT_DIR=$root
+    export PYTHON PROJECT_DIR
+    tls_paths
+}
+
+# Whether the settings name a certificate; a device, /dev/null, stands for none.
+has_tls() { [[ -n ${NGINX_TLS_CERTIFICATE:-} && ! -c $NGINX_TLS_CERTIFICATE ]]; }
+
+# Paths of the certificate are seen from the top directory, as compose sees them.
+tls_paths() {
+    local setting
+    for setting in NGINX_TLS_CERTIFICATE NGINX_TLS_CERTIFICATE_KEY; do
+        [[ -z ${!setting:-} || ${!setting} == /* ]] || export "$setting=$root/${!setting#./}"
+    done
+}
+
+# Prints the id of this checkout's supervisord in local mode; fails where none runs.
+local_pid() {
+    local pid
+    pid=$(cat "$PID_FILE" 2>/dev/null) || return 1
+    # The id may have gone to another process since.
+    [[ $(readlink "/proc/$pid/cwd" 2>/dev/null) == "$root" ]] || return 1
+    grep -qz '^bascule_ops\.supervision\.supervised$' "/proc/$pid/cmdline" 2>/dev/null || return 1
+    printf '%s\n' "$pid"
+}
+
+# Whether this process is in the server's container, beside its supervisord.
+inside_container() {
+    [[ -z ${RUN_DIR:-} || $RUN_DIR == /run/bascule ]] && [[ -S ${SUPERVISOR_DIR:-/run/supervisor}/supervisor.sock ]]
+}
+
+engine_answers() {
+    command -v docker >/dev/null && docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1
+}
+
+# In the top directory, so that docker-compose.override.yml counts as well.
+compose() { (cd "$root" && docker compose "$@"); }
+
+compose_runs() {
+    engine_answers && [[ -n $(compose ps --quiet 2>/dev/null) ]]
+}
+
+# only_one COMMAND: keeps a lock of this checkout's until the script ends; two operations at a
+# time would each take the other's new workers for the old ones.
+only_one() {
+    local other
+    exec 8>>"$root/.operation"
+    if ! flock --nonblock 8; then
+        other=$(cat "$root/.operation" 2>/dev/null)
+        fail "${other:-another operation} is at work here; wait for its end"
+    fi
+    printf '%s (process %s)\n' "$1" "$$" >"$root/.operation"
+}
+
+# Steps of an operation, with what each took. The operation says how many there are.
+steps=0
+step_number=0
+step() {
+    step_number=$((step_number + 1))
+    step_began=${EPOCHREALTIME/[.,]/}
+    printf '[%s/%s] %s' "$step_number" "$steps" "$1"
+    # Where nobody watches it grow, the line comes whole.
+    [[ ! -t 1 ]] || printf ' ...'
+}
+done_step() {
+    local tenths=$(((${EPOCHREALTIME/[.,]/} - step_began) / 100000))
+    [[ ! -t 1 ]] || printf '\b\b\b\b'
+    printf '%s: %s.%s s\n' "${1:+ ($1)}" "$((tenths / 10))" "$((tenths % 10))"
+}
+
+# Prints which way this checkout's stack runs: inside, local, docker; or none.
+running_mode() {
+    if inside_container; then
+        say inside
+    elif local_pid >/dev/null; then
+        say local
+    elif compose_runs; then
+        say docker
+    else
+        say none
+    fi
+}
+
+# Prints a Python that can run what needs the standard library only: the stack's own, or one of
+# this machine. Fails where there is none.
+plain_python() {
+    local candidate
+    for candidate in "$PYTHON" python3 python3.13 python3.12 python3.11; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            printf '%s\n' "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
+# nobody_answers STATUS MESSAGE ARGUMENT...: ends a script that would `observe` with the arguments.
+# One that can say more than the message defines its own.
+nobody_answers() {
+    printf '%s: %s\n' "$program" "$2" >&2
+    exit "$1"
+}
+
+# observe MODULE ARGUMENT...: becomes the Python program that looks at this checkout's stack, in
+# the way that the stack runs. Also where supervisord, or anything else of it, is dead.
+observe() {
+    local module=$1
+    shift
+    cd "$root" || fail "cannot enter $root"
+    if inside_container; then
+        exec "$IMAGE_PYTHON" -P -m "$module" "$@"
+    fi
+    load_env
+    default_settings
+    local_paths
+    if [[ -e $MARKER ]]; then
+        recall_settings
+        export WORKERS
+        [[ -x $PYTHON ]] || fail "$PYTHON is not there, though a stack was started with it; ops/down, then ops/up"
+        exec "$PYTHON" -P -m "$module" "$@"
+    fi
+    compose_runs || nobody_answers 3 "the stack does not run; ops/up starts it" "$@"
+    local -a terminal=(-T)
+    if [[ -n ${needs_terminal:-} && -t 0 && -t 1 ]]; then
+        terminal=(--env "TERM=${TERM:-xterm}" --env "NO_COLOR=${NO_COLOR:-}")
+    # Nobody's terminal is behind the container's output, so whether there is one is said here.
+    elif [[ -t 1 && -z ${NO_COLOR:-} ]]; then
+        set -- --colour always "$@"
+    fi
+    compose ps --status running --services | grep -qx server ||
+        nobody_answers 1 "the container of server does not run: ops/status says more" "$@"
+    exec docker compose --project-directory "$root" --file "$root/docker-compose.yml" \
+        exec "${terminal[@]}" server "$IMAGE_PYTHON" -P -m "$module" "$@"
+}
+
+# Prints the ids of workers, observers and nginxes that outlived their supervisord (it was killed).
+orphans() {
+    orphaned_nginx
+    # The patterns come from a descriptor, or grep would find itself.
+    { grep -lzF -f <(printf '%s\n' "unix:$RUN_DIR/worker-" "unix:$RUN_DIR/observer.sock" "-p $NGINX_RUN_DIR/") /proc/[0-9]*/cmdline 2>/dev/null || true; } |
+        sed 's|/proc/\([0-9]*\)/cmdline|\1|'
+}
+
+# Prints the ids of nginx's own workers whose master was killed: they serve on, and hold the port.
+# Their command line does not say whose they are, but they are where they were started.
+orphaned_nginx() {
+    local process name parent
+    for process in /proc/[0-9]*; do
+        { read -r name <"$process/comm"; } 2>/dev/null || continue
+        [[ $name == nginx && $(readlink "$process/cwd") == "$root" ]] || continue
+        [[ $(tr '\0' ' ' 2>/dev/null <"$process/cmdline") == 'nginx: worker'* ]] || continue
+        parent=$(sed -n 's/^PPid:[[:space:]]*//p' "$process/status" 2>/dev/null) || continue
+        [[ $(cat "/proc/$parent/comm" 2>/dev/null) == nginx ]] || printf '%s\n' "${process#/proc/}"
+    done
+}
+
+stop_orphans() {
+    local pid
+    for pid in $(orphans); do
+        kill -TERM "$pid" 2>/dev/null || true
+    done
+    for pid in $(orphans); do
+        wait_for_end "$pid"
+    done
+}
+
+# wait_for_end PID: returns when the process has ended; fails past the time that a drain takes.
+wait_for_end() {
+    local waited=0 limit=$((2 * (${BASCULE_GRACEFUL_TIMEOUT%%.*} + 5) + 10))
+    while [[ -d /proc/$1 ]] && ! grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null; do
+        ((waited++ < limit * 10)) || fail "process $1 did not end within $limit s; the log is $LOG_FILE"
+        sleep 0.1
+    done
+}
+
+# Stops local mode, waits for the drain, removes the run directory. Harmless when nothing runs.
+stop_local() {
+    local pid
+    if pid=$(local_pid); then
+        kill -TERM "$pid"
+        wait_for_end "$pid"
+    fi
+    if [[ -e $MARKER ]]; then
+        stop_orphans
+        rm -rf "$RUN_DIR"
+    fi
+}
+
+# status_of URL: prints the status of one GET; fails where nothing answers. bash does it by
+# itself, so that no client needs to be installed.
+status_of() {
+    local port path status
+    [[ $1 =~ ^http://localhost(:([0-9]+))?(/.*)$ ]] || return 1
+    port=${BASH_REMATCH[2]:-80}
+    path=${BASH_REMATCH[3]}
+    {
+        exec 3<>"/dev/tcp/localhost/$port" || return 1
+    } 2>/dev/null
+    printf 'GET %s HTTP/1.1\r\nHost: localhost:%s\r\nConnection: close\r\n\r\n' "$path" "$port" >&3
+    status=
+    IFS=' ' read -r -t 10 _ status _ <&3 || true
+    exec 3<&-
+    [[ $status =~ ^[0-9]{3}$ ]] && printf '%s\n' "$status"
+}
+
+# Prints a Python that is new enough and can make virtual environments.
+find_python() {
+    local name candidate reason=''
+    for name in python3.13 python3.12 python3.11 python3 python3.14; do
+        while IFS= read -r candidate; do
+            "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
+            if "$candidate" -c 'import venv, ensurepip' 2>/dev/null; then
+                printf '%s\n' "$candidate"
+                return
+            fi
+            reason="$candidate cannot make virtual environments: install its venv module (Debian: the package python3-venv)"
+        done < <(type -aP "$name" || true)
+    done
+    fail "${reason:-needs Python 3.11 or newer on the PATH, and there is none}"
+}
+
+# ensure_venv DIRECTORY LOCK...: a virtual environment in the checkout with what the locks
+# name, made anew when they change.
+ensure_venv() {
+    local directory=$1 python lock
+    shift
+    local -a locks=()
+    for lock; do locks+=("$root/requirements/$lock.txt"); done
+    if [[ -x $directory/bin/python ]] && cat "${locks[@]}" | cmp -s - "$directory/installed.txt"; then
+        return
+    fi
+    python=$(find_python)
+    say "Installing $* into ${directory#"$root"/} with $("$python" --version) ..."
+    rm -rf "$directory"
+    "$python" -m venv "$directory" || fail "$python could not make a virtual environment in $directory"
+    printf '*\n' >"$directory/.gitignore"
+    local -a arguments=()
+    for lock in "${locks[@]}"; do arguments+=(--requirement "$lock"); done
+    "$directory/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes "${arguments[@]}" ||
+        fail "pip could not install requirements/${*}; its message is above"
+    # Where Bascule's own packages are. Not on PYTHONPATH, which an application's programs inherit.
+    printf '%s\n' "$root/server" "$root/middleware" "$root/ops" >"$(echo "$directory"/lib/python3*/site-packages)/bascule.pth"
+    # Last, so that an interrupted installation is done again.
+    cat "${locks[@]}" >"$directory/installed.txt"
+}

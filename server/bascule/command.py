@@ -1,0 +1,91 @@
+"""The command ``bascule``: arguments to configuration to a running server."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import MutableMapping, Sequence
+from typing import Final
+
+from bascule.config import Config, ConfigError, build, variable
+from bascule.errors import StartError
+from bascule.told import event_log
+from bascule.version import __version__, cli
+from bascule.worker import Worker
+from bascule.wsgi.load import load_application
+
+EXIT_CANNOT_START: Final = 1
+EXIT_USAGE: Final = 2
+
+# By its name only: PEP 3333 is all that the server knows of the chain.
+CHAIN_ENTRY: Final = "bascule_middleware.wsgi:application"
+
+
+def _read_config(arguments: cli.Arguments) -> Config:
+    return build(_application(arguments, os.environ), arguments.flags, os.environ)
+
+
+def _application(arguments: cli.Arguments, environ: MutableMapping[str, str]) -> str:
+    """Return what is to be served; with a chain, the chain's entry, which reads BASCULE_CHAIN."""
+    application, chain = arguments.application, arguments.chain
+    if application and chain:
+        raise ConfigError(
+            f"--chain {chain} and {application} exclude each other: "
+            "the chain file names its application"
+        )
+    if chain:
+        environ["BASCULE_CHAIN"] = chain
+        return CHAIN_ENTRY
+    if application:
+        return application
+    application, chain = environ.get("BASCULE_APP", ""), environ.get("BASCULE_CHAIN", "")
+    if application and chain and application != CHAIN_ENTRY:
+        raise ConfigError(
+            f"BASCULE_APP is {application}, which has no chain, and BASCULE_CHAIN is {chain}: "
+            "unset one of them"
+        )
+    if application or chain:
+        return application or CHAIN_ENTRY
+    raise ConfigError(
+        "no application given: name one, such as app.hello:application, or a chain file "
+        "with --chain, or set BASCULE_APP or BASCULE_CHAIN"
+    )
+
+
+def _debugging(argv: Sequence[str]) -> bool:
+    """Return whether errors of the start come with a traceback, however far it has got."""
+    text = " ".join(argv)
+    return (
+        "--log-level debug" in text
+        or "--log-level=debug" in text
+        or os.environ.get(variable("log_level")) == "debug"
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code.
+
+    0: stopped as asked; 1: could not start, or requests were cut short; 2: wrong settings.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        arguments = cli.parse(argv)
+        if not arguments.switches.isdisjoint(cli.HELP):
+            print(cli.help_text())  # noqa: T201
+            return 0
+        if cli.VERSION in arguments.switches:
+            print(f"bascule {__version__}")  # noqa: T201
+            return 0
+        config = _read_config(arguments)
+        event_log.configure(config.access_logformat, config.log_level, config.worker)
+        if cli.CHECK in arguments.switches:
+            load_application(config.application)
+            print(f"bascule: the configuration is good; {config.application} loads")  # noqa: T201
+            return 0
+        return Worker(config).run()
+    except (ConfigError, StartError) as error:
+        if _debugging(argv):
+            traceback.print_exc()
+        print(f"bascule: {error}", file=sys.stderr)  # noqa: T201
+        return EXIT_USAGE if isinstance(error, ConfigError) else EXIT_CANNOT_START

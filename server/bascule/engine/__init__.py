@@ -1,0 +1,1 @@
+"""Sockets, time and threads: who is served, when, and by which thread."""

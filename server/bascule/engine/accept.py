@@ -1,0 +1,107 @@
+"""Accepting connections: as many a turn as starve nobody, and none while there is no room."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import time
+from typing import Final
+
+from bascule.engine.connection import Connection
+from bascule.engine.counted import CountedConnection
+from bascule.engine.listen import Listener
+from bascule.engine.loop import EXCLUSIVE, READABLE
+from bascule.engine.room import Room
+from bascule.engine.service import Service
+from bascule.told.event_log import event
+from bascule.wsgi import environ
+
+# Connections a turn; the rest waits in the backlog while those that are open are served.
+ACCEPTS_A_TURN: Final = 16
+# And what their first requests may cost (seconds of processor time).
+TIME_A_TURN: Final = 0.000_150
+
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class Acceptor:
+    """Accepts what clients connect to one listener."""
+
+    def __init__(self, listener: Listener, service: Service, room: Room) -> None:
+        self._listener = listener
+        self._service = service
+        self._room = room
+        self._template = environ.template(listener.server, multithread=service.config.threads > 1)
+        self._socket = listener.socket
+        self._kind = (int(self._socket.family), int(self._socket.type), self._socket.proto)
+        self._is_unix = listener.is_unix
+        self._connection = Connection if service.counters is None else CountedConnection
+        self._paused = True
+        self._lack = ""  # why no more were accepted
+
+    def resume(self) -> None:
+        """Accept connections, again or for the first time; to be called by the leader."""
+        if self._paused:
+            self._paused = False
+            descriptor = self._listener.socket.fileno()
+            self._service.loop.register(descriptor, self._on_event, READABLE | EXCLUSIVE)
+            self._service.loop.keep_first(descriptor)
+
+    def close(self) -> None:
+        """Accept what waits in the backlog, and nothing after it."""
+        self._listener.withdraw()
+        self._listener.refuse()
+        while not self._paused and self._accept():
+            pass
+        self._service.loop.unregister(self._listener.socket.fileno())
+        self._listener.socket.close()
+
+    def _on_event(self, _mask: int) -> None:
+        ends = time.thread_time() + TIME_A_TURN
+        for accepted in range(ACCEPTS_A_TURN):
+            if accepted and time.thread_time() > ends:
+                return
+            if not self._accept():
+                # Who has been accepted just now makes room in the next turn, if not before.
+                if self._lack and not accepted:
+                    self._pause(self._lack)
+                return
+
+    def _accept(self) -> bool:
+        """Accept one connection; return whether there may be more."""
+        self._lack = ""
+        if not self._room.is_left and not self._room.make(self._service.loop.now):
+            self._lack = "those that may be open all have a request"
+            return False
+        try:
+            # What socket.accept() does, but for four enum members a connection.
+            descriptor, peer = self._socket._accept()  # type: ignore[attr-defined]
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError as error:
+            if error.errno in _EXHAUSTED:
+                if self._room.make(self._service.loop.now):
+                    return True
+                self._lack = str(error.strerror)
+                return False
+            return True  # that client has gone before it was accepted
+        sock = socket.SocketType(*self._kind, descriptor)
+        sock.setblocking(False)
+        shared = self._template
+        if not self._is_unix:
+            shared = {**shared, "REMOTE_ADDR": peer[0], "REMOTE_PORT": str(peer[1])}
+        self._connection(sock, shared, self._service).begin()
+        return True
+
+    def _pause(self, reason: str) -> None:
+        """Leave clients in the backlog until the next tick, rather than ask in a busy loop."""
+        self._paused = True
+        self._service.loop.unregister(self._listener.socket.fileno())
+        event(
+            logging.ERROR,
+            "accept_paused",
+            f"cannot accept connections: {reason}; "
+            f"{len(self._service.connections)} are open. Raise the limit of open files "
+            f"(ulimit -n), or --worker-connections",
+        )

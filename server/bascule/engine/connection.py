@@ -1,0 +1,684 @@
+"""One client: states, deadlines, keep-alive, backpressure.
+
+Exactly one thread owns a connection at any time. In every state but ``CALL`` it is the leader of
+the event loop; in ``CALL`` it is the thread of the crew that runs the application, until it hands
+the connection back (``Loop.call_soon``). Only the leader touches the poller.
+
+A connection in ``CALL`` stays registered, because most get no event there; the first event (more
+bytes, or the client's end) *parks* it: it leaves the poller until the call is over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import logging
+import os
+import socket
+import threading
+import time
+from typing import Final
+
+from bascule.engine.crew import Call
+from bascule.engine.loop import READABLE, WRITABLE
+from bascule.engine.outgoing import SENDING, Outgoing
+from bascule.engine.service import NEVER, Service
+from bascule.errors import ClientDisconnected, ProtocolError
+from bascule.http.body import Body
+from bascule.http.request import Environ, HeadReader, Request
+from bascule.http.response import CONTINUE, error_response
+from bascule.told.access_log import Refusal
+from bascule.told.event_log import event
+from bascule.wsgi.environ import add_body
+from bascule.wsgi.gateway import Ending, Exchange
+
+# One read holds a whole request of the usual kind; a larger buffer costs more to allocate.
+RECEIVE_SIZE: Final = 16 * 1024
+# Of a body more is on its way: fewer and larger reads halve what an upload costs.
+BODY_RECEIVE_SIZE: Final = 64 * 1024
+# Of a new connection: the rest of a first request that is larger waits for its turn.
+MODEST: Final = 4 * 1024
+# How long the client, after the last response, may be silent, and may go on sending (seconds).
+LINGER_SILENCE: Final = 2.0
+LINGER_TIMEOUT: Final = 30.0
+# Where what it sends goes; nobody looks at it.
+_DISCARDED: Final = bytearray(256 * 1024)
+# A deadline that is yet to be set, so that no request pays for reading the clock: the idle time
+# counts from the next tick on.
+FROM_NEXT_TICK: Final = 0.0
+# Of a forked process that returned from the call in which it was forked.
+EXIT_FORKED: Final = 1
+# nginx's status for a client that left before it was answered; for the log only.
+CLIENT_LEFT: Final = 499
+
+
+class State(enum.Enum):
+    """What a connection is doing."""
+
+    HEAD = enum.auto()  # waits for a request, or has part of a head
+    BODY = enum.auto()  # reads a body
+    CALL = enum.auto()  # its request waits for a thread, or has one
+    SEND = enum.auto()  # the client takes bytes more slowly than they came
+    LINGER = enum.auto()  # all is said; the client finishes (RFC 9112 §9.6)
+    ABANDONED = enum.auto()  # its call hangs, and the leader answers in its place
+    CLOSED = enum.auto()
+
+
+# Looked up once rather than for each event.
+_HEAD: Final = State.HEAD
+_CALL: Final = State.CALL
+_PERSIST: Final = Ending.PERSIST
+
+
+class Connection:
+    """One accepted connection.
+
+    Args:
+        sock: connected, non-blocking; the connection closes it.
+        shared: what all its requests have in their environ.
+        service: what it shares with other connections.
+
+    Attributes:
+        deadline: when ``on_deadline`` is due, on the loop's clock.
+        persists: another request may follow the one in hand.
+        request: the request in hand.
+        environ: the request's; without one, what all requests of the connection have in theirs.
+    """
+
+    __slots__ = (
+        "_body",
+        "_call",
+        "_drained",
+        "_events",
+        "_exchange",
+        "_outgoing",
+        "_reader",
+        "_service",
+        "_shared",
+        "_sock",
+        "_started",
+        "_state",
+        "_taken_over",
+        "_untaken",
+        "_waits_since",
+        "deadline",
+        "environ",
+        "finish",
+        "persists",
+        "request",
+    )
+
+    def __init__(self, sock: socket.SocketType, shared: Environ, service: Service) -> None:
+        self._sock = sock
+        self._shared = shared
+        self._service = service
+        self._state = State.HEAD
+        self._reader = HeadReader(service.parser, shared)
+        self._outgoing = Outgoing(sock)
+        # The last bytes of a response: what the client does not take now, the loop sends.
+        self.finish = self._outgoing.put
+        self._body: Body | None = None
+        self._exchange: Exchange | None = None
+        self._drained: threading.Event | None = None  # there while a call waits for the client
+        self._started = 0.0
+        self._untaken = 0  # bytes that the client had not taken at the last look
+        self._events = 0  # what the poller waits for; 0 while it does not know the connection
+        self.request: Request | None = None
+        self.environ = shared
+        self.persists = False
+        self.deadline = service.loop.now + service.config.keep_alive
+        service.connections.add(self)
+
+    @property
+    def kind(self) -> str:
+        """The path: requests for one path are expected to take about as long."""
+        return self.request.line.path if self.request else ""
+
+    @property
+    def request_id(self) -> str:
+        """The id that the proxy, or the application, gave the request in hand; empty for none."""
+        return str(self.environ.get("HTTP_X_REQUEST_ID", ""))
+
+    @property
+    def state(self) -> State:
+        """What it is doing."""
+        return self._state
+
+    @property
+    def started(self) -> float:
+        """When the head of the request in hand was complete, on the monotonic clock."""
+        return self._started
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for a request of which nothing has come."""
+        return self._state is State.HEAD and not self._reader.rest
+
+    @property
+    def waits_since(self) -> float:
+        """Since when it has waited for a request, or for its client to leave; else ``NEVER``."""
+        if self._state is State.LINGER:
+            return self._started
+        if self._state is not State.HEAD or self.deadline == FROM_NEXT_TICK:
+            return NEVER
+        config = self._service.config
+        return self.deadline - (config.head_timeout if self._reader.rest else config.keep_alive)
+
+    def begin(self) -> None:
+        """Read what came with the connection; most clients have sent a request by now."""
+        try:
+            data = self._sock.recv(MODEST)
+        except OSError:
+            data = b""
+        if data and len(data) < MODEST:
+            self._take_first(data)
+            if self._state is _HEAD or self._state is State.BODY:
+                self._watch(READABLE)
+                self._fall_behind()
+            return
+        self._events = READABLE
+        self._service.loop.register(self._sock.fileno(), self._on_first_event)
+        if data:
+            self._put_off(data)
+
+    def _on_first_event(self, _mask: int) -> None:
+        """Read a first request that did not come with the connection."""
+        self._service.loop.hand_over(self._sock.fileno(), self.on_event)
+        try:
+            data = self._sock.recv(MODEST)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+        elif len(data) < MODEST:
+            self._take_first(data)
+        else:
+            self._put_off(data)
+
+    def _put_off(self, data: bytes) -> None:
+        """Use the first bytes after others had their turn: they are many, and may cost much."""
+        self._reader.rest = data  # so that nobody takes the connection for an idle one
+        self.deadline = self._service.loop.now + self._service.config.head_timeout
+        self._service.loop.call_behind(self._sock.fileno(), self._on_turn)
+
+    def _on_turn(self, _mask: int) -> None:
+        self._service.loop.hand_over(self._sock.fileno(), self.on_event)
+        self._take_first(b"")
+
+    def _take_first(self, data: bytes) -> None:
+        try:
+            self._take(data)
+        except Exception as error:
+            self._break(error)
+
+    def on_event(self, _mask: int) -> None:
+        """Act on whatever the poller saw."""
+        state = self._state
+        try:
+            if state is _HEAD or state is State.BODY:
+                size = RECEIVE_SIZE if self._body is None else BODY_RECEIVE_SIZE
+                try:
+                    data = self._sock.recv(size)
+                except (BlockingIOError, InterruptedError):
+                    return
+                except OSError:
+                    data = b""
+                if data:
+                    self._take(data)
+                else:
+                    # An incomplete request is no request (RFC 9112 §8), and nobody waits for an
+                    # answer.
+                    self.close()
+            elif state is State.SEND:
+                self._flush()
+            elif state is State.LINGER:
+                self._discard()
+            else:
+                self._park()
+        except Exception as error:  # a mistake of ours costs one connection, not all
+            self._break(error)
+
+    def _break(self, error: Exception) -> None:
+        event(logging.CRITICAL, "internal_error", "The server itself failed", error)
+        self.close()
+
+    def on_deadline(self) -> None:
+        """Act on a deadline that has passed."""
+        state = self._state
+        if self.deadline == FROM_NEXT_TICK:
+            self.deadline = self._service.loop.now + self._service.config.keep_alive
+        elif state is State.BODY:
+            self._refuse(ProtocolError(408, "the request's body did not come in time"))
+        elif state is State.HEAD and self._reader.rest:
+            self._refuse(ProtocolError(408, "the request's head did not come in time"))
+        elif state is State.SEND:
+            self._check_progress()
+        elif state is State.ABANDONED:
+            self._answer_for_call()
+        elif state is not State.CALL:
+            self.close()
+
+    def close(self) -> None:
+        """Close the connection, whatever it is doing."""
+        if self._state is State.CLOSED:
+            return
+        self._watch(0)
+        self._state = State.CLOSED
+        self.deadline = NEVER
+        self._release()
+        self._sock.close()
+        self._service.forget(self)
+
+    def _watch(self, events: int) -> None:
+        """Have the poller wait for these events; 0 takes the connection out of it."""
+        if events == self._events:
+            return
+        loop, descriptor = self._service.loop, self._sock.fileno()
+        if not events:
+            loop.unregister(descriptor)
+        elif self._events:
+            loop.modify(descriptor, events)
+        else:
+            loop.register(descriptor, self.on_event, events)
+        self._events = events
+
+    # --- reading, by the leader ----------------------------------------------------------------
+
+    def _take(self, data: bytes) -> None:
+        """Use bytes that the client sent."""
+        try:
+            if self._body is not None:
+                self._feed(self._body, data)
+                return
+            began = self._reader.rest
+            found = self._reader.feed(data)
+            if found is not None:
+                request, self.environ = found
+                self.request = request
+                self.persists = request.keep_alive and not self._service.draining
+                self._started = self._service.loop.now
+                self._outgoing.sent = 0
+                if request.content_length or request.chunked:
+                    self._begin_body(request)
+                else:
+                    self._state = _CALL
+                    self.deadline = NEVER
+                    self._service.crew.submit(self)
+            else:
+                if not began:
+                    self.deadline = self._service.loop.now + self._service.config.head_timeout
+                self._fall_behind()
+        except ProtocolError as error:
+            self._refuse(error)
+
+    def _begin_body(self, request: Request) -> None:
+        """A head is complete, and its body is not."""
+        service = self._service
+        limit, limits = service.config.limit_request_body, service.parser.limits
+        self._body = body = Body(request, limit, limits)
+        self._state = State.BODY
+        data, self._reader.rest = self._reader.rest, b""
+        if request.expects_continue and not data:
+            # Nothing else is on its way to the client, so these bytes fit; where they do not, the
+            # client is gone, and reading will show it.
+            with contextlib.suppress(OSError):
+                self._sock.send(CONTINUE)
+        self._feed(body, data)
+
+    def _feed(self, body: Body, data: bytes) -> None:
+        self.deadline = self._service.loop.now + self._service.config.body_timeout
+        rest = body.feed(data)
+        if rest is not None:
+            self._reader.rest = rest
+            self._state = _CALL
+            self.deadline = NEVER
+            self._service.crew.submit(self)
+        else:
+            self._fall_behind()
+
+    def _fall_behind(self) -> None:
+        """Let others go first while only a part of a request is here.
+
+        To send byte by byte costs a client nothing, and a thousand such events are milliseconds.
+        """
+        if self._events:
+            self._service.loop.put_behind(self._sock.fileno())
+
+    def _park(self) -> None:
+        self._watch(0)
+        self._unpark()  # the call may have ended in this very moment
+
+    def _unpark(self) -> None:
+        if self._state is State.HEAD:
+            self._watch(READABLE)
+
+    # --- the call, by a thread of the crew -----------------------------------------------------
+
+    def call(self) -> None:
+        """Call the application for the request in hand, and answer."""
+        request, body = self.request, self._body
+        if request is None:
+            return
+        if body is not None:
+            add_body(self.environ, body.file, body.length)
+        self._exchange = exchange = Exchange(request, self.environ, self)
+        exchange.run(self._service.application)
+        if self._service.is_forked:
+            # The worker answers; here nobody is left who could go on, and locks may be held for
+            # good by threads that are gone.
+            os._exit(EXIT_FORKED)
+
+    def let_go(self) -> None:
+        """Close the socket in a forked process; nothing of it reaches the worker or the client."""
+        self._sock.close()
+
+    def turn_away(self, wait: float) -> None:
+        """Answer that too many requests wait for a thread; the leader's, in place of ``call``."""
+        request, service = self.request, self._service
+        if request is None:
+            return
+        self._exchange = Exchange(request, self.environ, self)
+        self._exchange.run(service.overload.refusal(wait, service.loop.now))
+        self._exchange.request_id = self.request_id
+        self.settle()
+
+    def hand_back(self) -> None:
+        """Give the connection to the leader once the call is over; called beside it."""
+        if not self._await_request():
+            self._service.loop.call_soon(self.settle)
+            return
+        if not self._events:  # the leader parked it meanwhile
+            self._service.loop.call_soon(self._unpark)
+        if self._service.access_log:  # and the leader may sleep
+            self._service.access_log.flush()
+
+    def send(self, data: bytes) -> None:
+        """Send bytes of a stream; hold the calling thread while the client does not keep up.
+
+        Raises:
+            ClientDisconnected: the client went away, or took nothing within the write deadline.
+        """
+        self._outgoing.put(data)
+        if not self._outgoing.pending:
+            return
+        service = self._service
+        self._drained = drained = threading.Event()
+        if service.crew.is_alone:
+            # This thread is the loop, so it goes on being the loop until the client has caught up.
+            self._start_sending()
+            while not drained.is_set():
+                service.loop.poll()
+        else:
+            service.crew.step_aside()
+            service.loop.call_soon(self._start_sending)
+            drained.wait()
+        self._drained = None
+        if self._outgoing.lost:
+            raise ClientDisconnected
+
+    # --- a call that hangs ---------------------------------------------------------------------
+
+    @property
+    def peer(self) -> str:
+        """The client's address, as the access log has it."""
+        return str(self.environ.get("REMOTE_ADDR", ""))
+
+    @property
+    def is_called(self) -> bool:
+        """Whether the application has its request."""
+        return self._state is State.CALL and self._exchange is not None
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether it is yet to be seen what an abandoned call has said."""
+        return self._state is State.ABANDONED and self.deadline < NEVER
+
+    def working_time(self, call: Call, now: float) -> float:
+        """Return for how long the application has had the call (seconds).
+
+        Time in which it waited for the client, which has a deadline of its own, does not count;
+        while it waits, the call has no age.
+        """
+        if self._state is not State.CALL:
+            return 0.0
+        return now - call.started - (self._exchange.waited if self._exchange else 0.0)
+
+    def time_out(self, call: Call) -> None:
+        """Answer 504 in place of a call that was abandoned, by the leader.
+
+        A response that has begun is cut short instead. The call's thread keeps this object, whose
+        socket is gone: what the application says from here on nobody hears.
+        """
+        self._watch(0)
+        self._state = State.ABANDONED
+        self._call = call
+        self._taken_over = self._outgoing.detach()
+        self._answer_for_call()
+
+    def _answer_for_call(self) -> None:
+        """Say what the call did not, once it is certain what it did."""
+        if self._call.is_inside(SENDING):
+            self.deadline = self._service.loop.now  # a moment later, at the next tick
+            return
+        self.deadline = NEVER
+        sock, request = self._taken_over, self.request
+        if self._outgoing.sent or request is None:
+            self._log()
+            sock.close()
+        else:
+            successor = type(self)(sock, self._shared, self._service)
+            successor.take_over(request, self.environ, self._started)
+        if self._drained is not None:
+            self._let_go()
+        self._service.forget(self)
+
+    def take_over(self, request: Request, environ: Environ, started: float) -> None:
+        """Answer another's request with 504, and close."""
+        self.request, self.environ, self._started = request, environ, started
+        error = ProtocolError(504, "the application did not answer in time")
+        response = error_response(error, time.time())
+        if request.line.method == "HEAD":
+            response = response[: response.index(b"\r\n\r\n") + 4]
+        self._say_last(error.status, response)
+
+    def _let_go(self) -> None:
+        """Let an abandoned call's thread go that waits for the client."""
+        self._outgoing.lost = True
+        if self._drained is not None:
+            self._drained.set()
+
+    def discard(self) -> None:
+        """Clean up after an abandoned call that has ended after all; called by its thread.
+
+        What the leader may yet want to know of it stays.
+        """
+        event(
+            logging.WARNING,
+            "hung_request_ended",
+            f"A call that was given up has ended, {time.monotonic() - self._started:.1f} s after "
+            "its request came",
+            request_id=self.request_id,
+        )
+        if self._body is not None:
+            self._body.close()
+        self._outgoing.drop()
+
+    # --- sending, by the leader ----------------------------------------------------------------
+
+    def settle(self) -> None:
+        """The application has returned: send what is left, then end the exchange."""
+        try:
+            if self._events and self._await_request():
+                return
+            if self._outgoing.pending and not self._outgoing.lost:
+                self._start_sending()
+            else:
+                self._end()
+        except Exception as error:
+            self._break(error)
+
+    def _await_request(self) -> bool:
+        """Wait for the next request, if nothing else is left to do; return whether that is so."""
+        exchange = self._exchange
+        if exchange is None or exchange.ending is not _PERSIST:
+            return False
+        if self._outgoing.pending or self._reader.rest:
+            return False
+        if self._service.is_observed:
+            self._log()
+        if self._body is not None:
+            self._release()
+        self.request = self._exchange = None
+        self.environ = self._shared
+        self.deadline = FROM_NEXT_TICK
+        self._state = _HEAD  # from here on the connection is the leader's
+        return True
+
+    def _start_sending(self) -> None:
+        if self._state is State.ABANDONED:  # meanwhile
+            self._let_go()
+            return
+        self._state = State.SEND
+        self._waits_since = self._service.loop.now
+        self._await_progress()
+        self._watch(WRITABLE)
+
+    def _await_progress(self) -> None:
+        self.deadline = self._service.loop.now + self._service.config.write_timeout
+        self._untaken = self._outgoing.untaken()
+
+    def _check_progress(self) -> None:
+        """The write deadline has passed: go on only if the client has taken something."""
+        if self._outgoing.untaken() < self._untaken:
+            self._await_progress()
+        else:
+            self._lose()
+
+    def _flush(self) -> None:
+        """The client takes bytes again."""
+        try:
+            self._outgoing.flush()
+        except ClientDisconnected:
+            self._lose()
+            return
+        if self._outgoing.pending:
+            self._await_progress()
+            return
+        if self._drained is None:
+            self._end()
+        else:
+            self._return_to_caller(self._drained, READABLE)
+
+    def _lose(self) -> None:
+        """The client is gone, or takes nothing."""
+        self._outgoing.lost = True
+        self._outgoing.drop()
+        if self._drained is None:
+            self._end()
+        else:
+            self._return_to_caller(self._drained, 0)
+
+    def _return_to_caller(self, drained: threading.Event, events: int) -> None:
+        """Give the connection back to the thread that waits in ``send``."""
+        if self._exchange is not None:
+            self._exchange.waited += self._service.loop.now - self._waits_since
+        self._watch(events)
+        self._state = State.CALL
+        self.deadline = NEVER
+        drained.set()
+
+    def _end(self) -> None:
+        """A response is out, or never will be: go on as its ending says."""
+        request, exchange = self.request, self._exchange
+        # There is no exchange after a refusal, which was logged when it was made.
+        ending = exchange.ending if exchange else Ending.CLOSE
+        if self._service.is_observed:
+            self._log()
+        self._release()
+        if self._outgoing.lost or ending is Ending.ABORT:
+            self.close()
+        elif ending is Ending.PERSIST:
+            self._next()
+        elif request is None or request.keep_alive or self._reader.rest:
+            # The client may be sending its next request, which would be answered by a reset.
+            self._linger()
+        else:
+            self.close()
+
+    def _next(self) -> None:
+        """Wait for the next request, which may be here already (pipelining)."""
+        self._state = State.HEAD
+        self.deadline = FROM_NEXT_TICK
+        self._watch(READABLE)
+        if self._reader.rest:
+            self.deadline = self._service.loop.now + self._service.config.head_timeout
+            self._take(b"")
+
+    def _refuse(self, error: ProtocolError) -> None:
+        """Answer an error, and close once the client has had a chance to read it."""
+        response = error_response(error, time.time())
+        level = logging.DEBUG if error.status < 500 else logging.ERROR
+        event(level, "refused", f"Refused a request: {error.status} {error.message}")
+        self._say_last(error.status, response)
+
+    def _say_last(self, status: int, response: bytes) -> None:
+        """Send a response of the server's own, and close."""
+        duration = time.monotonic() - self._started if self.request else 0.0
+        refusal = Refusal(self.request, self.environ, status, self.request_id)
+        self._service.served(refusal, len(response), duration)
+        self._release()
+        self._reader.rest = b""
+        try:
+            self._outgoing.put(response)
+        except ClientDisconnected:
+            self.close()
+        else:
+            self.settle()
+
+    def _linger(self) -> None:
+        """Say no more, and let the client finish, so that no reset destroys what it has not read.
+
+        A lingering close (RFC 9112 §9.6).
+        """
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.close()
+            return
+        self._state = State.LINGER
+        self._started = self._service.loop.now
+        self.deadline = self._started + LINGER_SILENCE
+        self._watch(READABLE)
+
+    def _discard(self) -> None:
+        try:
+            # Over TCP the flag spares the copy (tcp(7)).
+            received = self._sock.recv_into(_DISCARDED, 0, socket.MSG_TRUNC)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            received = 0
+        if received:
+            now = self._service.loop.now
+            self.deadline = min(now + LINGER_SILENCE, self._started + LINGER_TIMEOUT)
+        else:
+            self.close()
+
+    def _log(self) -> None:
+        exchange, sent = self._exchange, self._outgoing.sent
+        if exchange is not None:
+            if not sent:
+                exchange.status = CLIENT_LEFT
+            self._service.served(exchange, sent, time.monotonic() - self._started)
+
+    def _release(self) -> None:
+        """Give back what belonged to one request."""
+        if self._body is not None:
+            self._body.close()
+            self._body = None
+        if self._outgoing.pending:
+            self._outgoing.drop()
+        self.request = self._exchange = None
+        self.environ = self._shared

@@ -1,0 +1,1 @@
+"""What is written down: events, the access log, counters and metrics."""

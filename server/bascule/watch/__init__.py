@@ -1,0 +1,1 @@
+"""What is going on: requests in flight, slow and hung calls, the status."""

@@ -1,0 +1,96 @@
+"""Calls of the application that take longer than they may: reported, and answered without them.
+
+A thread cannot be ended from outside, so a call that hangs keeps its thread, and what it has
+locked. Its client need not wait for it: the leader answers 504 in its place.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Final
+
+from bascule.engine.connection import Connection
+from bascule.engine.crew import Call, Crew
+from bascule.engine.service import Service
+from bascule.told.counters import Counters
+from bascule.told.event_log import event
+from bascule.told.metrics import HUNG_REQUESTS
+
+# How long a thread may take to finish a send (seconds), before it is looked at again.
+MOMENT: Final = 0.02
+
+
+class HungCalls:
+    """Finds them, and gives them up; to be used by the leader.
+
+    Args:
+        crew: makes the calls.
+        timeout: how long one may take, in seconds.
+        counters: count them; None for no metrics.
+    """
+
+    def __init__(self, crew: Crew, timeout: float, counters: Counters | None = None) -> None:
+        self._crew = crew
+        self._timeout = timeout
+        self._counters = counters
+
+    def count(self) -> int:
+        """Return how many calls that were given up still hold their threads."""
+        return sum(call.is_abandoned for call in self._crew.running())
+
+    def time_out(self) -> None:
+        """Report each call that is past its time, and answer its client."""
+        now = time.monotonic()
+        for call in self._crew.running():
+            connection = call.task
+            if call.is_abandoned or not isinstance(connection, Connection):
+                continue
+            age = connection.working_time(call, now)
+            if age < self._timeout:
+                continue
+            stack = "".join(call.stack().format())
+            if self._crew.abandon(call):
+                self._report(connection, age, stack)
+                connection.time_out(call)
+
+    def wait_for_only_thread(self, service: Service) -> None:
+        """Return once the only thread's call is past its time, reported and its client answered.
+
+        For a thread that does nothing else, since the only one can do nothing for itself: it turns
+        the loop no more. The process has to end after this.
+        """
+        loop, main = service.loop, threading.main_thread().ident or 0
+        while True:
+            age = time.monotonic() - loop.now
+            time.sleep(max(self._timeout - age, MOMENT))
+            age = time.monotonic() - loop.now
+            if age < self._timeout:
+                continue
+            for connection in list(service.connections):
+                if isinstance(connection, Connection) and connection.is_called:
+                    call = Call(main, connection, time.monotonic() - age)
+                    self._report(connection, age, "".join(call.stack().format()))
+                    connection.time_out(call)
+                    while connection.is_undecided:
+                        time.sleep(MOMENT)
+                        connection.on_deadline()
+                    return
+
+    def _report(self, connection: Connection, age: float, stack: str) -> None:
+        if self._counters:
+            self._counters.add(HUNG_REQUESTS)
+        line = connection.request.line if connection.request else None
+        event(
+            logging.ERROR,
+            "hung_request",
+            f"{line.method if line else ''} {line.target if line else ''} has taken {age:.1f} s, "
+            f"more than --timeout {self._timeout:g} s",
+            request_id=connection.request_id,
+            method=line.method if line else "",
+            path=line.path if line else "",
+            peer=connection.peer,
+            age_s=round(age, 3),
+            stack=stack,
+        )

@@ -1,0 +1,465 @@
+"""The process: it joins the parts, looks after deadlines, and drains when asked to stop."""
+
+from __future__ import annotations
+
+import enum
+import faulthandler
+import gc
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from bascule.config import Config
+from bascule.engine.accept import Acceptor
+from bascule.engine.crew import Call, Crew
+from bascule.engine.deadlines import Deadlines
+from bascule.engine.forks import Forks
+from bascule.engine.listen import Listener, open_listener
+from bascule.engine.loop import FOR_EVER, Loop
+from bascule.engine.room import Room
+from bascule.engine.service import Service
+from bascule.errors import StartError
+from bascule.http.request import Request
+from bascule.told.access_log import AccessLog
+from bascule.told.counters import Counters
+from bascule.told.event_log import event
+from bascule.told.metrics import SLOW_CALLS, MetricsFileError, claim, private
+from bascule.told.recent_errors import RecentErrors
+from bascule.watch.hung_calls import HungCalls
+from bascule.watch.memory import MemoryLimit
+from bascule.watch.request_ids import RequestIds
+from bascule.watch.slow_calls import SlowCalls
+from bascule.watch.status import Status
+from bascule.watch.status_socket import StatusSocket
+from bascule.wsgi.load import load_application
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from wsgiref.types import WSGIApplication
+
+# Deadlines are looked at once a tick (seconds): this often at the least, and often enough to be
+# late by no more than a quarter of the shortest deadline.
+LONGEST_TICK: Final = 0.5
+SHORTEST_TICK: Final = 0.02
+
+# Lines of the access log wait for others to be written with (seconds): a write costs as much as a
+# quarter of a request. After a pause the first is written at once.
+LOG_INTERVAL: Final = 0.005
+
+EXIT_OK: Final = 0
+EXIT_CUT_SHORT: Final = 1  # requests were in flight when the time was up, or a call hung
+
+# For the application's own threads and processes to end after the last request (seconds).
+SHORTEST_EXIT: Final = 1.0
+
+
+class Stop(enum.Enum):
+    """How the process ends."""
+
+    GRACEFUL = enum.auto()  # idle connections stay until the proxy closes them
+    QUICK = enum.auto()  # idle connections are closed
+
+
+class Worker:
+    """One server process.
+
+    Args:
+        config: its settings.
+        application: what it serves; else what the settings name.
+
+    Raises:
+        StartError: a socket, the log or the application is not to be had, or not in the memory.
+    """
+
+    def __init__(self, config: Config, application: WSGIApplication | None = None) -> None:
+        self._config = config
+        self._exit_code = EXIT_OK
+        self._stop = Stop.GRACEFUL
+        self._drain_ends = 0.0
+        self._recycle_reason = ""
+        self._recycle_at = 0.0
+        self._listeners: list[Listener] = []
+        self._status_socket: StatusSocket | None = None
+        self._is_assembled = False
+        Forks(self._let_go)
+        self._held: list[Listener] = []  # those that have not taken their path yet
+        try:
+            for address in config.bind:
+                self._listeners.append(open_listener(address, config.backlog))
+            if config.status_socket:
+                self._status_socket = StatusSocket(config.status_socket)
+            application = application or load_application(config.application)
+            for handler in logging.getLogger().handlers:  # the application may have set its own
+                handler.addFilter(RequestIds())
+            self._counters = self._open_counters()
+            self._memory_limit = MemoryLimit(config.max_memory)
+            access_log = None
+            if config.access_logfile != "off":
+                access_log = AccessLog(
+                    config.access_logfile, config.access_logformat, config.worker
+                )
+        except BaseException:
+            self._withdraw()
+            raise
+        self._assemble(application, access_log)
+
+    def _open_counters(self) -> Counters | None:
+        path = self._config.metrics_file
+        if not path:
+            return None
+        try:
+            cells = claim(path, self._config.worker)
+        except MetricsFileError as error:
+            raise StartError(f"--metrics-file: {error}") from error
+        if cells is None:
+            event(
+                logging.WARNING,
+                "metrics_full",
+                f"{path} has no slot left, so nobody sees what this process counts: "
+                "remove the file, then restart the workers",
+            )
+        return Counters(private() if cells is None else cells)
+
+    @property
+    def ports(self) -> list[int]:
+        """The TCP ports that it listens on."""
+        names = [listener.socket.getsockname() for listener in self._listeners]
+        return [name[1] for name in names if isinstance(name, tuple)]
+
+    def close(self) -> None:
+        """Close the sockets, of a process that has not served or serves no more."""
+        for listener in self._listeners:
+            listener.socket.close()
+
+    def _withdraw(self) -> None:
+        """Remove the sockets of a process that is not going to serve."""
+        for listener in self._listeners:
+            listener.withdraw()
+        if self._status_socket:
+            self._status_socket.withdraw()
+
+    def _assemble(self, application: WSGIApplication, access_log: AccessLog | None) -> None:
+        config = self._config
+        self._loop = Loop(_tick(config))
+        self._loop.on_tick = self._on_tick
+        self._loop.on_signal = self._on_signal
+        self._loop.on_turn = self._choose_on_turn(access_log)
+        self._crew = Crew(
+            config.threads,
+            config.backlog_requests,
+            self._loop.poll,
+            self._on_slow_call,
+        )
+        self._hung_calls = HungCalls(self._crew, config.timeout, self._counters)
+        self._request_limit = config.max_requests
+        if config.max_requests and config.max_requests_jitter:
+            # Workers that started together should not end together.
+            chance = int.from_bytes(os.urandom(8))
+            self._request_limit += chance % (config.max_requests_jitter + 1)
+        self._service = Service(
+            config=config,
+            application=application,
+            loop=self._loop,
+            crew=self._crew,
+            access_log=access_log,
+            counters=self._counters,
+            on_served=self._on_served,
+            on_empty=self._on_empty,
+        )
+        self._slow_calls = SlowCalls(self._service, totals=bool(config.status_socket))
+        self._deadlines = Deadlines(self._loop, self._service.connections)
+        self._room = Room(self._service.connections, config.worker_connections)
+        self._acceptors = [
+            Acceptor(listener, self._service, self._room) for listener in self._listeners
+        ]
+        self._is_assembled = True
+
+    def _choose_on_turn(self, access_log: AccessLog | None) -> Callable[[], float]:
+        """Return what is to be done each turn of the loop, and nothing beside it."""
+        counters, loop = self._counters, self._loop
+        if counters is None and access_log is None:
+            return loop.on_turn
+        # The only thread may be kept by its next call, and the lines with it.
+        interval = 0.0 if self._config.threads == 1 else LOG_INTERVAL
+        due = 0.0
+
+        def on_turn() -> float:
+            nonlocal due
+            now = loop.now
+            if counters and now >= counters.due:
+                counters.fold(now)
+            if not access_log or not access_log.waiting:
+                return FOR_EVER
+            if now < due:
+                return due - now
+            due = now + interval
+            access_log.flush()
+            return FOR_EVER
+
+        return on_turn
+
+    def run(self) -> int:
+        """Serve until told to stop; return the exit code."""
+        # What there is by now is there to stay. Each full collection would look at all of it, and
+        # every request would wait for that.
+        gc.collect()
+        gc.freeze()
+        self._room.reserve()
+        self._loop.watch_signals(signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+        for acceptor in self._acceptors:
+            acceptor.resume()
+        self._held += self._listeners
+        self._publish()
+        self._watch_for_silence()
+        if self._crew.is_alone and self._config.timeout:
+            threading.Thread(target=self._watch_only_thread, name="watch", daemon=True).start()
+        self._crew.run()
+        faulthandler.cancel_dump_traceback_later()
+        self._settle()
+        self._loop.close()
+        event(logging.INFO, "stopped", "Stopped", pid=os.getpid())
+        threading.Thread(target=self._bound_exit, name="exit", daemon=True).start()
+        return self._exit_code
+
+    def _let_go(self) -> None:
+        """Close in a forked process what is the server's; the paths stay the worker's."""
+        for listener in self._listeners:
+            listener.socket.close()
+        if self._status_socket:
+            self._status_socket.let_go()
+        if self._is_assembled:  # else the application forks while it is loaded
+            self._service.is_forked = True
+            self._loop.let_go()
+            for connection in self._service.connections:
+                connection.let_go()
+
+    def _bound_exit(self) -> None:
+        """End a process whose every request was served, but that something else keeps.
+
+        The interpreter waits at its end for threads and processes that the application started
+        (``threading``, ``multiprocessing``), however long they go on.
+        """
+        time.sleep(max(SHORTEST_EXIT, self._drain_ends - time.monotonic()))
+        event(
+            logging.WARNING,
+            "exit_forced",
+            "Every request was served, but threads or processes of the application would not "
+            f"end within --graceful-timeout {self._config.graceful_timeout:g} s",
+        )
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(self._exit_code)
+
+    def _publish(self) -> None:
+        """Let clients in, where nobody holds it back."""
+        on_hold = self._config.hold and os.path.exists(self._config.hold)
+        held = [each for each in self._held if on_hold and each.has_rival()]
+        if not held:
+            self._tell_status()
+        for listener in self._held:
+            if listener in held:
+                continue
+            listener.publish()
+            event(
+                logging.INFO,
+                "listening",
+                f"Serving {self._config.application} on {listener.url}",
+                pid=os.getpid(),
+                threads=self._config.threads,
+            )
+        self._held = held
+
+    def _tell_status(self) -> None:
+        """Answer, from now on, who asks what the process is doing."""
+        if self._status_socket is None:
+            return
+        errors = RecentErrors()
+        errors.addFilter(RequestIds())
+        logging.getLogger().addHandler(errors)
+        status = Status(self._service, errors, self._slow_calls)
+        self._status_socket.publish(status.document, self._slow_calls.look)
+
+    # --- stopping ------------------------------------------------------------------------------
+
+    def _drain(self, stop: Stop, reason: str) -> None:
+        """Accept no more, finish what is in flight, and end."""
+        service = self._service
+        if not service.draining:
+            # First, because the process ends once it drains and nobody is left; who waits in the
+            # backlog is somebody.
+            for acceptor in self._acceptors:
+                acceptor.close()
+            service.drain()
+            self._drain_ends = self._loop.now + self._config.graceful_timeout
+            event(
+                logging.INFO,
+                "draining",
+                f"Stopping ({reason}): {len(self._in_flight())} requests in flight, "
+                f"{len(service.connections)} connections open",
+                pid=os.getpid(),
+            )
+        if stop is Stop.QUICK:
+            self._stop = stop
+            self._close_idle()
+        self._on_empty()
+
+    def _close_idle(self) -> None:
+        for connection in list(self._service.connections):
+            if connection.is_idle:
+                connection.close()
+
+    def _on_empty(self) -> None:
+        if self._service.draining and not self._service.connections:
+            self._crew.stop()
+            if self._hung_calls.count():
+                self._leave_at_once()
+
+    def _cut_short(self) -> None:
+        """The time for draining is up: end, whatever is still in flight."""
+        names = self._in_flight()
+        if names:
+            self._exit_code = EXIT_CUT_SHORT
+            event(
+                logging.ERROR,
+                "cut_short",
+                f"{len(names)} requests were not finished within --graceful-timeout "
+                f"{self._config.graceful_timeout:g} s: {', '.join(names[:10])}",
+            )
+        self._leave_at_once()
+
+    def _leave_at_once(self) -> NoReturn:
+        """End though a thread hangs in the application.
+
+        It may be the main thread, and it may hold any lock of the interpreter's shutdown.
+        """
+        self._settle()
+        event(logging.INFO, "stopped", "Stopped", pid=os.getpid())
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(self._exit_code)
+
+    def _settle(self) -> None:
+        """Leave nothing behind that is half done."""
+        if self._service.access_log:
+            self._service.access_log.flush()
+        if self._counters:
+            self._counters.fold(self._loop.now)
+        if self._status_socket:
+            self._status_socket.withdraw()
+
+    def _in_flight(self) -> list[str]:
+        requests = [each.request for each in list(self._service.connections)]
+        return [_request_line(each) for each in requests if each]
+
+    # --- what the loop calls -------------------------------------------------------------------
+
+    def _on_signal(self, number: int) -> None:
+        if number == signal.SIGTERM:
+            self._drain(Stop.GRACEFUL, "SIGTERM")
+        elif number == signal.SIGINT:
+            self._drain(Stop.QUICK, "SIGINT")
+        elif number == signal.SIGUSR1 and self._service.access_log:
+            try:
+                self._service.access_log.reopen()
+            except OSError as error:
+                event(logging.ERROR, "log_not_reopened", f"cannot reopen the access log: {error}")
+
+    def _on_served(self, count: int) -> None:
+        if count == self._request_limit:
+            reason = f"--max-requests {self._request_limit}"
+            self._loop.call_soon(lambda: self._recycle(reason))
+
+    def _on_tick(self) -> None:
+        now = self._loop.now
+        if self._counters:
+            self._counters.fold(now)
+        self._deadlines.sweep()
+        if self._service.draining:
+            if self._stop is Stop.QUICK:  # some were not idle yet when the signal came
+                self._close_idle()
+            if now >= self._drain_ends:
+                self._cut_short()
+        else:
+            for acceptor in self._acceptors:
+                acceptor.resume()
+            if self._held:
+                self._publish()
+            if self._recycle_reason:
+                self._recycle(self._recycle_reason)
+            elif excess := self._memory_limit.excess(now):
+                self._report_excess(excess)
+        self._service.overload.report(now)
+        self._room.report(now)
+        if self._config.timeout:
+            self._hung_calls.time_out()
+            if 2 * self._hung_calls.count() >= self._config.threads:
+                self._replace()
+            self._watch_for_silence()
+
+    def _report_excess(self, size: int) -> None:
+        """The process has grown to so many bytes: have another one take its place."""
+        limit = self._config.max_memory
+        event(
+            logging.WARNING,
+            "max_memory",
+            f"{size} bytes of memory are resident, and --max-memory is {limit}",
+            resident=size,
+            limit=limit,
+        )
+        self._recycle(f"--max-memory {limit}")
+
+    def _recycle(self, reason: str) -> None:
+        """Drain, but not before somebody had the time to see to a replacement."""
+        now = time.monotonic()
+        if not self._recycle_reason and self._config.recycle_wait:
+            self._recycle_reason = reason
+            self._recycle_at = now + self._config.recycle_wait
+            event(
+                logging.INFO,
+                "recycle",
+                f"To be replaced ({reason}) within {self._config.recycle_wait:g} s",
+                pid=os.getpid(),
+            )
+        elif now >= self._recycle_at:
+            self._drain(Stop.GRACEFUL, reason)
+
+    # --- slow and hung calls -------------------------------------------------------------------
+
+    def _on_slow_call(self, call: Call) -> None:
+        if self._counters:
+            self._counters.add(SLOW_CALLS)
+        self._slow_calls.on_slow(call)
+
+    def _replace(self) -> None:
+        """Half of the threads hang: end, so that the supervisor starts another process."""
+        if not self._service.draining:
+            self._exit_code = EXIT_CUT_SHORT
+            self._drain(Stop.GRACEFUL, f"{self._hung_calls.count()} calls of the application hang")
+
+    def _watch_only_thread(self) -> None:
+        """End the process, by a thread of its own, once its only other one hangs."""
+        self._hung_calls.wait_for_only_thread(self._service)
+        self._exit_code = EXIT_CUT_SHORT
+        self._leave_at_once()
+
+    def _watch_for_silence(self) -> None:
+        """End the process if no tick follows: the interpreter lock is stuck, or what not.
+
+        faulthandler's own thread needs neither; it writes every thread's stack to standard error.
+        """
+        if self._config.timeout:
+            faulthandler.dump_traceback_later(self._config.timeout + LONGEST_TICK, exit=True)
+
+
+def _request_line(request: Request) -> str:
+    return f"{request.line.method} {request.line.target}"
+
+
+def _tick(config: Config) -> float:
+    deadlines = [config.keep_alive, config.head_timeout, config.body_timeout, config.write_timeout]
+    deadlines += [each for each in (config.timeout, config.graceful_timeout) if each]
+    return max(SHORTEST_TICK, min(LONGEST_TICK, min(deadlines) / 4))

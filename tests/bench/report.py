@@ -1,0 +1,140 @@
+"""What is seen at the terminal: a progress bar while it runs, and tables at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from tests.bench.aims import Verdict
+from tests.bench.figures import FIGURES, best_first
+from tests.bench.peers import BASCULE
+from tests.bench.results import Results
+from tests.bench.scenarios import Scenario
+
+
+class ProgressBar:
+    """Shows how far a run is; a `runner.Watcher`, to be used in a ``with``."""
+
+    def __init__(self, console: Console, rounds: int, measurements: int) -> None:
+        self._rounds = rounds
+        # Drawn once a second, because drawing takes time from the load.
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            refresh_per_second=1,
+        )
+        self._task = self._bar.add_task("", total=measurements)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def begins(self, number: int, scenario: Scenario, server: str) -> None:
+        """Show what is measured now."""
+        text = f"round {number + 1}/{self._rounds} {scenario.name}: {server}"
+        self._bar.update(self._task, description=text)
+
+    def failed(self, scenario: Scenario, server: str, reason: str) -> None:
+        """Say so above the bar."""
+        self._bar.console.print(
+            f"[bold red]FAILED[/] {server} in {scenario.name}: {escape(reason)}"
+        )
+
+    def ended(self) -> None:
+        """Move the bar on."""
+        self._bar.advance(self._task)
+
+
+def table(results: Results, scenario: Scenario) -> Table:
+    """Return one scenario's figures, the best server first."""
+    shown = Table(title=escape(scenario.title), title_justify="left", min_width=72)
+    shown.add_column("server")
+    figures = (*scenario.shows, "errors")
+    for figure in figures:
+        shown.add_column(FIGURES[figure][0], justify="right")
+    first = scenario.shows[0]
+    for server in best_first(results, scenario):
+        cells = [
+            _cell(results, scenario.name, server, figure, figure == first) for figure in figures
+        ]
+        shown.add_row(server, *cells, style="bold" if server.startswith(BASCULE) else "")
+    for server, reason in results.failures.get(scenario.name, {}).items():
+        shown.add_row(server, f"[red]failed: {escape(reason[:200])}")
+    return shown
+
+
+def _cell(results: Results, scenario: str, server: str, figure: str, with_spread: bool) -> str:
+    found = results.spread(scenario, server, figure)
+    if found is None:
+        return ""
+    text = FIGURES[figure][1]
+    if figure == "errors" and found.high:
+        return f"[red]{text(found.high)}"
+    if with_spread and found.low != found.high:
+        return f"{text(found.median)} ({text(found.low)}–{text(found.high)})"
+    return text(found.median)
+
+
+def aims_table(verdicts: Sequence[Verdict]) -> Table:
+    """Return the aims, each with what was measured and whether that is enough."""
+    shown = Table(title="Aims", title_justify="left")
+    for column in ("what", "aim", "measured", "against", ""):
+        shown.add_column(column, justify="right" if column == "measured" else "left")
+    words = {True: "[green]met", False: "[bold red]NOT MET", None: "[yellow]not measured"}
+    for verdict in verdicts:
+        aim, measured = verdict.aim, verdict.measured
+        shown.add_row(
+            aim.subject,
+            f"{aim.bound} {aim.limit:g}{aim.unit}",
+            ""
+            if measured is None
+            else f"{measured:,.3g}"
+            if measured < 100
+            else f"{measured:,.0f}",
+            verdict.against,
+            words[verdict.is_met],
+        )
+    return shown
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:,.3g}" if value < 100 else f"{value:,.0f}"
+
+
+def show(
+    console: Console,
+    results: Results,
+    scenarios: Sequence[Scenario],
+    verdicts: Sequence[Verdict],
+) -> None:
+    """Print every table, the machine, and loudly who is missing."""
+    for scenario in scenarios:
+        if scenario.name in results.figures:
+            console.print(table(results, scenario))
+    if verdicts:
+        console.print(aims_table(verdicts))
+    for name, value in results.machine.items():
+        console.print(f"{name}: {value}", highlight=False, markup=False)
+    versions = ", ".join(f"{name} {version}".strip() for name, version in results.servers.items())
+    console.print(f"servers: {versions}", highlight=False, markup=False)
+    warn_of_missing(console, results)
+
+
+def warn_of_missing(console: Console, results: Results) -> None:
+    """Say who was left out and why, so that nobody takes silence for a result."""
+    for name, reason in results.left_out.items():
+        console.print(f"[bold red]LEFT OUT[/] {name}: {escape(reason)}")
+    for scenario, failures in results.failures.items():
+        for name, reason in failures.items():
+            console.print(f"[bold red]FAILED[/] {name} in {scenario}: {escape(reason)}")

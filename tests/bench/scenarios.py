@@ -1,0 +1,215 @@
+"""What is measured: each scenario's application, load, servers and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from tests.bench import files, idle, mixed, stack, wrk
+from tests.bench.measure import MEBIBYTE, Bench, Figures, started, under_wrk
+from tests.bench.peers import BASCULE, BASCULE_SINGLE, FLOOR, NGINX, PEERS, Peer
+
+UPLOAD_BYTES: Final = MEBIBYTE
+# As many as there are threads: with more, the slowest servers answer none in a short run.
+UPLOAD_CONNECTIONS: Final = 8
+
+Measure = Callable[[Bench, Peer], Figures]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One thing to measure for some servers.
+
+    `measure` raises one of `runner.FAILURES` where a server cannot do it.
+    """
+
+    name: str
+    title: str
+    measure: Measure
+    # The figures of the table, the one to compare by first.
+    shows: tuple[str, ...]
+    servers: tuple[str, ...]
+    lasts: float = 1.0  # times as long as others, where few requests must give a steady figure
+    extra_seconds: float = 0.0  # what it takes besides, for the estimate
+    most_rounds: int | None = None  # where fewer tell as much, or take too long
+
+
+def _plain(application: str, script: Callable[[], str]) -> Measure:
+    def measure(bench: Bench, peer: Peer) -> Figures:
+        with started(bench, peer, bench.start(application)) as server:
+            return under_wrk(server, bench, script())
+
+    return measure
+
+
+def _logged(script: Callable[[], str]) -> Measure:
+    def measure(bench: Bench, peer: Peer) -> Figures:
+        log = bench.directory / "access.log"
+        with started(bench, peer, replace(bench.start("hello"), access_log=log)) as server:
+            figures = under_wrk(server, bench, script())
+        log.unlink()
+        return figures
+
+    return measure
+
+
+def _new_connection(bench: Bench, peer: Peer) -> Figures:
+    with started(bench, peer, replace(bench.start("hello"), closes=True)) as server:
+        return under_wrk(server, bench, wrk.closing())
+
+
+def _upload(bench: Bench, peer: Peer) -> Figures:
+    with started(bench, peer, bench.start("upload")) as server:
+        return under_wrk(server, bench, wrk.upload(UPLOAD_BYTES), UPLOAD_CONNECTIONS)
+
+
+def _memory(bench: Bench, peer: Peer) -> Figures:
+    with started(bench, peer, bench.start("hello")) as server:
+        figures = under_wrk(server, bench, wrk.proxied())
+        shares = server.pss_bytes()
+    workers = shares[1:] or shares  # of several processes the first has started the others
+    return {
+        "worker_pss_mib": max(workers) / MEBIBYTE,
+        "all_pss_mib": sum(shares) / MEBIBYTE,
+        "errors": figures["errors"],
+    }
+
+
+_CPU: Final = ("cpu_us", "requests_per_second", "p50_ms", "p99_ms")
+_RATE: Final = ("requests_per_second", "cpu_us", "p50_ms", "p99_ms")
+_MIXED: Final = ("fast_p99_ms", "fast_p50_ms", "slow_p99_ms", "requests_per_second")
+
+_APPLICATION_SERVERS: Final = tuple(
+    peer.name for peer in PEERS.values() if peer.serves_applications and peer.name != BASCULE_SINGLE
+)
+_ALL: Final = tuple(name for name in PEERS if name != NGINX)
+# uWSGI and gunicorn's sync worker keep only as many connections as they have threads; waitress
+# goes through all of them at every turn and takes minutes to have them.
+_KEEP_MANY: Final = tuple(
+    name for name in _APPLICATION_SERVERS if name not in {"uwsgi", "gunicorn-sync", "waitress"}
+)
+
+SCENARIOS: Final = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario("hello", "Hello, wrk's own short head", _plain("hello", wrk.fixed), _CPU, _ALL),
+        Scenario(
+            "proxied",
+            "Hello, the fields that nginx forwards, one of them new each time",
+            _plain("hello", wrk.proxied),
+            _CPU,
+            _ALL,
+        ),
+        Scenario(
+            "hello-log",
+            "Hello with the JSON access log on, into a file",
+            _logged(wrk.fixed),
+            _CPU,
+            (BASCULE,),
+        ),
+        Scenario(
+            "proxied-log",
+            "Proxied hello with the JSON access log on, into a file",
+            _logged(wrk.proxied),
+            _CPU,
+            (BASCULE,),
+        ),
+        Scenario("connections", "A new connection for each request", _new_connection, _RATE, _ALL),
+        Scenario(
+            "page", "A body of 64 KiB", _plain("page", wrk.fixed), _RATE, _APPLICATION_SERVERS
+        ),
+        Scenario(
+            "stream",
+            "A stream of 100 pieces",
+            _plain("stream", wrk.fixed),
+            _RATE,
+            _APPLICATION_SERVERS,
+            most_rounds=3,
+        ),
+        Scenario(
+            "sleep",
+            "An application that waits 10 ms; 8 threads where there are threads",
+            _plain("sleep", wrk.fixed),
+            _RATE,
+            _APPLICATION_SERVERS,
+            # Starting up is to be within one in a hundred of it.
+            lasts=3.0,
+            most_rounds=3,
+        ),
+        Scenario(
+            "compute",
+            "An application that computes for 1 ms",
+            _plain("compute", wrk.fixed),
+            _RATE,
+            _APPLICATION_SERVERS,
+            most_rounds=3,
+        ),
+        Scenario(
+            "mixed",
+            "5 % of the requests take 50 ms, all connections busy: what the fast ones wait",
+            mixed.saturated,
+            _MIXED,
+            _APPLICATION_SERVERS,
+            lasts=2.0,
+        ),
+        Scenario(
+            "mixed-steady",
+            "5 % of the requests take 50 ms, 500 requests a second: what the fast ones wait",
+            mixed.steady,
+            _MIXED,
+            _APPLICATION_SERVERS,
+            lasts=2.0,
+            most_rounds=3,
+        ),
+        Scenario(
+            "upload",
+            "A body of 1 MiB to read",
+            _upload,
+            _RATE,
+            _APPLICATION_SERVERS,
+            most_rounds=3,
+        ),
+        Scenario(
+            "download",
+            "A large file on one connection after another (wsgi.file_wrapper), in turns with nginx",
+            files.download,
+            ("mib_per_second", "of_nginx", "cpu_us_per_mib"),
+            (*_APPLICATION_SERVERS, NGINX),
+            lasts=3.0,
+        ),
+        Scenario(
+            "large",
+            "1 GiB up and down: by how much a worker's memory grows at most",
+            files.large,
+            ("up_growth_mib", "down_growth_mib"),
+            (BASCULE, "granian", "gunicorn-gthread"),
+            extra_seconds=8.0,
+            most_rounds=1,
+        ),
+        Scenario(
+            "stack",
+            "The whole stack over two cores: nginx and the server on its best transport",
+            stack.stack,
+            ("requests_per_second", "p50_ms", "p99_ms", "cpu_us", "nginx_cpu_us"),
+            (*_APPLICATION_SERVERS, FLOOR),
+        ),
+        Scenario(
+            "idle",
+            "10,000 idle connections: memory of each, and hello beside them",
+            idle.idle,
+            ("kib_per_connection", "p99_ms", "p99_alone_ms", "cpu_us", "cpu_us_alone"),
+            _KEEP_MANY,
+            extra_seconds=12.0,
+            most_rounds=3,
+        ),
+        Scenario(
+            "memory",
+            "Memory (PSS) after serving hello: the worker, and all of the server",
+            _memory,
+            ("worker_pss_mib", "all_pss_mib"),
+            _APPLICATION_SERVERS,
+            most_rounds=3,
+        ),
+    )
+}

@@ -1,0 +1,119 @@
+"""A local stack of its own: its own run directory and port, beside any other of this checkout."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Self
+
+from tests.harness.ports import free_port
+
+ROOT: Final = Path(__file__).parents[2]
+APPLICATION: Final = "tests.soak.application:application"
+# Seconds after which a call hangs: the load's slow calls take 5.
+TIMEOUT: Final = 8
+HANG_SECONDS: Final = TIMEOUT + 3
+COMMAND_SECONDS: Final = 180.0
+# Settings of another stack must not get into this one.
+OURS: Final = ("BASCULE_", "NGINX_", "RUN_DIR", "SUPERVISOR_", "WORKERS", "HTTP_PORT", "STATUS_")
+
+
+class StackError(Exception):
+    """A command of the stack failed; the message has its words."""
+
+
+class Stack:
+    """Starts with the block and stops with it.
+
+    Attributes:
+        port: where nginx answers.
+    """
+
+    def __init__(self, workers: int) -> None:
+        # Short, because unix sockets lie in it.
+        self._directory = Path(tempfile.mkdtemp(prefix="soak-"))
+        self.run_dir = self._directory / "run"
+        self.port = free_port()
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
+        self._environ = inherited | {
+            "RUN_DIR": str(self.run_dir),
+            "HTTP_PORT": str(self.port),
+            "STATUS_PORT": "off",
+            "WORKERS": str(workers),
+            "BASCULE_APP": APPLICATION,
+            "BASCULE_TIMEOUT": str(TIMEOUT),
+            "SOAK_HANG": str(HANG_SECONDS),
+            "NGINX_UPSTREAM_KEEPALIVE_TIMEOUT": "1s",
+        }
+
+    def __enter__(self) -> Self:
+        try:
+            self.run("ops/up", "--local")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(StackError):
+            self.run("ops/down")
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def run(self, *command: str) -> str:
+        """Run a command of the stack; return what it printed.
+
+        Raises:
+            StackError: it failed, or took longer than `COMMAND_SECONDS`.
+        """
+        # In a group of its own: Ctrl-C on a terminal is for whoever soaks, who ends the rest.
+        with subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=self._environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                output, errors = process.communicate(timeout=COMMAND_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise StackError(
+                    f"{' '.join(command)}: not done after {COMMAND_SECONDS:g} s"
+                ) from None
+            except BaseException:
+                os.killpg(process.pid, signal.SIGTERM)
+                raise
+        if process.returncode:
+            words = (errors or output).strip().splitlines()[-3:]
+            raise StackError(f"{' '.join(command)}: {' / '.join(words)}")
+        return output
+
+    def workers(self) -> Mapping[str, int]:
+        """Return the processes that serve, by the worker's name; a stand-in is none."""
+        socket_of = re.compile(rf"{re.escape(str(self.run_dir))}/(worker-\d+)\.sock")
+        found = {}
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                arguments = path.read_bytes().decode(errors="replace").split("\0")
+                if arguments[1:3] == ["-m", "bascule"]:
+                    for each in arguments:
+                        if match := socket_of.search(each):
+                            found[match[1]] = int(path.parent.name)
+        return found
+
+    def reload_nginx(self) -> None:
+        """Have nginx read its configuration again."""
+        self.run("env", f"NGINX_RUN_DIR={self.run_dir}/nginx", "nginx/reload.sh")
+
+    def empty_log(self) -> None:
+        """Empty the log while everybody writes to it."""
+        os.truncate(self.run_dir / "bascule.log", 0)
