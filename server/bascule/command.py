@@ -8,10 +8,11 @@ import traceback
 from collections.abc import MutableMapping, Sequence
 from typing import Final
 
+from bascule import cli
 from bascule.config import Config, ConfigError, build, variable
 from bascule.errors import StartError
 from bascule.told import event_log
-from bascule.version import __version__, cli
+from bascule.version import __version__
 from bascule.worker import Worker
 from bascule.wsgi.load import load_application
 

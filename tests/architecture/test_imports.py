@@ -24,7 +24,7 @@ DEAR = {
 CODE = """\
 import sys
 before = set(sys.modules)
-import bascule.__main__
+import bascule.command
 print(*sorted(set(sys.modules) - before))
 """
 
