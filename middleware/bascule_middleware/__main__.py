@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bascule_middleware.chain import ChainError, build, load
+from bascule_middleware.chain import ChainError, build_in_project, load
 from bascule_middleware.imports import NameRefusedError
 from bascule_middleware.schema import chain_schema
 from bascule_middleware.tree import lines, tree
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             text = json.dumps(chain_schema(), indent=2, ensure_ascii=False)
         else:
             chain = load(arguments.chain)
-            build(chain)
+            build_in_project(chain)
             text = "\n".join(lines(tree(chain)))
     except (ChainError, NameRefusedError) as error:
         print(f"python -m bascule_middleware: {error}", file=sys.stderr)  # noqa: T201

@@ -12,6 +12,7 @@ becomes a `ChainError` of one line: file, line, link, setting, and what would be
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -114,12 +115,19 @@ def _link(table: Mapping[str, Any]) -> Link:
     return Link(table["use"], {name: table[name] for name in table if name != "use"})
 
 
-def import_links(chain: Chain) -> None:
-    """Import the links that have a short name; what is wrong with one is for `build` to say."""
+def build_in_project(chain: Chain) -> WSGIApplication:
+    """Do as `build`, with the working directory on the path, where servers put a project.
+
+    It goes there when the links that have a short name are imported, so that no module of the
+    project takes the place of one that they need.
+    """
     for link in chain.links:
         if link.use in SHORT_NAMES:
-            with suppress(NameRefusedError):
+            with suppress(NameRefusedError):  # for `build` to say
                 imported(link.target)
+    if (project := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, project)
+    return build(chain)
 
 
 def build(chain: Chain) -> WSGIApplication:

@@ -14,7 +14,15 @@ Beside them ``errors``, ``config`` and ``version``, which all may know, and ``wo
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING
+
+# Python puts the working directory first on the path of ``-m``. There a module of the project, such
+# as its logging.py, would take the place of one that the server needs. It comes back when the
+# application is loaded.
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path and sys.path[:1] == [os.getcwd()]:
+    del sys.path[0]
 
 from bascule.version import __version__
 

@@ -22,7 +22,7 @@ def make_ready() -> None:
     _allow_descriptors()
     # As packages are when they are installed: a worker that compiles its own modules, because
     # nothing may be written beside them, keeps memory that this took.
-    for directory in ("server", "tests/bench"):
+    for directory in ("server/bascule", "tests/bench"):
         compileall.compile_dir(ROOT / directory, quiet=1)
 
 

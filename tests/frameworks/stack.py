@@ -100,7 +100,9 @@ def running(framework: str) -> Iterator[Stack]:
         path = nginx.run_dir / "worker-0.sock"
         variables["BASCULE_CHAIN"] = str(directory / "chain.toml")
         options = ("--bind", f"unix:{path}", "--threads", "4", "--access-logformat", "json")
-        server = started(*options, "app.wsgi:application", address=str(path), env=variables)
+        server = started(
+            *options, "bascule_middleware.wsgi:application", address=str(path), env=variables
+        )
         # nginx ends first, and its idle connections with it: the worker need not wait for them.
         with server as worker, nginx:
             yield Stack(framework, directory, worker, nginx)

@@ -97,7 +97,9 @@ def gateway(
         text = CHAIN.format(application=application, upstreams=names, settings=settings)
         chain.write_text(text)
         env = {"BASCULE_CHAIN": str(chain), "RUN_DIR": str(directory)}
-        with running(command, "app.wsgi:application", env=env, listener=listener) as server:
+        with running(
+            command, "bascule_middleware.wsgi:application", env=env, listener=listener
+        ) as server:
             yield server
 
 

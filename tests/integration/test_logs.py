@@ -283,7 +283,7 @@ def test_threads_of_the_application_have_no_id() -> None:
     assert "request_id" not in named(records, "on a thread of its own")
 
 
-@pytest.mark.parametrize("application", ["hello", "app.wsgi:application"])
+@pytest.mark.parametrize("application", ["hello", "bascule_middleware.wsgi:application"])
 def test_a_health_check_of_the_stack_has_no_line_while_it_succeeds(application: str) -> None:
     with scratch() as directory:
         path = str(directory / "socket")

@@ -45,7 +45,7 @@ def connection(tmp_path: Path) -> Iterator[UnixConnection]:
             if not name.startswith(("BASCULE_", "GUNICORN_"))
         }
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", *options, "app.wsgi:application"],
+            [sys.executable, "-m", "gunicorn", *options, "bascule_middleware.wsgi:application"],
             cwd=ROOT,
             env=environment,
             pass_fds=[listener.fileno()],

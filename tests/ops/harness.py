@@ -46,6 +46,22 @@ def is_alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] != "Z"
 
 
+def lend(venv: Path, root: Path) -> None:
+    """Give a copy what another copy's virtual environment has, but for Bascule's own packages."""
+    own = root / ".venv-run"
+    (packages,) = venv.glob("lib/python3*/site-packages")
+    own_packages = own / packages.relative_to(venv)
+    own_packages.mkdir(parents=True)
+    for each in packages.iterdir():
+        (own_packages / each.name).symlink_to(each)
+    path = own_packages / "bascule.pth"
+    path.unlink()
+    path.write_text("".join(f"{root / part}\n" for part in ("server", "middleware", "ops")))
+    (own / "bin").symlink_to(venv / "bin")
+    for name in ("pyvenv.cfg", "installed.txt"):
+        shutil.copy(venv / name, own)
+
+
 @dataclass(slots=True)
 class Crowd:
     """Clients that go on until it is over: what failed, and a count of what was answered."""
@@ -84,7 +100,7 @@ class Tree:
         for part in PARTS:
             shutil.copytree(ROOT / part, self.root / part, ignore=ignore)
         if venv:
-            (self.root / ".venv-run").symlink_to(venv)
+            lend(venv, self.root)
         self.port = free_port()
         self.status_port = free_port()
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}

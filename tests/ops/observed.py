@@ -31,7 +31,7 @@ def worker_document(name: str = "0", **changes: Any) -> dict[str, Any]:
         "pid": 100,
         "version": "0.1.0",
         "python": "3.13.5",
-        "application": "app.wsgi:application",
+        "application": "bascule_middleware.wsgi:application",
         "started": "2026-01-02T03:04:05.678Z",
         "uptime_s": 3700.5,
         "state": "serving",

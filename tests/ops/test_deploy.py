@@ -96,7 +96,7 @@ def start_a_deployment_that_hangs(tree: Tree) -> subprocess.Popen[str]:
     """Start one whose new workers never get ready; return when they are there."""
     (tree.root / "hangs.py").write_text(
         "import sys\nif '--check-config' not in sys.orig_argv:\n    import time; time.sleep(600)\n"
-        "from app.wsgi import application\n"
+        "from bascule_middleware.wsgi import application\n"
     )
     process = subprocess.Popen(
         ["ops/deploy"],
@@ -160,7 +160,7 @@ def test_a_change_of_scale_that_fails_puts_the_file_back(tree: Tree) -> None:
     settings = "# mine\nWORKERS=2\nBASCULE_THREADS=4"
     (tree.root / ".env").write_text(settings)
     assert tree.up().returncode == 0
-    (tree.root / "app" / "wsgi.py").write_text("raise RuntimeError('a bad deployment')\n")
+    (tree.root / "app" / "hello.py").write_text("raise RuntimeError('a bad deployment')\n")
     done = tree.run("ops/scale", "3")
     assert done.returncode == 1
     assert "a bad deployment" in done.stderr

@@ -218,7 +218,10 @@ def test_no_request_is_said_to_be_none(saved: Save) -> None:
 
 # --- ops/slow ----------------------------------------------------------------------------------
 
-SERVER = ["/srv/server/gateway.py:106 run", "/srv/middleware/request_id.py:54 __call__"]
+SERVER = [
+    "/lib/bascule/wsgi/gateway.py:106 run",
+    "/lib/bascule_middleware/links/request_id.py:54 __call__",
+]
 QUERY = [*SERVER, "/srv/shop.py:8 item", "/srv/db.py:5 query", "/usr/lib/python3.11/ssl.py:9 read"]
 LOCK = [*SERVER, "/srv/shop.py:9 <genexpr>"]
 
@@ -283,8 +286,8 @@ def test_slow_and_hung_calls_are_told_by_the_applications_line(saved: Save) -> N
 
 def test_of_a_hung_call_in_the_server_the_applications_line_is_told(saved: Save) -> None:
     """An application whose own package is called server is no less the application."""
-    places = ["server/bascule/engine/crew.py", "shop.py", "shop/server/views.py"]
-    places += ["server/bascule/wsgi/gateway.py", "lib/python3.11/threading.py"]
+    places = ["bascule/engine/crew.py", "shop.py", "shop/server/views.py"]
+    places += ["bascule/wsgi/gateway.py", "lib/python3.11/threading.py"]
     stack = "".join(f'  File "/srv/{place}", line 7, in it\n' for place in places)
     log = saved(line("10:00:00.000", "hung_request", level="error", request_id="a", stack=stack))
     (found,) = json.loads(call(slow.main, "--file", log, "--json").stdout)["locations"]

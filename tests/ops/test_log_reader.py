@@ -191,9 +191,9 @@ def test_standard_input_is_sorted_by_time_because_several_logs_may_be_in_it() ->
 
 
 STACK = (
-    'Traceback (most recent call last):\n  File "/srv/middleware/exceptions.py", line 41, in __call__\n'
+    'Traceback (most recent call last):\n  File "/lib/bascule_middleware/links/exceptions.py", line 41, in __call__\n'
     "    iterable = self._application(environ, start_response)\n"
-    '  File "/srv/middleware/proxy_headers.py", line 113, in __call__\n    return 1\n'
+    '  File "/lib/bascule_middleware/links/proxy_headers.py", line 113, in __call__\n    return 1\n'
     '  File "/srv/shop.py", line 15, in application\n    price()\nKeyError: 1\n'
 )
 

@@ -37,7 +37,7 @@ def test_a_lone_worker_is_restarted_under_load_without_a_gap(tree: Tree) -> None
 def test_it_stops_at_the_first_worker_that_does_not_come_back(tree: Tree) -> None:
     assert tree.up().returncode == 0
     before = tree.worker_pids()
-    wsgi = tree.root / "app" / "wsgi.py"
+    wsgi = tree.root / "app" / "hello.py"
     good = wsgi.read_text()
     wsgi.write_text("raise RuntimeError('a bad deployment')\n")
 
@@ -57,7 +57,7 @@ def test_it_stops_at_the_first_worker_that_does_not_come_back(tree: Tree) -> Non
 
 def test_a_worker_that_never_gets_ready_is_given_up_after_the_time_limit(tree: Tree) -> None:
     assert tree.up().returncode == 0
-    (tree.root / "app" / "wsgi.py").write_text("import time\ntime.sleep(60)\n")
+    (tree.root / "app" / "hello.py").write_text("import time\ntime.sleep(60)\n")
     done = tree.run("ops/restart", "--timeout", "2")
     assert done.returncode == 1
     assert "bascule:worker-0 did not come back: no answer within 2 s" in done.stderr

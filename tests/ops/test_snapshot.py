@@ -340,7 +340,11 @@ def test_a_stand_in_is_shown_while_there_is_one(empty: Parts) -> None:
             "worker-1 has 900 descriptors open, 1024 is its limit",
         ),
         ({"version": "0.2.0"}, "versions", "workers differ in their version: 0.1.0, 0.2.0"),
-        ({"application": "b:c"}, "versions", "differ in their application: app.wsgi:application"),
+        (
+            {"application": "b:c"},
+            "versions",
+            "differ in their application: bascule_middleware.wsgi:application",
+        ),
     ],
 )
 def test_what_is_wrong_in_a_worker_is_told(

@@ -318,7 +318,9 @@ def test_a_deployment_is_no_fault(stack: Tree) -> None:
 
 
 def test_an_observer_that_cannot_start_leaves_the_site_alone(tree: Tree) -> None:
-    (tree.root / "ops" / "observe" / "application.py").write_text("raise RuntimeError('broken')\n")
+    (tree.root / "ops/bascule_ops/observe/application.py").write_text(
+        "raise RuntimeError('broken')\n"
+    )
     assert tree.up().returncode == 0
     wait_for(
         lambda: "broken" in (process(tree, "observer")["last_error"] or ""), "the observer to fail"

@@ -16,9 +16,9 @@ FAST = (0.62, 0.81, 0.9, 0.94, 0.962, 0.975, 0.984, 0.991, 0.996, 0.999, 1.0, 1.
 QUEUE = (0.97, 0.985, 0.992, 0.996, 0.998, 0.999, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
 
 STACK = [
-    "middleware/bascule_middleware/links/request_id.py:41 __call__",
-    "middleware/bascule_middleware/links/exceptions.py:63 __call__",
-    "app/wsgi.py:12 application",
+    "bascule_middleware/links/request_id.py:41 __call__",
+    "bascule_middleware/links/exceptions.py:63 __call__",
+    "bascule_middleware/wsgi.py:12 application",
     "shop/views.py:87 checkout",
     "shop/payment.py:214 charge",
     "/usr/lib/python3.13/ssl.py:1138 read",
@@ -86,7 +86,7 @@ def worker(name: str, seconds: float, rate: float, **more: Any) -> dict[str, Any
         "pid": pid,
         "version": "0.1.0",
         "python": "3.13.5",
-        "application": "app.wsgi:application",
+        "application": "bascule_middleware.wsgi:application",
         "started": stamp(-7200),
         "uptime_s": 7200 + seconds,
         "state": "serving",

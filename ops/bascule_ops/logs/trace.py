@@ -9,9 +9,12 @@ from typing import Final
 # How Python writes a frame in a traceback; what follows, indented by more, is its source.
 _FRAME: Final = re.compile(r'  File "(?P<file>[^"]*)", line (?P<line>\d+), in (?P<function>.*)')
 # Frames through which every call of the application goes: threads, the server, the chain.
-_OUTER: Final = re.compile(r"/threading\.py|/(?:server|middleware)/\w+\.py")
+_OUTER: Final = re.compile(
+    r"/threading\.py|/bascule/(?:(?:http|told|wsgi|engine|watch)/\w+|worker)\.py"
+    r"|/bascule_middleware/(?:\w+/)*\w+\.py"
+)
 # A frame of the server below which are all calls; its directory is the server's.
-_SERVER: Final = re.compile(r"(.*/server/)(?:crew|worker)\.py:")
+_SERVER: Final = re.compile(r"(.*/bascule/)(?:engine/crew|worker)\.py:")
 # Code that the application calls.
 _LIBRARY: Final = re.compile(r"/lib/python\d|/(?:site|dist)-packages/|<frozen ")
 

@@ -25,7 +25,7 @@ from bascule_ops.observe.status import NOT_RUNNING, UNHEALTHY, findings, rooms, 
 from bascule_ops.observe.terminal import duration, paint
 
 SERVICES: Final = ("nginx", "server")  # without one of them nothing is served
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[3]
 # What the engine's states mean, and what to do then.
 STATES: Final = {
     "created": ("has not been started", "ops/up starts it"),

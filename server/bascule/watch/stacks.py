@@ -17,7 +17,7 @@ FRAMES: Final = 30
 # Frames that are looked at: how deep a recursion may be for its beginning to be found.
 _DEPTH: Final = 5000
 
-_SERVER: Final = os.path.dirname(__file__) + os.sep
+_SERVER: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _LIBRARY: Final = os.path.dirname(os.__file__) + os.sep
 _INSTALLED: Final = (_LIBRARY + "site-packages" + os.sep, _LIBRARY + "dist-packages" + os.sep)
 

@@ -181,8 +181,8 @@ def site() -> Iterator[Path]:
     """Give a directory that a web server's user may read, with Bascule in it."""
     with scratch() as directory:
         directory.chmod(0o755)
-        for part in ("app", "middleware", "server"):
-            shutil.copytree(ROOT / part, directory / "hello" / part)
+        for part in ("app", "middleware/bascule_middleware", "server/bascule"):
+            shutil.copytree(ROOT / part, directory / "hello" / Path(part).name)
         yield directory
 
 

@@ -19,9 +19,9 @@ import pytest
 from tests.harness.ports import free_port
 from tests.ops.harness import ROOT, wait_for
 
-SHIPPED = ROOT / "ops" / "prometheus"
+SHIPPED = ROOT / "ops" / "stack" / "prometheus"
 PAGE = ROOT / "docs" / "metrics.md"
-DASHBOARD = ROOT / "ops" / "grafana" / "dashboards" / "bascule.json"
+DASHBOARD = ROOT / "ops" / "stack" / "grafana" / "dashboards" / "bascule.json"
 # The table's first column: `name{label}`; the second is its kind.
 DOCUMENTED = re.compile(r"^\| `(bascule_\w+)(?:\{[a-z,]+\})?` \| (\w+) \|", re.MULTILINE)
 METRIC = re.compile(r"\bbascule_\w+")
