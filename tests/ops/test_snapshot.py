@@ -343,7 +343,7 @@ def test_a_stand_in_is_shown_while_there_is_one(empty: Parts) -> None:
         (
             {"application": "b:c"},
             "versions",
-            "differ in their application: bascule_middleware.wsgi:application",
+            "differ in their application: b:c, bascule_middleware.wsgi:application",
         ),
     ],
 )

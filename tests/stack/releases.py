@@ -8,28 +8,28 @@ from tests.stack.project import ROOT, CommandError, run
 
 GOOD = """
 FROM {base}
-COPY . /opt/bascule/ops/load/
+COPY . /srv/tests/load/
 ENV RELEASE={release}
 """
 # Loads, but every request fails: what only an asked worker tells.
 BROKEN = """
 FROM {base}
 USER root
-RUN echo 'def application(environ, start_response): raise RuntimeError("a bad release")' > /opt/bascule/ops/load/application.py
+RUN echo 'def application(environ, start_response): raise RuntimeError("a bad release")' > /srv/tests/load/application.py
 USER 10001:10001
 """
 # Does not even load.
 UNLOADABLE = """
 FROM {base}
 USER root
-RUN echo 'raise RuntimeError("a bad import")' > /opt/bascule/ops/load/application.py
+RUN echo 'raise RuntimeError("a bad import")' > /srv/tests/load/application.py
 USER 10001:10001
 """
 # Takes for ever to load.
 HANGS = """
 FROM {base}
 USER root
-RUN echo 'import time; time.sleep(600)' > /opt/bascule/ops/load/application.py
+RUN echo 'import time; time.sleep(600)' > /srv/tests/load/application.py
 USER 10001:10001
 """
 

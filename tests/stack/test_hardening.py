@@ -57,7 +57,7 @@ def test_no_shell_runs_in_the_server_and_its_health_check_starts_none(stack: Pro
     assert "python3" in programs
     assert not {"sh", "bash", "dash"} & programs
     check = stack.inspect("server")["Config"]["Healthcheck"]["Test"]
-    assert check == ["CMD", "python3", "-m", "bascule_ops.readiness"]
+    assert check == ["CMD", "/opt/bascule/ops/bin/python", "-P", "-m", "bascule_ops.readiness"]
 
 
 @pytest.mark.parametrize(

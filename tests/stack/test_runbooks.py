@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 SOCKETS = 'volumes: ["sockets:/run/bascule"'
 # What a page mends is the checkout's code; in an image it would not be there.
-SOCKETS_AND_CODE = 'volumes: ["./app:/opt/bascule/app:ro", "sockets:/run/bascule"'
+SOCKETS_AND_CODE = 'volumes: ["./app:/srv/app:ro", "sockets:/run/bascule"'
 
 
 @pytest.fixture(scope="module")

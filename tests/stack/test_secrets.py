@@ -46,7 +46,7 @@ def with_secret(make_project: Callable[..., Project], file: Path) -> Iterator[Pr
     override = file.with_name("override.yml")
     override.write_text(example.replace("./secrets/database_password", str(file)))
     added = file.with_name("application.json")  # JSON is YAML
-    mounts = {"volumes": [f"./{APPLICATION}:/opt/bascule/secret.py:ro"]}
+    mounts = {"volumes": [f"./{APPLICATION}:/srv/secret.py:ro"]}
     environment = {"environment": {"BASCULE_APP": "secret:application"}}
     added.write_text(json.dumps({"services": {"server": mounts | environment}}))
     project = make_project(override=str(override), more=(str(added),))

@@ -3,7 +3,8 @@
 # two modes runs, and the virtual environments. Read by them after `set -euo pipefail`.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
-program=$(realpath --no-symlinks --relative-to "$root" "$0")
+program=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
+program=${program#"$root"/}
 # shellcheck source=ops/stack/shell/run_dir.sh
 . "$root/ops/stack/shell/run_dir.sh"
 
