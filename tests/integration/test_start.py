@@ -101,7 +101,8 @@ def test_settings_come_from_the_environment_and_flags_win() -> None:
     ("arguments", "env", "status", "message"),
     [
         ([], {}, 2,
-         "no application given: name one, such as app.hello:application, or set BASCULE_APP"),
+         "no application given: name one, such as app.hello:application, or a chain file "
+         "with --chain, or set BASCULE_APP or BASCULE_CHAIN"),
         (["hello"], {}, 2,
          "the application must be MODULE:CALLABLE, such as app.hello:application, not 'hello'"),
         (["--no-such-flag", HELLO], {}, 2,

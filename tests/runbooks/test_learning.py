@@ -19,7 +19,7 @@ from tests.runbooks.shell import check_output, environ, run_block
 
 PAGE = ROOT / "docs" / "learning.md"
 FILE = re.compile(r"^```(?:python\n# (?P<module>\w+\.py)|toml)\n(?P<text>.*?)^```$", re.M | re.S)
-IS_SERVER = re.compile(r"^(BASCULE_CHAIN=\S+ )?python -m (app|server)\b").match
+IS_SERVER = re.compile(r"^(BASCULE_CHAIN=\S+ )?python -m (app|bascule)\b").match
 PORT_8000 = "127.0.0.1:8000"
 
 

@@ -32,7 +32,7 @@ NEXT_INCLUDE = "supervisord-next.conf"
 # What the running stack keeps, whatever the environment of the deployment says: where it is,
 # and where nginx listens.
 KEPT = (
-    "RUN_DIR", "SUPERVISOR_DIR", "SUPERVISOR_INCLUDE", "PYTHON",
+    "RUN_DIR", "SUPERVISOR_DIR", "SUPERVISOR_INCLUDE", "PYTHON", "OPS_PYTHON", "PROJECT_DIR",
     "NGINX_RUN_DIR", "NGINX_SOURCE_DIR", "NGINX_BINARY", "NGINX_PORT",
     "NGINX_STATUS_PORT", "NGINX_STATUS_HOST",
     "NGINX_TLS_PORT", "NGINX_TLS_CERTIFICATE", "NGINX_TLS_CERTIFICATE_KEY",
