@@ -20,10 +20,14 @@ undo_reload() {
     rm -rf "$before"
 }
 
+hooks=$(cd "$(dirname "$0")" && pwd)/docker-entrypoint.d
+
 if [ "${1-}" = reload ]; then
     NGINX_RELOAD=yes
     export NGINX_RELOAD
-    : "${NGINX_RUN_DIR=/run/nginx}"
+    # Where it runs; the hooks read the same again.
+    # shellcheck source=/dev/null
+    . "$hooks/10-settings.envsh"
     before=$NGINX_RUN_DIR/temp/before-reload
     rm -rf "$before"
     mkdir "$before"
@@ -31,8 +35,6 @@ if [ "${1-}" = reload ]; then
     trap undo_reload EXIT
     trap 'exit 143' HUP INT TERM
 fi
-
-hooks=$(cd "$(dirname "$0")" && pwd)/docker-entrypoint.d
 
 for hook in "$hooks"/*; do
     # shellcheck source=/dev/null

@@ -15,6 +15,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from bascule_ops import stack_settings
+
 # By these two a worker knows a health check, and does not log it while it succeeds.
 PROBE_FIELDS = "User-Agent: bascule-health\r\nX-Bascule-Health: probe\r\n"
 PROBE_TIMEOUT = 5.0  # seconds; a healthy worker answers in milliseconds
@@ -83,5 +85,8 @@ def check(run_dir: str, workers: int, target: str) -> bool:
 
 
 if __name__ == "__main__":
-    environ = os.environ
-    sys.exit(not check(environ["RUN_DIR"], int(environ["WORKERS"]), environ["HEALTH_PATH"]))
+    try:
+        stack = stack_settings.read(os.environ)
+    except stack_settings.SettingRefusedError as refusal:
+        sys.exit(str(refusal))
+    sys.exit(not check(str(stack.run_dir), stack.workers, stack.health_path))

@@ -9,7 +9,7 @@ from collections.abc import MutableMapping, Sequence
 from typing import Final
 
 from bascule import cli
-from bascule.config import Config, ConfigError, build, variable
+from bascule.config import CHAIN_ENTRY, Config, ConfigError, build, variable
 from bascule.errors import StartError
 from bascule.told import event_log
 from bascule.version import __version__
@@ -18,9 +18,6 @@ from bascule.wsgi.load import load_application
 
 EXIT_CANNOT_START: Final = 1
 EXIT_USAGE: Final = 2
-
-# By its name only: PEP 3333 is all that the server knows of the chain.
-CHAIN_ENTRY: Final = "bascule_middleware.wsgi:application"
 
 
 def _read_config(arguments: cli.Arguments) -> Config:

@@ -13,6 +13,9 @@ from typing import Any, ClassVar, Final, NamedTuple, dataclass_transform
 
 GIBIBYTE: Final = 1024 * 1024 * 1024
 
+# What serves a chain file. By its name only: PEP 3333 is all that the server knows of the chain.
+CHAIN_ENTRY: Final = "bascule_middleware.wsgi:application"
+
 LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,15 @@ import pytest
 from tests.nginx.harness import ENTRYPOINT, ROOT, Nginx
 
 pytestmark = pytest.mark.integration
+
+
+SETTINGS = ROOT / "nginx" / "docker-entrypoint.d" / "10-settings.envsh"
+
+
+def workers_of(nginx: Nginx) -> list[str]:
+    """The sockets that nginx knows of."""
+    servers = (nginx.directory / "nginx/upstream_servers.conf").read_text()
+    return re.findall(r"/([^/]+\.sock)\"", servers)
 
 
 def start(nginx: Nginx, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -45,7 +55,7 @@ def test_the_rendered_configuration_passes_nginx_itself(binary: str) -> None:
         ("NGINX_CLIENT_MAX_BODY_SIZE", "8 MB"),
         ("NGINX_CLIENT_MAX_BODY_SIZE", "8m; include /etc/passwd"),
         ("NGINX_CLIENT_MAX_BODY_SIZE", "8m\n8m"),
-        ("NGINX_SEND_TIMEOUT", ""),
+        ("NGINX_SEND_TIMEOUT", "0"),
         ("NGINX_PROXY_READ_TIMEOUT", "soon"),
         ("NGINX_PORT", "http"),
         ("NGINX_PORT", "65536"),
@@ -54,6 +64,8 @@ def test_the_rendered_configuration_passes_nginx_itself(binary: str) -> None:
         ("NGINX_STATUS_HOST", "localhost; include /etc/passwd"),
         ("WORKERS", "0"),
         ("WORKERS", "abc"),
+        ("BASCULE_WORKERS", "100"),
+        ("WEB_CONCURRENCY", "many"),
         ("RUN_DIR", "relative"),
         ("NGINX_SOURCE_DIR", '/with"quote'),
         ("NGINX_UPSTREAM_SOCKETS", "../escape.sock"),
@@ -68,6 +80,40 @@ def test_a_wrong_setting_ends_the_start_with_its_name_and_a_remedy(
     assert done.stderr.startswith(f'nginx: {setting} is "{value}": set it to ') or (
         done.stderr.startswith(f"nginx: {setting} is") and "set it to" in done.stderr
     )
+
+
+def test_an_empty_setting_is_an_unset_one(binary: str) -> None:
+    names = re.findall(r"^: \"\$\{(NGINX_\w+):=", SETTINGS.read_text(), re.MULTILINE)
+    here = Nginx(binary).environ
+    empty = [name for name in names if name not in here]
+    assert "NGINX_SEND_TIMEOUT" in empty
+    with Nginx(binary, WORKERS="", **dict.fromkeys(empty, "")) as nginx:
+        site = (nginx.directory / "nginx/conf.d/30-site.conf").read_text()
+        assert "send_timeout 30s;" in site
+        assert workers_of(nginx) == ["worker-0.sock", "worker-1.sock"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "number"),
+    [
+        ({"BASCULE_WORKERS": "1", "WEB_CONCURRENCY": "3", "WORKERS": "4"}, 1),
+        ({"BASCULE_WORKERS": "", "WEB_CONCURRENCY": "3", "WORKERS": "4"}, 3),
+        ({"WEB_CONCURRENCY": "3"}, 3),
+        ({"WORKERS": "4"}, 4),
+    ],
+)
+def test_the_first_name_that_is_set_says_how_many_workers(
+    binary: str, settings: dict[str, str], number: int
+) -> None:
+    with Nginx(binary, **settings) as nginx:
+        assert len(workers_of(nginx)) == number
+
+
+def test_what_the_workers_say_goes_before_every_setting(binary: str) -> None:
+    nginx = Nginx(binary, BASCULE_WORKERS="3")
+    (nginx.run_dir / "workers").write_text("1")
+    with nginx:
+        assert workers_of(nginx) == ["worker-0.sock"]
 
 
 def test_a_template_that_names_an_unknown_setting_ends_the_start(

@@ -25,7 +25,7 @@ PARTS = ("app", "middleware", "server", "nginx", "ops", "requirements")
 LIMIT = 60.0  # seconds for a command or for anything else that a test waits for
 OURS = (
     *("BASCULE_", "NGINX_", "RUN_DIR", "SUPERVISOR_", "WORKERS", "HEALTH_PATH"),
-    *("HTTP_PORT", "STATUS_PORT"),
+    *("HTTP_PORT", "STATUS_PORT", "WEB_CONCURRENCY"),
 )
 
 

@@ -44,7 +44,7 @@ def assert_refused(tree: Tree, done: subprocess.CompletedProcess[str], *words: s
     ("setting", "value", "remedy"),
     [
         ("WORKERS", "abc", "set it to the number of worker processes, 1 to 99"),
-        ("WORKERS", "", "set it to the number of worker processes, 1 to 99"),
+        ("WEB_CONCURRENCY", "0", "set it to the number of worker processes, 1 to 99"),
         ("HTTP_PORT", "http", "set it to a port, 1 to 65535"),
         ("HTTP_PORT", "70000", "set it to a port, 1 to 65535"),
         ("STATUS_PORT", "on", "set it to a port, 1 to 65535"),

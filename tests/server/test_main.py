@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from bascule.config import default_text, flag, settings
+from bascule.config import default_text, flag, settings, variable
 from bascule.version import __version__
 
 ROOT = Path(__file__).parents[2]
@@ -93,6 +93,15 @@ def test_a_good_configuration_is_confirmed_in_one_line(modules: Path, name: str)
 
 def test_the_application_may_be_named_in_the_environment(modules: Path) -> None:
     assert run(modules, "--check-config", BASCULE_APP="good:application").returncode == 0
+
+
+def test_an_empty_variable_is_an_unset_one(modules: Path) -> None:
+    empty = {variable(setting.name): "" for setting in settings()}
+    empty |= {"BASCULE_APP": "", "BASCULE_CHAIN": ""}
+    assert run(modules, "--check-config", "good:application", **empty).returncode == 0
+    assert "no application given" in run(modules, "--check-config", **empty).stderr
+    named = run(modules, "--check-config", **(empty | {"BASCULE_APP": "good:application"}))
+    assert named.returncode == 0
 
 
 @pytest.mark.parametrize(

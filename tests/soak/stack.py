@@ -22,7 +22,10 @@ TIMEOUT: Final = 8
 HANG_SECONDS: Final = TIMEOUT + 3
 COMMAND_SECONDS: Final = 180.0
 # Settings of another stack must not get into this one.
-OURS: Final = ("BASCULE_", "NGINX_", "RUN_DIR", "SUPERVISOR_", "WORKERS", "HTTP_PORT", "STATUS_")
+OURS: Final = (
+    *("BASCULE_", "NGINX_", "RUN_DIR", "SUPERVISOR_", "WORKERS", "WEB_CONCURRENCY"),
+    *("HTTP_PORT", "STATUS_"),
+)
 
 
 class StackError(Exception):

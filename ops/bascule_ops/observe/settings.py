@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from bascule_ops.stack_settings import directory, workers
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -40,12 +42,16 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Settings:
     nginx = environ.get("NGINX_STATUS_ADDRESS", "nginx:8081")
     if local:
         nginx = f"unix:{environ['NGINX_RUN_DIR']}/status.sock"
-    certificate = Path(environ.get("NGINX_TLS_CERTIFICATE") or "/dev/null")
+    certificate = environ.get("NGINX_TLS_CERTIFICATE", "")
     return Settings(
         mode="local" if local else "docker",
-        run_dir=Path(environ.get("RUN_DIR", "/run/bascule")),
-        supervisor_dir=Path(environ.get("SUPERVISOR_DIR", "/run/supervisor")),
-        workers=int(environ.get("WORKERS", "2")),
+        run_dir=directory("RUN_DIR", environ),
+        supervisor_dir=directory("SUPERVISOR_DIR", environ),
+        workers=workers(environ),
         nginx=nginx,
-        certificates=() if certificate.is_char_device() else (certificate,),
+        certificates=_files(certificate),
     )
+
+
+def _files(certificate: str) -> tuple[Path, ...]:
+    return (Path(certificate),) if certificate and not Path(certificate).is_char_device() else ()

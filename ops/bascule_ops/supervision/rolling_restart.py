@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from xmlrpc.client import Fault
 
+from bascule_ops import stack_settings
 from bascule_ops.readiness import probe
 from bascule_ops.supervision.client import (
     ENDED,
@@ -180,12 +181,13 @@ def from_environment(
 ) -> RollingRestart:
     """Return one for the stack that the environment names."""
     environ = os.environ
+    stack = stack_settings.read(environ)
     return RollingRestart(
         Supervisor(f"{environ['SUPERVISOR_DIR']}/supervisor.sock"),
-        Path(environ["RUN_DIR"]),
-        environ["HEALTH_PATH"],
+        stack.run_dir,
+        stack.health_path,
         start_limit=start_limit,
-        stop_limit=float(environ["BASCULE_GRACEFUL_TIMEOUT"]) + STOP_MARGIN,
+        stop_limit=stack.graceful_timeout + STOP_MARGIN,
         tell=tell,
         **options,
     )

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from xmlrpc.client import Fault
 
+from bascule_ops import stack_settings
 from bascule_ops.readiness import probe
 from bascule_ops.supervision.client import ENDED, WORKERS, ProcessInfo, State, Supervisor
 
@@ -119,10 +120,11 @@ def main() -> int:
     parser.add_argument("--timeout", type=float, default=60.0)
     arguments = parser.parse_args()
     environ = os.environ
-    run_dir = Path(environ["RUN_DIR"])
-    supervisor_dir = Path(environ.get("SUPERVISOR_DIR", "/run/supervisor"))
+    stack = stack_settings.read(environ)
+    run_dir = stack.run_dir
+    supervisor_dir = stack_settings.directory("SUPERVISOR_DIR", environ)
     supervisor = Supervisor(str(supervisor_dir / "supervisor.sock"))
-    generation = Generation(supervisor, WORKERS, run_dir, environ["HEALTH_PATH"])
+    generation = Generation(supervisor, WORKERS, run_dir, stack.health_path)
     deadline = time.monotonic() + arguments.timeout
     try:
         if arguments.act == "release":

@@ -1,47 +1,34 @@
 # shellcheck shell=sh
-# The settings that the scripts in ops/ read themselves. The server and nginx check their
-# own. The script that reads this file defines refuse MESSAGE, which must not return.
+# The settings that the scripts in ops/ read themselves: bascule_ops.stack_settings has their
+# defaults and checks. The server and nginx check their own. The script that reads this file
+# defines refuse MESSAGE, which must not return, and sets OPS_PYTHON or defines plain_python.
 
+# Where there is no Python, the stack runs in containers, and what is not set is settled in there.
 default_settings() {
-    : "${WORKERS=2}"
-    : "${BASCULE_APP:=bascule_middleware.wsgi:application}"
-    : "${BASCULE_CHAIN=}"
-    : "${BASCULE_GRACEFUL_TIMEOUT=30}"
-    : "${BASCULE_ACCESS_LOGFORMAT=json}"
-    : "${HEALTH_PATH=/}"
-}
-
-check_settings() {
-    case $WORKERS in
-        [1-9] | [1-9][0-9]) ;;
-        *) refuse "WORKERS is \"$WORKERS\": set it to the number of worker processes, 1 to 99" ;;
-    esac
-    case $BASCULE_GRACEFUL_TIMEOUT in
-        '' | *[!0-9.]* | *.*.* | .*)
-            refuse "BASCULE_GRACEFUL_TIMEOUT is \"$BASCULE_GRACEFUL_TIMEOUT\": set it to seconds, such as 30"
-            ;;
-    esac
-    case $BASCULE_APP in
-        *[!A-Za-z0-9_.:]* | '' | :* | *:)
-            refuse "BASCULE_APP is \"$BASCULE_APP\": set it to MODULE:CALLABLE, such as project.wsgi:application"
-            ;;
-    esac
-    case $HEALTH_PATH in
-        *[!A-Za-z0-9_.~/%?=\&+:@,-]* | '')
-            refuse "HEALTH_PATH is \"$HEALTH_PATH\": set it to a path that the application answers, such as /"
-            ;;
-        /*) ;;
-        *) refuse "HEALTH_PATH is \"$HEALTH_PATH\": it starts with a slash" ;;
-    esac
-}
-
-# A unix socket's path has 107 bytes (sockaddr_un), and the server binds .worker-99.status.PID
-# before it takes the name: 26 bytes with the slash.
-check_run_dir() {
-    if [ "$(printf '%s' "$RUN_DIR" | wc -c)" -gt 81 ]; then
-        refuse "RUN_DIR is \"$RUN_DIR\": that is too long for unix sockets in it, 81 bytes are the most. Set RUN_DIR to a shorter directory"
+    settings_python=${OPS_PYTHON:-}
+    [ -n "$settings_python" ] || settings_python=$(plain_python) || settings_python=
+    if [ -n "$settings_python" ]; then
+        settings_text=$(ask_stack_settings --shell)
+        eval "$settings_text"
+    else
+        : "${WORKERS=}" "${BASCULE_APP=}" "${BASCULE_CHAIN=}" "${BASCULE_GRACEFUL_TIMEOUT=}" \
+            "${BASCULE_ACCESS_LOGFORMAT=}" "${HEALTH_PATH=}"
     fi
-    case $RUN_DIR in
-        *[\"\\\$%\']*) refuse "RUN_DIR is \"$RUN_DIR\": it may have no quote, backslash, dollar or percent sign" ;;
-    esac
+}
+
+# Also whether RUN_DIR can be used, once it is known.
+check_settings() {
+    [ -n "$settings_python" ] || return 0
+    settings_refusal=$(
+        export WORKERS BASCULE_APP BASCULE_CHAIN BASCULE_GRACEFUL_TIMEOUT HEALTH_PATH
+        ask_stack_settings --check
+    ) || refuse "$settings_refusal"
+}
+
+check_run_dir() { check_settings; }
+
+# ask_stack_settings ARGUMENT. In a checkout its packages may not be on any path.
+ask_stack_settings() {
+    PYTHONPATH=${root:+$root/ops:$root/server:}${PYTHONPATH:-} PYTHONDONTWRITEBYTECODE=1 \
+        "$settings_python" -P -m bascule_ops.stack_settings "$1"
 }

@@ -55,12 +55,16 @@ set_if_unset() {
 
 # What the running stack was started with, whatever the environment and .env say by now.
 recall_settings() { each_setting "$RUN_DIR/settings" set_again; }
-set_again() { export "$1=$2"; }
+set_again() {
+    export "$1=$2"
+    # The names that would go before it are of the environment and .env as they are by now.
+    [[ $1 != WORKERS ]] || unset BASCULE_WORKERS WEB_CONCURRENCY
+}
 
 # Paths of local mode. MARKER tells a run directory of ours from anything else that RUN_DIR
 # may name by mistake: only with it is the directory removed.
 local_paths() {
-    : "${RUN_DIR=$root/.run}"
+    : "${RUN_DIR:=$root/.run}"
     [[ $RUN_DIR == /* ]] || RUN_DIR=$root/$RUN_DIR
     # The checkout's owner is believed anyway: these scripts are his.
     check_owner RUN_DIR "$RUN_DIR" "$(stat -c %u "$root")"
@@ -162,7 +166,7 @@ running_mode() {
 # this machine. Fails where there is none.
 plain_python() {
     local candidate
-    for candidate in "$PYTHON" python3 python3.13 python3.12 python3.11; do
+    for candidate in "${PYTHON:-}" python3 python3.13 python3.12 python3.11; do
         if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
             printf '%s\n' "$candidate"
             return

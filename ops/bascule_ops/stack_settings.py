@@ -1,0 +1,205 @@
+"""The stack's own settings: names, defaults and checks, for whatever starts or watches workers.
+
+The server's settings have their home in `bascule.config`, nginx's in
+``nginx/docker-entrypoint.d/10-settings.envsh``, and what compose consumes itself in
+``docker-compose.yml``. An empty variable is an unset one.
+
+``python -m bascule_ops.stack_settings --shell`` prints the settings as assignments for a shell,
+unchecked; with ``--check`` it prints what is wrong with them and ends with 2.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NoReturn
+
+from bascule.config import CHAIN_ENTRY, default_text, settings
+
+# Where the number of workers stands: the first that is set counts. The second is what platforms
+# set that run one image.
+WORKERS_NAMES: Final = ("BASCULE_WORKERS", "WEB_CONCURRENCY", "WORKERS")
+
+DEFAULTS: Final[Mapping[str, str]] = {
+    "WORKERS": "2",
+    "BASCULE_APP": "",  # the chain's entry
+    "BASCULE_CHAIN": "",  # chain.toml of the project, else app/chain.toml
+    # The server's own: here it is asked how long a worker may take to stop.
+    "BASCULE_GRACEFUL_TIMEOUT": next(
+        default_text(setting) for setting in settings() if setting.name == "graceful_timeout"
+    ),
+    "BASCULE_ACCESS_LOGFORMAT": "json",
+    "HEALTH_PATH": "/",
+}
+# The container's; local mode has others.
+DIRECTORIES: Final[Mapping[str, str]] = {
+    "RUN_DIR": "/run/bascule",
+    "SUPERVISOR_DIR": "/run/supervisor",
+}
+
+# A unix socket's path has 107 bytes (sockaddr_un), and the server binds .worker-99.status.PID
+# before it takes the name: 26 bytes with the slash.
+MAX_RUN_DIR: Final = 81
+
+EXIT_REFUSED: Final = 2
+
+
+class SettingRefusedError(Exception):
+    """A setting is wrong; the message names it, its value and the remedy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackSettings:
+    """What the environment says, checked.
+
+    Attributes:
+        workers: how many worker processes there are to be, 1 to 99.
+        application: ``MODULE:CALLABLE``; the chain's entry where none is named.
+        chain: the chain file; empty where the chain's entry is to find it.
+        graceful_timeout: seconds that a worker has for requests in flight, once asked to stop.
+        access_logformat: of the workers; the server checks it.
+        health_path: the path that health checks ask for.
+        run_dir: where the workers' sockets are.
+    """
+
+    workers: int
+    application: str
+    chain: str
+    graceful_timeout: float
+    access_logformat: str
+    health_path: str
+    run_dir: Path
+
+
+def read(environ: Mapping[str, str]) -> StackSettings:
+    """Return the settings.
+
+    Raises:
+        SettingRefusedError: one is wrong.
+    """
+    values = _with_defaults(environ)
+    return StackSettings(
+        workers=workers(environ),
+        application=_application(values),
+        chain=values["BASCULE_CHAIN"],
+        graceful_timeout=_graceful_timeout(values),
+        access_logformat=values["BASCULE_ACCESS_LOGFORMAT"],
+        health_path=_health_path(values),
+        run_dir=_run_dir(values),
+    )
+
+
+def workers(environ: Mapping[str, str]) -> int:
+    """Return the number of workers.
+
+    Raises:
+        SettingRefusedError: it is none from 1 to 99.
+    """
+    name = next((each for each in WORKERS_NAMES if environ.get(each)), "WORKERS")
+    number = environ.get(name) or DEFAULTS["WORKERS"]
+    if not re.fullmatch(r"[1-9][0-9]?", number, re.ASCII):
+        _refuse(name, number, "set it to the number of worker processes, 1 to 99")
+    return int(number)
+
+
+def directory(name: str, environ: Mapping[str, str]) -> Path:
+    """Return what RUN_DIR or SUPERVISOR_DIR says, unchecked."""
+    return Path(environ.get(name) or DIRECTORIES[name])
+
+
+def variables(stack: StackSettings) -> dict[str, str]:
+    """Return what the processes of a stack get, so that all of them read the same.
+
+    Whoever passes it on to them leaves the other names of `WORKERS_NAMES` out, or they would go
+    before WORKERS.
+    """
+    return {
+        "WORKERS": str(stack.workers),
+        "BASCULE_APP": stack.application,
+        "BASCULE_CHAIN": stack.chain,
+        "BASCULE_GRACEFUL_TIMEOUT": f"{stack.graceful_timeout:.10g}",
+        "BASCULE_ACCESS_LOGFORMAT": stack.access_logformat,
+        "HEALTH_PATH": stack.health_path,
+        "RUN_DIR": str(stack.run_dir),
+    }
+
+
+def assignments(environ: Mapping[str, str]) -> str:
+    """Return the settings as a shell assigns them, unchecked; the directories are its own."""
+    values = _with_defaults(environ)
+    values["WORKERS"] = next(
+        (environ[name] for name in WORKERS_NAMES if environ.get(name)), values["WORKERS"]
+    )
+    values["BASCULE_APP"] = values["BASCULE_APP"] or CHAIN_ENTRY
+    return "\n".join(f"{name}={shlex.quote(values[name])}" for name in DEFAULTS)
+
+
+def _with_defaults(environ: Mapping[str, str]) -> dict[str, str]:
+    known = {**DEFAULTS, **DIRECTORIES}
+    return {name: environ.get(name) or default for name, default in known.items()}
+
+
+def _refuse(name: str, value: str, why: str) -> NoReturn:
+    raise SettingRefusedError(f'{name} is "{value}": {why}')
+
+
+def _application(values: Mapping[str, str]) -> str:
+    value = values["BASCULE_APP"] or CHAIN_ENTRY
+    if not re.fullmatch(r"[A-Za-z0-9_.][A-Za-z0-9_.:]*", value) or value.endswith(":"):
+        remedy = "set it to MODULE:CALLABLE, such as project.wsgi:application"
+        _refuse("BASCULE_APP", value, remedy)
+    return value
+
+
+def _graceful_timeout(values: Mapping[str, str]) -> float:
+    value = values["BASCULE_GRACEFUL_TIMEOUT"]
+    if not re.fullmatch(r"[0-9]+(\.[0-9]*)?", value):
+        _refuse("BASCULE_GRACEFUL_TIMEOUT", value, "set it to seconds, such as 30")
+    return float(value)
+
+
+def _health_path(values: Mapping[str, str]) -> str:
+    value = values["HEALTH_PATH"]
+    if not re.fullmatch(r"[A-Za-z0-9_.~/%?=&+:@,-]+", value):
+        _refuse("HEALTH_PATH", value, "set it to a path that the application answers, such as /")
+    if not value.startswith("/"):
+        _refuse("HEALTH_PATH", value, "it starts with a slash")
+    return value
+
+
+def _run_dir(values: Mapping[str, str]) -> Path:
+    value = values["RUN_DIR"]
+    if len(os.fsencode(value)) > MAX_RUN_DIR:
+        why = (
+            f"that is too long for unix sockets in it, {MAX_RUN_DIR} bytes are the most. "
+            "Set RUN_DIR to a shorter directory"
+        )
+        _refuse("RUN_DIR", value, why)
+    if not set(value).isdisjoint("\"'\\$%"):
+        _refuse("RUN_DIR", value, "it may have no quote, backslash, dollar or percent sign")
+    return Path(value)
+
+
+def main() -> int:
+    """Answer a shell script; return the exit status."""
+    if sys.argv[1:] == ["--shell"]:
+        print(assignments(os.environ))
+        return 0
+    if sys.argv[1:] != ["--check"]:
+        print("usage: python -m bascule_ops.stack_settings --shell | --check", file=sys.stderr)
+        return EXIT_REFUSED
+    try:
+        read(os.environ)
+    except SettingRefusedError as error:
+        print(error)
+        return EXIT_REFUSED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

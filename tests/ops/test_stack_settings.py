@@ -1,0 +1,198 @@
+"""The stack's own settings: the environment over defaults, or one refusal that says the remedy."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import pytest
+from bascule.config import CHAIN_ENTRY, Config
+from bascule_ops import stack_settings
+from bascule_ops.stack_settings import (
+    DEFAULTS,
+    MAX_RUN_DIR,
+    WORKERS_NAMES,
+    SettingRefusedError,
+    StackSettings,
+    assignments,
+    directory,
+    read,
+    variables,
+    workers,
+)
+
+BY_DEFAULT = StackSettings(
+    workers=2,
+    application=CHAIN_ENTRY,
+    chain="",
+    graceful_timeout=30.0,
+    access_logformat="json",
+    health_path="/",
+    run_dir=Path("/run/bascule"),
+)
+EMPTY = dict.fromkeys((*WORKERS_NAMES, *DEFAULTS, "RUN_DIR"), "")
+
+
+def ask(argument: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the module as a shell script does."""
+    kept = {name: value for name, value in os.environ.items() if name not in EMPTY}
+    return subprocess.run(
+        [sys.executable, "-m", "bascule_ops.stack_settings", argument],
+        env={**kept, "PYTHONPATH": os.pathsep.join(sys.path), **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_nothing_set_leaves_the_defaults() -> None:
+    assert read({}) == BY_DEFAULT
+
+
+def test_an_empty_variable_is_an_unset_one() -> None:
+    assert read(EMPTY) == BY_DEFAULT
+
+
+def test_a_worker_s_deadline_is_the_server_s_own_default() -> None:
+    assert read({}).graceful_timeout == Config().graceful_timeout
+
+
+def test_every_setting_may_be_set() -> None:
+    environ = {
+        "WORKERS": "99",
+        "BASCULE_APP": "shop.wsgi:application",
+        "BASCULE_CHAIN": "links.toml",
+        "BASCULE_GRACEFUL_TIMEOUT": "0.5",
+        "BASCULE_ACCESS_LOGFORMAT": "combined",
+        "HEALTH_PATH": "/health?deep=1",
+        "RUN_DIR": "/tmp/run",
+    }
+    assert read(environ) == StackSettings(
+        workers=99,
+        application="shop.wsgi:application",
+        chain="links.toml",
+        graceful_timeout=0.5,
+        access_logformat="combined",
+        health_path="/health?deep=1",
+        run_dir=Path("/tmp/run"),
+    )
+    assert variables(read(environ)) == environ
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        read({}).workers = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("environ", "number"),
+    [
+        ({"BASCULE_WORKERS": "5", "WEB_CONCURRENCY": "4", "WORKERS": "3"}, 5),
+        ({"BASCULE_WORKERS": "", "WEB_CONCURRENCY": "4", "WORKERS": "3"}, 4),
+        ({"WEB_CONCURRENCY": "4", "WORKERS": "3"}, 4),
+        ({"WEB_CONCURRENCY": "", "WORKERS": "3"}, 3),
+        ({"WORKERS": "3"}, 3),
+        ({}, 2),
+    ],
+)
+def test_the_first_name_that_is_set_says_how_many_workers(
+    environ: dict[str, str], number: int
+) -> None:
+    assert workers(environ) == read(environ).workers == number
+    assert f"WORKERS={number}" in assignments(environ).splitlines()
+
+
+@pytest.mark.parametrize("name", WORKERS_NAMES)
+@pytest.mark.parametrize("value", ["0", "100", "abc", "-1", "1.5", " 2", "2\n", "²"])
+def test_a_wrong_number_of_workers_is_refused_by_the_name_that_says_it(
+    name: str, value: str
+) -> None:
+    with pytest.raises(SettingRefusedError) as refusal:
+        read({"WORKERS": "2"} | {name: value})
+    remedy = "set it to the number of worker processes, 1 to 99"
+    assert str(refusal.value) == f'{name} is "{value}": {remedy}'
+
+
+def test_a_wrong_number_that_does_not_count_is_nobody_s_business() -> None:
+    assert workers({"BASCULE_WORKERS": "3", "WEB_CONCURRENCY": "many"}) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("BASCULE_GRACEFUL_TIMEOUT", "soon", "set it to seconds, such as 30"),
+        ("BASCULE_GRACEFUL_TIMEOUT", "1.2.3", "set it to seconds, such as 30"),
+        ("BASCULE_GRACEFUL_TIMEOUT", ".5", "set it to seconds, such as 30"),
+        ("BASCULE_GRACEFUL_TIMEOUT", "-1", "set it to seconds, such as 30"),
+        (
+            "BASCULE_APP",
+            "app/wsgi.py",
+            "set it to MODULE:CALLABLE, such as project.wsgi:application",
+        ),
+        ("BASCULE_APP", ":app", "set it to MODULE:CALLABLE, such as project.wsgi:application"),
+        ("BASCULE_APP", "app:", "set it to MODULE:CALLABLE, such as project.wsgi:application"),
+        (
+            "HEALTH_PATH",
+            "/no space",
+            "set it to a path that the application answers, such as /",
+        ),
+        ("HEALTH_PATH", "/'", "set it to a path that the application answers, such as /"),
+        ("HEALTH_PATH", "slash", "it starts with a slash"),
+        ("RUN_DIR", "/a%b", "it may have no quote, backslash, dollar or percent sign"),
+        ("RUN_DIR", "/a'b", "it may have no quote, backslash, dollar or percent sign"),
+        (
+            "RUN_DIR",
+            "/" + "x" * MAX_RUN_DIR,
+            "that is too long for unix sockets in it, 81 bytes are the most. "
+            "Set RUN_DIR to a shorter directory",
+        ),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_name_and_a_remedy(
+    name: str, value: str, why: str
+) -> None:
+    with pytest.raises(SettingRefusedError) as refusal:
+        read({name: value})
+    assert str(refusal.value) == f'{name} is "{value}": {why}'
+
+
+def test_a_run_directory_s_length_is_counted_in_bytes() -> None:
+    assert read({"RUN_DIR": "/" + "x" * (MAX_RUN_DIR - 1)})
+    with pytest.raises(SettingRefusedError, match="too long"):
+        read({"RUN_DIR": "/" + "ü" * 41})
+
+
+def test_the_container_s_directories_are_the_defaults() -> None:
+    assert directory("SUPERVISOR_DIR", {"SUPERVISOR_DIR": ""}) == Path("/run/supervisor")
+    assert directory("RUN_DIR", {"RUN_DIR": "/srv/run"}) == Path("/srv/run")
+
+
+def test_a_shell_gets_what_the_variables_say() -> None:
+    told = dict(line.split("=", 1) for line in assignments({}).splitlines())
+    expected = variables(read({}))
+    del expected["RUN_DIR"]
+    assert {name: value.strip("'") for name, value in told.items()} == expected
+
+
+def test_a_shell_gets_hostile_text_quoted_and_learns_what_is_wrong_with_it() -> None:
+    hostile = '\'; echo "$(id)" #'
+    script = f'{ask("--shell", HEALTH_PATH=hostile).stdout}\nprintf %s "$HEALTH_PATH"'
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == hostile
+    refused = ask("--check", HEALTH_PATH=hostile)
+    assert refused.returncode == 2
+    assert refused.stdout.startswith(f'HEALTH_PATH is "{hostile}": set it to a path')
+
+
+def test_right_settings_are_checked_in_silence() -> None:
+    done = ask("--check", WORKERS="3")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_an_unknown_argument_is_answered_with_the_usage() -> None:
+    done = ask("--no-such")
+    assert done.returncode == stack_settings.EXIT_REFUSED
+    assert done.stderr.startswith("usage: ")
