@@ -21,7 +21,11 @@ from tests.bench import processes
 from tests.harness.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("app", "middleware", "server", "nginx", "ops", "requirements")
+PARTS = (
+    *("app", "middleware", "server", "nginx", "ops", "requirements"),
+    # Applications of the tools, and what is run in a copy.
+    *("tests/harness", "tests/load", "tests/pictures", "tests/soak"),
+)
 LIMIT = 60.0  # seconds for a command or for anything else that a test waits for
 OURS = (
     *("BASCULE_", "NGINX_", "RUN_DIR", "SUPERVISOR_", "WORKERS", "HEALTH_PATH"),

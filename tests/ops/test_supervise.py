@@ -16,7 +16,7 @@ pytestmark = pytest.mark.integration
 
 FAILS_IN_WORKER_1 = """
 import os
-from app.wsgi import application
+from bascule_middleware.wsgi import application
 if os.environ.get("BASCULE_WORKER") == "1":
     raise RuntimeError("only here")
 """

@@ -19,13 +19,13 @@ ANOTHER_USER = 65534
 # Loads for ops/up's own check of the configuration, but not in a worker.
 FAILS_IN_A_WORKER = """
 import os
-from app.wsgi import application
+from bascule_middleware.wsgi import application
 if "BASCULE_WORKER" in os.environ:
     raise RuntimeError("the database is not there")
 """
 HANGS_IN_A_WORKER = """
 import os, time
-from app.wsgi import application
+from bascule_middleware.wsgi import application
 if "BASCULE_WORKER" in os.environ:
     time.sleep(60)
 """
@@ -49,7 +49,7 @@ def assert_refused(tree: Tree, done: subprocess.CompletedProcess[str], *words: s
         ("HTTP_PORT", "70000", "set it to a port, 1 to 65535"),
         ("STATUS_PORT", "on", "set it to a port, 1 to 65535"),
         ("BASCULE_GRACEFUL_TIMEOUT", "soon", "set it to seconds"),
-        ("BASCULE_APP", "app/wsgi.py", "set it to MODULE:CALLABLE"),
+        ("BASCULE_APP", "project/wsgi.py", "set it to MODULE:CALLABLE"),
         ("HEALTH_PATH", "no slash", "set it to a path"),
         ("NGINX_SEND_TIMEOUT", "soon", "set it to a time such as 30s"),
         ("RUN_DIR", "/" + "x" * 100, "Set RUN_DIR to a shorter directory"),
