@@ -107,7 +107,7 @@ class Stack:
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(OSError):
                 arguments = path.read_bytes().decode(errors="replace").split("\0")
-                if arguments[1:3] == ["-m", "bascule"]:
+                if arguments[1:4] == ["-P", "-m", "bascule"]:
                     for each in arguments:
                         if match := socket_of.search(each):
                             found[match[1]] = int(path.parent.name)

@@ -132,7 +132,7 @@ class LocalDeployment:
         return Generation(self._supervisor, group, self._run_dir, self._new["HEALTH_PATH"])
 
     def _check_settings(self) -> None:
-        server = [self._new["PYTHON"], "-m", "bascule", "--check-config", self._new["BASCULE_APP"]]
+        server = [self._new["PYTHON"], "-P", "-m", "bascule", "--check-config", self._new["BASCULE_APP"]]
         self._must_accept(server, self._new)
         # Of as many letters as the directory that nginx runs in: paths of sockets are short.
         directory = self._run_dir / "check"
