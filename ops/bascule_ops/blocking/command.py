@@ -19,6 +19,8 @@ from typing import NoReturn
 from bascule_ops.blocking.blocks import Block, Blocks, rfc3339
 from bascule_ops.blocking.guard import objection
 from bascule_ops.blocking.markers import Network, markers, parse, written
+from bascule_ops.text.escape import visible
+from bascule_ops.text.table import table
 
 DURATION = re.compile(r"([1-9]\d{0,5})([smhd])")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -53,11 +55,10 @@ def show(blocks: Sequence[Block], *, as_json: bool) -> None:
     rows = [("NETWORK", "SINCE", "UNTIL", "REASON")]
     for block in blocks:
         until = rfc3339(block.until) if block.until else "-"
-        rows.append((written(block.network), rfc3339(block.since), until, block.reason or "-"))
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        print("  ".join([*cells, row[3]]))
+        rows.append(
+            (written(block.network), rfc3339(block.since), until, visible(block.reason or "-"))
+        )
+    print("\n".join(table(rows)))
 
 
 def block(blocks: Blocks, arguments: argparse.Namespace) -> None:

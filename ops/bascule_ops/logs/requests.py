@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Final
 
-from bascule_ops.logs import arguments, command, human, scan, table
+from bascule_ops.logs import arguments, command, human, scan
 from bascule_ops.logs.access import Requests
 from bascule_ops.logs.groups import KEYS, Group, Groups
 from bascule_ops.logs.moments import seconds, shown
-from bascule_ops.logs.sparkline import sparkline
-from bascule_ops.logs.terminal import painter, visible
+from bascule_ops.logs.over_time import over_time
+from bascule_ops.text.colour import paint as painter
+from bascule_ops.text.escape import visible
+from bascule_ops.text.table import table
 
 PROGRAM: Final = "ops/requests"
 _SINCE: Final = "1h"  # of a stack's log; a saved one is read whole
@@ -64,7 +65,7 @@ def _as_json(groups: Groups, options: argparse.Namespace, source: str) -> str:
 
 
 def _as_text(groups: Groups, options: argparse.Namespace, source: str) -> str:
-    total, paint = groups.total(), painter(sys.stdout)
+    total, paint = groups.total(), painter()
     if not total.count:
         return "No such request."
     begin, end = seconds(total.first), seconds(total.last)
@@ -76,7 +77,7 @@ def _as_text(groups: Groups, options: argparse.Namespace, source: str) -> str:
         header.append("5xx over time")
     else:
         rows = [[*row[:-2], row[-1]] for row in rows]
-    lines = table.lines([*header, options.by], rows, left=len(header) - 2)
+    lines = table([[*header, options.by], *rows], right=range(len(header) - 2))
     colours = ["red" if g.server_errors else "yellow" if g.client_errors else "" for g in ranked]
     painted = [paint(colour, line) for colour, line in zip(colours, lines[1:], strict=False)]
     rest = len(ranked) - len(rows)
@@ -85,7 +86,7 @@ def _as_text(groups: Groups, options: argparse.Namespace, source: str) -> str:
             f"{human.counted(total.count, 'request')}, {_share(total.server_errors, total)} 5xx, "
             f"{_share(total.client_errors, total)} 4xx, "
             f"{_moment(total.first)} to {_moment(total.last)} UTC (lines of {source})",
-            paint("bold", lines[0]),
+            paint("strong", lines[0]),
             *painted,
             *([f"and {rest} more: --top {len(ranked)}"] if rest else []),
         ]
@@ -102,8 +103,8 @@ def _row(group: Group, begin: float, end: float) -> list[str]:
         _size(group.size),
         group.first[11:19],
         group.last[11:19],
-        sparkline(group.when, begin, end),
-        sparkline(group.errors_when, begin, end),
+        over_time(group.when, begin, end),
+        over_time(group.errors_when, begin, end),
         visible(group.key),
     ]
 

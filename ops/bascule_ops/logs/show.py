@@ -6,7 +6,6 @@ Exit status: 0; 1 the log cannot be read, or knows no such request; 2 wrong argu
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from collections import deque
@@ -17,7 +16,8 @@ from bascule_ops.logs.record import Record
 from bascule_ops.logs.selection import Selection
 from bascule_ops.logs.source import Source
 from bascule_ops.logs.story import Story, told
-from bascule_ops.logs.terminal import painter, visible_json
+from bascule_ops.text.colour import paint as painter
+from bascule_ops.text.escape import visible_json
 
 PROGRAM = "ops/logs"
 _LINES = 100  # shown where nothing says how many
@@ -71,7 +71,7 @@ def _tell(options: argparse.Namespace) -> int:
     if options.json:
         _print_all(((entry.raw, entry.record) for entry in entries), options)
     else:
-        print(told(options.request_id, entries, painter(sys.stdout)))
+        print(told(options.request_id, entries, painter()))
     return 0
 
 
@@ -102,7 +102,7 @@ def _found(
 
 
 def _print_all(found: Iterable[tuple[bytes, Record]], options: argparse.Namespace) -> None:
-    paint = painter(sys.stdout)
+    paint = painter()
     is_terminal = sys.stdout.isatty()
     for raw, record in found:
         is_as_logged = raw.startswith(b"{") and record["event"] != "output"
@@ -111,7 +111,7 @@ def _print_all(found: Iterable[tuple[bytes, Record]], options: argparse.Namespac
         elif is_as_logged and not is_terminal:
             text = raw
         else:
-            text = visible_json(json.dumps(record)).encode()
+            text = visible_json(record).encode()
         sys.stdout.buffer.write(text + b"\n")
         if options.follow:
             sys.stdout.buffer.flush()

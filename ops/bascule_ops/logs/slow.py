@@ -15,11 +15,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
-from bascule_ops.logs import arguments, command, flame_graph, scan, table, trace
+from bascule_ops.logs import arguments, command, flame_graph, scan, trace
 from bascule_ops.logs.groups import route
 from bascule_ops.logs.record import Record
 from bascule_ops.logs.selection import path_of
-from bascule_ops.logs.terminal import painter, visible
+from bascule_ops.text.colour import paint as painter
+from bascule_ops.text.escape import visible
+from bascule_ops.text.table import table
 
 PROGRAM: Final = "ops/slow"
 _SINCE: Final = "1h"  # of a stack's log; a saved one is read whole
@@ -135,9 +137,8 @@ def _as_text(locations: dict[str, Location]) -> str:
         texts = [str(location.count), share, str(location.hung or "-"), name, paths, last]
         rows.append([visible(text) for text in texts])
     header = ["samples", "share", "hung", "location", "paths", "last"]
-    lines = table.lines(header, rows, left=3)
-    paint = painter(sys.stdout)
-    return "\n".join([paint("bold", lines[0]), *lines[1:]])
+    lines = table([header, *rows], right=range(3))
+    return "\n".join([painter()("strong", lines[0]), *lines[1:]])
 
 
 if __name__ == "__main__":

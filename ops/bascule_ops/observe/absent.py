@@ -22,7 +22,8 @@ from bascule_ops.observe import checks, snapshot, sources
 from bascule_ops.observe.findings import Check, bad, good
 from bascule_ops.observe.settings import Settings
 from bascule_ops.observe.status import NOT_RUNNING, UNHEALTHY, findings, rooms, verdict
-from bascule_ops.observe.terminal import duration, paint
+from bascule_ops.text.colour import paint
+from bascule_ops.text.units import duration
 
 SERVICES: Final = ("nginx", "server")  # without one of them nothing is served
 ROOT: Final = Path(__file__).parents[2]

@@ -12,7 +12,10 @@ from bascule_ops.observe import snapshot
 from bascule_ops.observe.findings import answering
 from bascule_ops.observe.settings import from_environ
 from bascule_ops.observe.status import HEALTHY, NOT_RUNNING, UNHEALTHY
-from bascule_ops.observe.terminal import Paint, duration, paint, printable, table
+from bascule_ops.text.colour import Paint, paint
+from bascule_ops.text.escape import visible
+from bascule_ops.text.table import table
+from bascule_ops.text.units import duration
 
 HEADINGS = ("WORKER", "THREAD", "AGE", "STATE", "ID", "METHOD", "PATH", "WHERE")
 MOST = 500  # requests that a worker tells of (server/bascule/watch/status.py)
@@ -64,9 +67,9 @@ def _row(request: dict[str, Any]) -> list[str]:
         request["thread"] or "-",
         duration(request["age_s"]),
         request["state"],
-        printable(request["request_id"] or "-"),
-        printable(request["method"]),
-        printable(request["path"]),
+        visible(request["request_id"] or "-"),
+        visible(request["method"]),
+        visible(request["path"]),
         where(request) or "-",
     ]
 
@@ -86,7 +89,7 @@ def screen(document: dict[str, Any], colour: Paint, *, stacks: bool) -> str:
         for request in requests:
             title = f"{request['method']} {request['path']} ({request['request_id'] or 'no id'})"
             where = f"worker {request['worker']}, {request['thread'] or 'no thread'}"
-            lines += ["", f"{printable(title)}: {request['state']}, {where}"]
+            lines += ["", f"{visible(title)}: {request['state']}, {where}"]
             lines += [f"    {frame}" for frame in request["frames"]]
     return "\n".join(lines)
 

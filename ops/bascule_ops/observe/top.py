@@ -17,7 +17,8 @@ from rich.live import Live
 
 from bascule_ops.observe import keys, snapshot
 from bascule_ops.observe.history import History
-from bascule_ops.observe.panels import Choice, in_flight
+from bascule_ops.observe.panels import Choice
+from bascule_ops.observe.running import in_flight
 from bascule_ops.observe.screen import screen
 from bascule_ops.observe.settings import from_environ
 
