@@ -71,6 +71,25 @@ def crowd_of(number: int, client: Callable[[Crowd], None]) -> Iterator[list[str]
     assert next(crowd.answered) > 50, "the load did not come about"
 
 
+def share_venv(venv: Path, root: Path) -> None:
+    """Give a copy of the checkout a virtual environment with what is installed in another one.
+
+    Only the packages that are the checkout's own are the copy's.
+    """
+    (packages,) = venv.glob("lib/python3*/site-packages")
+    own = root / ".venv-run"
+    shared = own / packages.relative_to(venv)
+    shared.mkdir(parents=True)
+    for entry in packages.iterdir():
+        if entry.name != "bascule.pth":
+            (shared / entry.name).symlink_to(entry)
+    places = (f"{root / part}\n" for part in ("server", "middleware", "ops"))
+    (shared / "bascule.pth").write_text("".join(places))
+    (own / "bin").symlink_to(venv / "bin")
+    for name in ("pyvenv.cfg", "installed.txt"):
+        shutil.copy(venv / name, own)
+
+
 class Tree:
     """A checkout's copy in a directory of its own, with a port of its own.
 
@@ -82,9 +101,9 @@ class Tree:
         self.root = Path(tempfile.mkdtemp(prefix="ops-"))
         ignore = shutil.ignore_patterns("__pycache__")
         for part in PARTS:
-            shutil.copytree(ROOT / part, self.root / part, ignore=ignore)
+            shutil.copytree(ROOT / part, self.root / part, symlinks=True, ignore=ignore)
         if venv:
-            (self.root / ".venv-run").symlink_to(venv)
+            share_venv(venv, self.root)
         self.port = free_port()
         self.status_port = free_port()
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}

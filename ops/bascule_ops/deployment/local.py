@@ -32,7 +32,7 @@ NEXT_INCLUDE = "supervisord-next.conf"
 # What the running stack keeps, whatever the environment of the deployment says: where it is,
 # and where nginx listens.
 KEPT = (
-    "RUN_DIR", "SUPERVISOR_DIR", "SUPERVISOR_INCLUDE", "PYTHON",
+    "RUN_DIR", "SUPERVISOR_DIR", "SUPERVISOR_INCLUDE", "PYTHON", "OPS_PYTHON", "PROJECT_DIR",
     "NGINX_RUN_DIR", "NGINX_SOURCE_DIR", "NGINX_BINARY", "NGINX_PORT",
     "NGINX_STATUS_PORT", "NGINX_STATUS_HOST",
     "NGINX_TLS_PORT", "NGINX_TLS_CERTIFICATE", "NGINX_TLS_CERTIFICATE_KEY",
@@ -136,7 +136,7 @@ class LocalDeployment:
         self._must_accept(server, self._new)
         # Of as many letters as the directory that nginx runs in: paths of sockets are short.
         directory = self._run_dir / "check"
-        nginx = [f"{self._new['NGINX_SOURCE_DIR']}/docker-entrypoint.sh", "check"]
+        nginx = ["/bin/sh", f"{self._new['NGINX_SOURCE_DIR']}/docker-entrypoint.sh", "check"]
         try:
             self._must_accept(nginx, {**self._new, "NGINX_RUN_DIR": str(directory)})
         finally:
@@ -149,7 +149,7 @@ class LocalDeployment:
             raise DeploymentError(f"{done.stderr.strip()}. Nothing has changed")
 
     def _reload_nginx(self) -> str:
-        command = [f"{self._new['NGINX_SOURCE_DIR']}/docker-entrypoint.sh", "reload"]
+        command = ["/bin/sh", f"{self._new['NGINX_SOURCE_DIR']}/docker-entrypoint.sh", "reload"]
         # What it says on the way, or as it refuses, is for whoever watches.
         done = subprocess.run(
             command, env=self._new, stdout=subprocess.PIPE, text=True, check=False

@@ -16,6 +16,7 @@ from bascule_ops.observe.figures import NONE, latency, rate
 from bascule_ops.observe.findings import answering, count
 from bascule_ops.observe.history import History
 from bascule_ops.observe.running import in_flight, where
+from bascule_ops.program import named
 from bascule_ops.text.escape import visible
 from bascule_ops.text.units import duration, size
 
@@ -166,7 +167,9 @@ def stack(document: dict[str, Any], choice: Choice, most: int) -> RenderableType
         return None
     request = found[min(choice.number, len(found) - 1)]
     identity = request["request_id"]
-    story = f"ops/logs --request-id {shlex.quote(visible(identity))}" if identity else "no id"
+    story = "no id"
+    if identity:
+        story = f"{named('logs')} --request-id {shlex.quote(visible(identity))}"
     lines = [
         Text(story, "bold"),
         *(_safe(f"  {frame}") for frame in request["frames"][-most:] or ["not in a thread"]),

@@ -1,16 +1,16 @@
-"""Is the stack healthy, and if not, which part and why? Run from ``ops/status``."""
+"""Is the stack healthy, and if not, which part and why?"""
 
 from __future__ import annotations
 
 import argparse
 import json
-import signal
-import sys
 from typing import Any
 
+from bascule_ops.errors import NotRunning
 from bascule_ops.observe import snapshot
 from bascule_ops.observe.findings import STAND_IN, answering, count
 from bascule_ops.observe.settings import from_environ
+from bascule_ops.program import spelled
 from bascule_ops.text.colour import Paint, paint
 from bascule_ops.text.escape import visible
 from bascule_ops.text.table import table
@@ -144,23 +144,13 @@ def screen(document: dict[str, Any], colour: Paint) -> str:
     return "\n".join([*lines, colour("faint", about)])
 
 
-def main() -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Print the status; return the exit status."""
-    parser = argparse.ArgumentParser(prog="ops/status")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--colour", choices=("auto", "always", "never"), default="auto")
-    arguments = parser.parse_args()
     document = snapshot.take(from_environ(), snapshot.PATIENT_LIMIT)
     if arguments.json:
         print(json.dumps(document))
     elif snapshot.runs(document):
         print(screen(document, paint(arguments.colour)))
     if not snapshot.runs(document):
-        print("ops/status: the stack does not run; ops/up starts it", file=sys.stderr)
-        return NOT_RUNNING
+        raise NotRunning(spelled("the stack does not run; ops/up starts it"))
     return HEALTHY if document["healthy"] else UNHEALTHY
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads may stop, as `head` does
-    sys.exit(main())
