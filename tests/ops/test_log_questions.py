@@ -400,7 +400,7 @@ def test_a_report_that_fails_leaves_the_one_before_it(tmp_path: Path) -> None:
 
 
 def test_without_goaccess_its_package_is_named(tmp_path: Path) -> None:
-    for name in ("bash", "dirname", "basename"):
+    for name in ("bash", "dirname", "basename", "realpath", "python3.11"):
         (tmp_path / name).symlink_to(str(shutil.which(name)))
     done = report("--file", "-", path=str(tmp_path))
     assert done.returncode == 1

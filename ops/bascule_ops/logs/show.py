@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from bascule_ops.arguments import checked
-from bascule_ops.errors import CommandError, Refused
+from bascule_ops.errors import CommandError
 from bascule_ops.logs import arguments, human, scan
 from bascule_ops.logs.record import Record
 from bascule_ops.logs.selection import Selection
@@ -55,10 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, stack: arguments.Stack) -> int:
     """Show what the options ask for; return the exit status.
 
-    Raises `Refused` and, where the log cannot be read, `OSError`.
+    Raises `CommandError` and, where the log cannot be read, `OSError`.
     """
     if options.request_id and options.follow:
-        raise Refused("--follow does not go with --request-id")
+        options.parser.error("--follow does not go with --request-id")
     if options.json is None:
         options.json = not sys.stdout.isatty()
     source = arguments.source(options, stack)
