@@ -1,18 +1,15 @@
 """Find the ports that local mode serves on.
 
-``python -m bascule_ops.http_port`` prints the site's. The port in ``HTTP_PORT`` is taken or
-refused; with none set, 80 where the user may bind it and it is free, else the first free one from
-8080. ``python -m bascule_ops.http_port --tls`` does the same for ``HTTPS_PORT``, with 443 and 8443.
-``python -m bascule_ops.http_port --status`` does the same for ``STATUS_PORT``, on the loopback
-address, from 8081; ``off`` stays off.
+The site's port is the one in ``HTTP_PORT``, or it is refused; with none set, it is 80 where the
+user may bind it and it is free, else the first free one from 8080. It is the same for TLS with
+``HTTPS_PORT``, 443 and 8443, and for the status page with ``STATUS_PORT``, on the loopback address,
+from 8081; there ``off`` stays off.
 """
 
 from __future__ import annotations
 
 import errno
-import os
 import socket
-import sys
 
 CANDIDATES: tuple[int, ...] = (80, *range(8080, 8100))
 TLS_CANDIDATES: tuple[int, ...] = (443, *range(8443, 8463))
@@ -93,21 +90,3 @@ def choose_for_status(wanted: str, site: str) -> str:
         if str(port) != site and refusal(port, LOOPBACK) is None:
             return str(port)
     return "off"
-
-
-def main(arguments: list[str]) -> None:
-    """Print a port for ops/up."""
-    environ = os.environ
-    if arguments == ["--status"]:
-        print(choose_for_status(environ.get("STATUS_PORT", ""), environ["NGINX_PORT"]))
-    elif arguments == ["--tls"]:
-        print(choose_for_tls(environ.get("HTTPS_PORT", "")))
-    else:
-        print(choose(environ.get("HTTP_PORT", "")))
-
-
-if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except ValueError as error:
-        sys.exit(f"ops/up: {error}")

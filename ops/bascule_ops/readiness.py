@@ -12,10 +12,12 @@ import os
 import socket
 import struct
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bascule_ops import stack_settings
+from bascule_ops.errors import Refused
 
 # By these two a worker knows a health check, and does not log it while it succeeds.
 PROBE_FIELDS = "User-Agent: bascule-health\r\nX-Bascule-Health: probe\r\n"
@@ -69,24 +71,29 @@ def worker_socket(run_dir: str, number: int) -> Path:
     return Path(run_dir, f"worker-{number}.sock")
 
 
-def check(run_dir: str, workers: int, target: str) -> bool:
-    """Probe all workers, print a line for each, return whether all are ready."""
-    all_ready = True
+def answers(run_dir: str, workers: int, target: str) -> Iterator[tuple[str, bool]]:
+    """Probe the workers one after the other; yield a line about each, and whether it is ready."""
     for number in range(workers):
         try:
             answer = probe(worker_socket(run_dir, number), target)
         except (OSError, http.client.HTTPException) as error:
-            print(f"worker-{number}: no answer: {error}")
-            all_ready = False
+            yield f"worker-{number}: no answer: {error}", False
         else:
-            print(f"worker-{number}: {answer.status} from process {answer.pid}")
-            all_ready = all_ready and answer.is_ready
-    return all_ready
+            yield f"worker-{number}: {answer.status} from process {answer.pid}", answer.is_ready
+
+
+def report(run_dir: str, workers: int, target: str) -> int:
+    """Print a line about each worker; return 0 where all are ready, else 1."""
+    status = 0
+    for line, is_ready in answers(run_dir, workers, target):
+        print(line)
+        status = status if is_ready else 1
+    return status
 
 
 if __name__ == "__main__":
     try:
         stack = stack_settings.read(os.environ)
-    except stack_settings.SettingRefusedError as refusal:
+    except Refused as refusal:
         sys.exit(str(refusal))
-    sys.exit(not check(str(stack.run_dir), stack.workers, stack.health_path))
+    sys.exit(report(str(stack.run_dir), stack.workers, stack.health_path))

@@ -21,6 +21,8 @@ from typing import Final, NoReturn
 
 from bascule.config import CHAIN_ENTRY, default_text, settings
 
+from bascule_ops.errors import Refused
+
 # Where the number of workers stands: the first that is set counts. The second is what platforms
 # set that run one image.
 WORKERS_NAMES: Final = ("BASCULE_WORKERS", "WEB_CONCURRENCY", "WORKERS")
@@ -42,15 +44,7 @@ DIRECTORIES: Final[Mapping[str, str]] = {
     "SUPERVISOR_DIR": "/run/supervisor",
 }
 
-# A unix socket's path has 107 bytes (sockaddr_un), and the server binds .worker-99.status.PID
-# before it takes the name: 26 bytes with the slash.
-MAX_RUN_DIR: Final = 81
-
 EXIT_REFUSED: Final = 2
-
-
-class SettingRefusedError(Exception):
-    """A setting is wrong; the message names it, its value and the remedy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +74,7 @@ def read(environ: Mapping[str, str]) -> StackSettings:
     """Return the settings.
 
     Raises:
-        SettingRefusedError: one is wrong.
+        Refused: one is wrong.
     """
     values = _with_defaults(environ)
     return StackSettings(
@@ -98,7 +92,7 @@ def workers(environ: Mapping[str, str]) -> int:
     """Return the number of workers.
 
     Raises:
-        SettingRefusedError: it is none from 1 to 99.
+        Refused: it is none from 1 to 99.
     """
     name = next((each for each in WORKERS_NAMES if environ.get(each)), "WORKERS")
     number = environ.get(name) or DEFAULTS["WORKERS"]
@@ -129,14 +123,19 @@ def variables(stack: StackSettings) -> dict[str, str]:
     }
 
 
-def assignments(environ: Mapping[str, str]) -> str:
-    """Return the settings as a shell assigns them, unchecked; the directories are its own."""
-    values = _with_defaults(environ)
-    values["WORKERS"] = next(
-        (environ[name] for name in WORKERS_NAMES if environ.get(name)), values["WORKERS"]
+def values(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings as they are written, unchecked; the directories are not among them."""
+    found = {name: environ.get(name) or default for name, default in DEFAULTS.items()}
+    found["WORKERS"] = next(
+        (environ[name] for name in WORKERS_NAMES if environ.get(name)), found["WORKERS"]
     )
-    values["BASCULE_APP"] = values["BASCULE_APP"] or CHAIN_ENTRY
-    return "\n".join(f"{name}={shlex.quote(values[name])}" for name in DEFAULTS)
+    found["BASCULE_APP"] = found["BASCULE_APP"] or CHAIN_ENTRY
+    return found
+
+
+def assignments(environ: Mapping[str, str]) -> str:
+    """Return the settings as a shell assigns them, unchecked."""
+    return "\n".join(f"{name}={shlex.quote(value)}" for name, value in values(environ).items())
 
 
 def _with_defaults(environ: Mapping[str, str]) -> dict[str, str]:
@@ -145,7 +144,7 @@ def _with_defaults(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _refuse(name: str, value: str, why: str) -> NoReturn:
-    raise SettingRefusedError(f'{name} is "{value}": {why}')
+    raise Refused(f'{name} is "{value}": {why}')
 
 
 def _application(values: Mapping[str, str]) -> str:
@@ -173,16 +172,8 @@ def _health_path(values: Mapping[str, str]) -> str:
 
 
 def _run_dir(values: Mapping[str, str]) -> Path:
-    value = values["RUN_DIR"]
-    if len(os.fsencode(value)) > MAX_RUN_DIR:
-        why = (
-            f"that is too long for unix sockets in it, {MAX_RUN_DIR} bytes are the most. "
-            "Set RUN_DIR to a shorter directory"
-        )
-        _refuse("RUN_DIR", value, why)
-    if not set(value).isdisjoint("\"'\\$%"):
-        _refuse("RUN_DIR", value, "it may have no quote, backslash, dollar or percent sign")
-    return Path(value)
+    check_run_dir(values["RUN_DIR"])
+    return Path(values["RUN_DIR"])
 
 
 def main() -> int:
@@ -195,7 +186,7 @@ def main() -> int:
         return EXIT_REFUSED
     try:
         read(os.environ)
-    except SettingRefusedError as error:
+    except Refused as error:
         print(error)
         return EXIT_REFUSED
     return 0

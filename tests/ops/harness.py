@@ -50,22 +50,6 @@ def is_alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] != "Z"
 
 
-def lend(venv: Path, root: Path) -> None:
-    """Give a copy what another copy's virtual environment has, but for Bascule's own packages."""
-    own = root / ".venv-run"
-    (packages,) = venv.glob("lib/python3*/site-packages")
-    own_packages = own / packages.relative_to(venv)
-    own_packages.mkdir(parents=True)
-    for each in packages.iterdir():
-        (own_packages / each.name).symlink_to(each)
-    path = own_packages / "bascule.pth"
-    path.unlink()
-    path.write_text("".join(f"{root / part}\n" for part in ("server", "middleware", "ops")))
-    (own / "bin").symlink_to(venv / "bin")
-    for name in ("pyvenv.cfg", "installed.txt"):
-        shutil.copy(venv / name, own)
-
-
 @dataclass(slots=True)
 class Crowd:
     """Clients that go on until it is over: what failed, and a count of what was answered."""
@@ -91,6 +75,25 @@ def crowd_of(number: int, client: Callable[[Crowd], None]) -> Iterator[list[str]
     assert next(crowd.answered) > 50, "the load did not come about"
 
 
+def share_venv(venv: Path, root: Path) -> None:
+    """Give a copy of the checkout a virtual environment with what is installed in another one.
+
+    Only the packages that are the checkout's own are the copy's.
+    """
+    (packages,) = venv.glob("lib/python3*/site-packages")
+    own = root / ".venv-run"
+    shared = own / packages.relative_to(venv)
+    shared.mkdir(parents=True)
+    for entry in packages.iterdir():
+        if entry.name != "bascule.pth":
+            (shared / entry.name).symlink_to(entry)
+    places = (f"{root / part}\n" for part in ("server", "middleware", "ops"))
+    (shared / "bascule.pth").write_text("".join(places))
+    (own / "bin").symlink_to(venv / "bin")
+    for name in ("pyvenv.cfg", "installed.txt"):
+        shutil.copy(venv / name, own)
+
+
 class Tree:
     """A checkout's copy in a directory of its own, with a port of its own.
 
@@ -102,9 +105,9 @@ class Tree:
         self.root = Path(tempfile.mkdtemp(prefix="ops-"))
         ignore = shutil.ignore_patterns("__pycache__")
         for part in PARTS:
-            shutil.copytree(ROOT / part, self.root / part, ignore=ignore)
+            shutil.copytree(ROOT / part, self.root / part, symlinks=True, ignore=ignore)
         if venv:
-            lend(venv, self.root)
+            share_venv(venv, self.root)
         self.port = free_port()
         self.status_port = free_port()
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}

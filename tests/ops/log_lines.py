@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+import pytest
+from bascule_ops.control.command_line import main
 
 ID = "684785318de9501b85481aa9a930fee2"
 
@@ -21,12 +23,17 @@ class Done:
     stderr: str
 
 
-def call(command: Callable[[list[str]], int], *arguments: str) -> Done:
-    """Run a command's main with its output going to a script."""
+def call(command: str, *arguments: str) -> Done:
+    """Run a command of the command line with its output going to a script."""
     out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("BASCULECTL_DOOR", "ops/")
         try:
-            status = command(list(arguments))
+            status = main([command, *arguments])
         except SystemExit as end:
             status = int(end.code or 0)
     out.flush()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
+import argparse
 import json
 import re
-import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,14 +23,13 @@ def ended(ago: float) -> str:
 
 
 @pytest.fixture
-def status(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+def status(capsys: pytest.CaptureFixture[str]) -> Any:
     """Run the command with these containers; give its exit status and what it printed."""
 
     def run(*containers: str, arguments: tuple[str, ...] = ()) -> tuple[int, str, str]:
-        words = ["ops/status", "--workers", "2", "--reason", "the stack does not run", *arguments]
-        monkeypatch.setattr(sys, "argv", words)
-        monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join([*containers, ""])))
-        exit_status = absent.main()
+        options = argparse.Namespace(json="--json" in arguments, colour="auto")
+        engine = "\n".join([*containers, ""])
+        exit_status = absent.tell(engine, 2, "the stack does not run", options)
         return exit_status, *capsys.readouterr()
 
     return run

@@ -13,12 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bascule_ops.logs.show import main
 
 from tests.ops.harness import ROOT
 from tests.ops.log_lines import ID, Done, call, line, request
 
 Run = Callable[..., str]
+
+FOLLOW = """
+import sys
+from pathlib import Path
+from bascule_ops.logs.files import Files
+for line in Files((Path(sys.argv[1]),)).follow(None):
+    print(line.decode(), flush=True)
+"""
 
 
 def nginx_error(time: str, connection: int = 7) -> str:
@@ -33,7 +40,7 @@ def nginx_error(time: str, connection: int = 7) -> str:
 
 def show(*arguments: str) -> Done:
     """Do what ops/logs does, with the output going to a script."""
-    return call(main, *arguments)
+    return call("logs", *arguments)
 
 
 def shown(path: str, *arguments: str) -> list[dict[str, Any]]:
@@ -364,7 +371,7 @@ def test_following_goes_on_in_the_new_file_after_a_rotation(tmp_path: Path) -> N
     log = tmp_path / "bascule.log"
     log.write_text(line("10:00:00.000", n=0) + "\n")
     with subprocess.Popen(
-        [sys.executable, "-m", "bascule_ops.logs.show", "--stack-log", str(log), "--follow"],
+        [sys.executable, "-c", FOLLOW, str(log)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,

@@ -1,4 +1,4 @@
-"""ops/supervise as a container runs it: in the foreground, as its entry point."""
+"""The supervisor as a container runs it: in the foreground, as its entry point."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def contained(tree: Tree) -> Iterator[Tree]:
 
 @contextmanager
 def supervise(tree: Tree, **settings: str) -> Iterator[subprocess.Popen[str]]:
-    """ops/supervise, stopped at the end of the block where it still runs."""
+    """The supervisor, stopped at the end of the block where it still runs."""
     process = subprocess.Popen(
-        ["ops/supervise"],
+        [tree.environ["PYTHON"], "-P", "-m", "bascule_ops.supervision.supervised"],
         cwd=tree.root,
         env=tree.environ | settings,
         stdout=subprocess.PIPE,

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from bascule.watch.status import MOST_REQUESTS
-from bascule_ops.observe import running, status, terminal
+from bascule_ops.observe import running, status
 from bascule_ops.observe.findings import bad, good, noted
-from bascule_ops.observe.terminal import Paint
+from bascule_ops.text import units
+from bascule_ops.text.colour import Paint, paint
 
 from tests.ops.observed import metrics_document, request_document, worker_document
 
@@ -131,7 +132,7 @@ def test_a_worker_that_tells_of_its_oldest_requests_only_is_said_to() -> None:
     ],
 )
 def test_durations_have_two_units_at_the_most(seconds: float, text: str) -> None:
-    assert terminal.duration(seconds) == text
+    assert units.duration(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -147,14 +148,14 @@ def test_durations_have_two_units_at_the_most(seconds: float, text: str) -> None
     ],
 )
 def test_sizes_have_a_unit_that_fits(number: int, text: str) -> None:
-    assert terminal.size(number) == text
+    assert units.size(number) == text
 
 
 def test_colours_are_for_terminals_that_want_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert terminal.paint("always")("bad", "x") == "\x1b[1;31mx\x1b[0m"
-    assert terminal.paint("never")("bad", "x") == "x"
+    assert paint("always")("bad", "x") == "\x1b[1;31mx\x1b[0m"
+    assert paint("never")("bad", "x") == "x"
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.delenv("NO_COLOR", raising=False)
-    assert terminal.paint("auto").colours
+    assert paint("auto").colours
     monkeypatch.setenv("NO_COLOR", "1")
-    assert not terminal.paint("auto").colours
+    assert not paint("auto").colours

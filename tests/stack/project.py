@@ -160,7 +160,7 @@ class Project:
 
     def answers(self) -> bool:
         """Whether every worker answers now; what the engine knows of it is seconds old."""
-        health = self.command("exec", "-T", "server", "/opt/bascule/ops/health")
+        health = self.command("exec", "-T", "server", "basculectl", "health")
         return attempt(*health, environment=self.environment).returncode == 0
 
     def log_lines(self, service: str) -> list[str]:

@@ -1,24 +1,24 @@
-"""Blocks clients and lets them in again: behind ``ops/block`` and ``ops/unblock``.
-
-Exit status 0: done, or it was so already. 1: it could not be written, or a client is still
-blocked by a larger network. 2: the call is wrong.
-"""
+"""Blocks clients and lets them in again: ``basculectl block`` and ``unblock``."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NoReturn
+from typing import Final
 
 from bascule_ops.blocking.blocks import Block, Blocks, rfc3339
 from bascule_ops.blocking.guard import objection
 from bascule_ops.blocking.markers import Network, markers, parse, written
+from bascule_ops.errors import CommandError, Refused
+from bascule_ops.program import named
+from bascule_ops.text.escape import visible
+from bascule_ops.text.table import table
 
 DURATION = re.compile(r"([1-9]\d{0,5})([smhd])")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -53,11 +53,10 @@ def show(blocks: Sequence[Block], *, as_json: bool) -> None:
     rows = [("NETWORK", "SINCE", "UNTIL", "REASON")]
     for block in blocks:
         until = rfc3339(block.until) if block.until else "-"
-        rows.append((written(block.network), rfc3339(block.since), until, block.reason or "-"))
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        print("  ".join([*cells, row[3]]))
+        rows.append(
+            (written(block.network), rfc3339(block.since), until, visible(block.reason or "-"))
+        )
+    print("\n".join(table(rows)))
 
 
 def block(blocks: Blocks, arguments: argparse.Namespace) -> None:
@@ -65,8 +64,12 @@ def block(blocks: Blocks, arguments: argparse.Namespace) -> None:
     until = datetime.now(UTC) + arguments.span if arguments.span else None
     for each in arguments.networks:
         made = blocks.add(each, until, arguments.reason)
-        end = f"until {rfc3339(made.until)}" if made.until else "until ops/unblock or ops/down"
-        print(f"{written(each)} is blocked {end}")
+        end = (
+            f"until {rfc3339(made.until)}"
+            if made.until
+            else f"until {named('unblock')} or {named('down')}"
+        )
+        print(f"{written(each)} is blocked until {end}")
 
 
 def unblock(blocks: Blocks, arguments: argparse.Namespace) -> int:
@@ -83,60 +86,108 @@ def unblock(blocks: Blocks, arguments: argparse.Namespace) -> int:
             is_larger = other.network.prefixlen <= each.prefixlen
             if is_larger and each.network_address in other.network:
                 message = f"{written(other.network)} is blocked, and {written(each)} with it"
-                print(f"ops/unblock: {message}", file=sys.stderr)
+                print(f"{named('unblock')}: {message}", file=sys.stderr)
                 status = 1
     return status
 
 
-class Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong; the scripts have the help."""
+class BlockCommand:
+    """Blocks clients."""
 
-    def error(self, message: str) -> NoReturn:
-        """End with status 2."""
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+    HELP: Final = "block a client's address or network at nginx"
+    DESCRIPTION: Final = """\
+Blocks clients by their address: nginx answers 403 to their next request, on connections that
+they have open, too, and no worker hears of it. Nothing is restarted or reloaded. A block ends
+when it is taken back (unblock), after its time, or with the stack.
 
+A network is of IPv4, /9 and longer, such as 203.0.113.0/24, or of IPv6, /40 to /48 and /56 to /64,
+such as 2001:db8:7::/48."""
+    EPILOG: Final = """\
+Exit status 0: blocked, or it was already. 1: it could not be done. 2: the call is wrong."""
 
-def parser(name: str) -> Parser:
-    """Return the parser of one of the two commands."""
-    made = Parser(prog=f"ops/{name}", add_help=False, allow_abbrev=False)
-    made.add_argument("networks", nargs="*", type=network, metavar="NETWORK")
-    if name == "unblock":
-        made.add_argument("--all", action="store_true")
-        return made
-    made.add_argument("--for", dest="span", type=duration, metavar="TIME")
-    made.add_argument("--reason", default="")
-    made.add_argument("--force", action="store_true")
-    made.add_argument("--list", action="store_true")
-    made.add_argument("--json", action="store_true")
-    return made
+    @staticmethod
+    def add_arguments(made: argparse.ArgumentParser) -> None:
+        """Add what the command takes."""
+        made.add_argument("networks", nargs="*", type=network, metavar="NETWORK")
+        made.add_argument(
+            "--for",
+            dest="span",
+            type=duration,
+            metavar="TIME",
+            help="how long: 30s, 10m, 1h, 2d; without it, until it is taken back",
+        )
+        made.add_argument("--reason", default="", metavar="TEXT", help="for who reads the list")
+        made.add_argument("--force", action="store_true", help="also this machine and its gateway")
+        made.add_argument("--list", action="store_true", help="who is blocked")
+        made.add_argument("--json", action="store_true", help="the list as JSON")
 
-
-def main(name: str, words: Sequence[str]) -> int:
-    """Run ``ops/block`` or ``ops/unblock`` on the run directory that RUN_DIR names."""
-    command = parser(name)
-    arguments = command.parse_args(words)
-    blocks = Blocks(Path(os.environ["RUN_DIR"]))
-    shows = name == "block" and arguments.list
-    everybody = name == "unblock" and arguments.all
-    if bool(arguments.networks) == (shows or everybody):
-        option = "--list" if name == "block" else "--all"
-        command.error(f"name an address or a network, or {option}")
-    try:
-        if shows:
-            show(blocks.read(), as_json=arguments.json)
-            return 0
-        if name == "unblock":
-            return unblock(blocks, arguments)
+    @staticmethod
+    def check(arguments: argparse.Namespace) -> None:
+        """Raise `Refused` where the call makes no sense."""
+        if bool(arguments.networks) == arguments.list:
+            raise Refused(_unclear("block", "--list"))
         if not arguments.force:
             for each in arguments.networks:
                 if reason := objection(each):
-                    command.error(f"{written(each)}: {reason} (--force blocks it)")
-        block(blocks, arguments)
+                    raise Refused(
+                        _with_help("block", f"{written(each)}: {reason} (--force blocks it)")
+                    )
+
+    @staticmethod
+    def run(arguments: argparse.Namespace, run_dir: Path) -> int:
+        """Block them in the stack of that run directory; return the exit status."""
+        BlockCommand.check(arguments)
+        blocks = Blocks(run_dir)
+        with _errors_told():
+            if arguments.list:
+                show(blocks.read(), as_json=arguments.json)
+            else:
+                block(blocks, arguments)
+        return 0
+
+
+class UnblockCommand:
+    """Lets blocked clients in again."""
+
+    HELP: Final = "let a blocked client in again"
+    DESCRIPTION: Final = """\
+Takes back what block did, with effect on the next request. An address inside a blocked network
+stays blocked with it."""
+    EPILOG: Final = """\
+Exit status 0: no longer blocked, or it was not. 1: it could not be done, or a larger network
+is still blocked. 2: the call is wrong."""
+
+    @staticmethod
+    def add_arguments(made: argparse.ArgumentParser) -> None:
+        """Add what the command takes."""
+        made.add_argument("networks", nargs="*", type=network, metavar="NETWORK")
+        made.add_argument("--all", action="store_true", help="everybody")
+
+    @staticmethod
+    def check(arguments: argparse.Namespace) -> None:
+        """Raise `Refused` where the call makes no sense."""
+        if bool(arguments.networks) == arguments.all:
+            raise Refused(_unclear("unblock", "--all"))
+
+    @staticmethod
+    def run(arguments: argparse.Namespace, run_dir: Path) -> int:
+        """Unblock them in the stack of that run directory; return the exit status."""
+        UnblockCommand.check(arguments)
+        with _errors_told():
+            return unblock(Blocks(run_dir), arguments)
+
+
+def _with_help(command: str, message: str) -> str:
+    return f"{message}; see {named(command)} --help"
+
+
+def _unclear(command: str, option: str) -> str:
+    return _with_help(command, f"name an address or a network, or {option}")
+
+
+@contextmanager
+def _errors_told() -> Iterator[None]:
+    try:
+        yield
     except (OSError, ValueError, KeyError) as error:
-        print(f"ops/{name}: cannot change who is blocked: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2:]))
+        raise CommandError(f"cannot change who is blocked: {error}") from error

@@ -1,28 +1,23 @@
 """A certificate and its key: whether they are a pair, and what nginx shows of them.
 
-``python -m bascule_ops.certificate.pem_pair check CERTIFICATE KEY`` ends with 0 where a server can
-use the two, else with 1 and a line that says why not. ``show CERTIFICATE KEY PORT [--json]`` tells
-what is in the files and what is served on that port of this machine. ``served CERTIFICATE PORT``
-waits until the certificate of the file is. Standard library only: ops/certificate may run it
-outside the container.
+Standard library only: with containers any Python of the machine does it.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import socket
 import ssl
-import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bascule_ops.observe.certificates import decode
+from bascule_ops.program import named
 
-WARN_DAYS = 14  # time to renew one by hand; ops/status says the same
+WARN_DAYS = 14  # time to renew one by hand; status says the same
 LIMIT = 10.0  # seconds in which nginx takes up a new certificate
 FIRST = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -123,7 +118,7 @@ def show(certificate: Path, key: Path, port: int, as_json: bool) -> bool:
     if not problem and left <= WARN_DAYS:
         problem = f"{certificate}: it is good for {left:.0f} days only; renew it"
     if not problem and shown.der != found.der:
-        problem = "nginx still serves another one: ops/certificate reload"
+        problem = f"nginx still serves another one: {named('certificate')} reload"
     facts = {
         "certificate": str(certificate),
         "subject": found.subject,
@@ -144,35 +139,3 @@ def show(certificate: Path, key: Path, port: int, as_json: bool) -> bool:
     if problem:
         print(f"problem      {problem}")
     return not problem
-
-
-def main(arguments: list[str]) -> int:
-    """Run one of the commands; return the exit status."""
-    parser = argparse.ArgumentParser(prog="bascule_ops.certificate.pem_pair")
-    commands = parser.add_subparsers(dest="command", required=True)
-    one = commands.add_parser("check")
-    one.add_argument("certificate", type=Path)
-    one.add_argument("key", type=Path)
-    one = commands.add_parser("served")
-    one.add_argument("certificate", type=Path)
-    one.add_argument("port", type=int)
-    one = commands.add_parser("show")
-    one.add_argument("certificate", type=Path)
-    one.add_argument("key", type=Path)
-    one.add_argument("port", type=int)
-    one.add_argument("--json", action="store_true")
-    given = parser.parse_args(arguments)
-    try:
-        if given.command == "check":
-            check(given.certificate, given.key, datetime.now(UTC))
-            return 0
-        if given.command == "served":
-            return 0 if wait_until_served(given.certificate, given.port) else 1
-        return 0 if show(given.certificate, given.key, given.port, given.json) else 1
-    except (OSError, ValueError) as error:
-        sys.stderr.write(f"ops/certificate: {error}\n")
-        return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -132,11 +132,18 @@ class LocalDeployment:
         return Generation(self._supervisor, group, self._run_dir, self._new["HEALTH_PATH"])
 
     def _check_settings(self) -> None:
-        server = [self._new["PYTHON"], "-P", "-m", "bascule", "--check-config", self._new["BASCULE_APP"]]
+        server = [
+            self._new["PYTHON"],
+            "-P",
+            "-m",
+            "bascule",
+            "--check-config",
+            self._new["BASCULE_APP"],
+        ]
         self._must_accept(server, self._new)
         # Of as many letters as the directory that nginx runs in: paths of sockets are short.
         directory = self._run_dir / "check"
-        nginx = [f"{self._new['NGINX_SOURCE_DIR']}/docker-entrypoint.sh", "check"]
+        nginx = ["/bin/sh", f"{self._new['NGINX_SOURCE_DIR']}/docker-entrypoint.sh", "check"]
         try:
             self._must_accept(nginx, {**self._new, "NGINX_RUN_DIR": str(directory)})
         finally:
@@ -149,7 +156,7 @@ class LocalDeployment:
             raise DeploymentError(f"{done.stderr.strip()}. Nothing has changed")
 
     def _reload_nginx(self) -> str:
-        command = [f"{self._new['NGINX_SOURCE_DIR']}/docker-entrypoint.sh", "reload"]
+        command = ["/bin/sh", f"{self._new['NGINX_SOURCE_DIR']}/docker-entrypoint.sh", "reload"]
         # What it says on the way, or as it refuses, is for whoever watches.
         done = subprocess.run(
             command, env=self._new, stdout=subprocess.PIPE, text=True, check=False

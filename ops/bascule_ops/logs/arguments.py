@@ -1,62 +1,75 @@
-"""The arguments that ops/logs, requests, slow and report share, and the log that they name."""
+"""The arguments that logs, requests, slow and report share, and the log that they name."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Final
 
+from bascule_ops.arguments import checked
 from bascule_ops.logs import moments
-from bascule_ops.logs.files import Files, rotated
+from bascule_ops.logs.files import Files
 from bascule_ops.logs.selection import LEVELS, Selection, statuses
-from bascule_ops.logs.source import Compose, Source, StandardInput
+from bascule_ops.logs.source import Source, StandardInput
 
-T = TypeVar("T")
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line and ends with status 2."""
-
-    def error(self, message: str) -> NoReturn:
-        sys.stderr.write(f"{self.prog}: {message}; see {self.prog} --help\n")
-        sys.exit(2)
+TIME: Final = "10m (ten minutes ago), 90s, 2h, 1d, or 2026-11-21T10:00Z"
+Stack = Callable[[], Source]
 
 
-def parser(program: str) -> Parser:
-    """A parser with what says which log is read, and from when to when.
-
-    --file is for users. The others are how the scripts in ops/ say where the stack's log is, or,
-    with --no-stack, why there is none; so a wrong call is told before a stack that does not run.
-    """
-    made = Parser(prog=program, add_help=False, allow_abbrev=False)
-    made.add_argument("--file", type=_readable, action="append")
-    made.add_argument("--stack-log", type=Path)
-    made.add_argument("--stack-pid", type=int, default=0)
-    made.add_argument("--compose", type=Path)
-    made.add_argument("--no-stack", default="")
+def add_log(parser: argparse.ArgumentParser, since: str = "") -> None:
+    """Add what says which log is read, and from when to when; `since` is the default's text."""
+    parser.add_argument(
+        *("--file",),
+        type=_readable,
+        action="append",
+        metavar="FILE",
+        help="a saved log, from its beginning, in place of the stack's; - is standard input",
+    )
     now = datetime.now(UTC)
     moment = checked(lambda text: moments.moment(text, now))
-    made.add_argument("--since", type=moment)
-    made.add_argument("--until", type=moment)
-    made.add_argument("--json", action="store_true", default=None)
-    return made
+    default = f" (default: {since})" if since else ""
+    parser.add_argument("--since", type=moment, metavar="TIME", help=f"{TIME}{default}")
+    parser.add_argument("--until", type=moment, metavar="TIME", help="the same")
 
 
-def add_filters(made: Parser) -> None:
+def add_path(parser: argparse._ActionsContainer) -> None:
+    """Add what says which paths."""
+    parser.add_argument(
+        *("--path",),
+        default="",
+        metavar="P",
+        help="about paths that begin with P; with * or ?, that look like P",
+    )
+
+
+def add_filters(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     """Add what says which requests, and which lines about them."""
-    made.add_argument("--status", type=checked(statuses), default=())
-    made.add_argument("--slower", type=checked(moments.duration), default=0.0)
-    made.add_argument("--path", default="")
+    group = parser.add_argument_group("filters", "what is shown fits all of them")
+    group.add_argument(
+        *("--status",), type=checked(statuses), default=(), metavar="S",
+        help="requests with this status: 404, 5xx, or 500,502",
+    )  # fmt: skip
+    group.add_argument(
+        *("--slower",), type=checked(moments.duration), default=0.0, metavar="D",
+        help="requests that took at least so long: 500ms, 2s",
+    )  # fmt: skip
+    add_path(group)
+    return group
 
 
-def add_line_filters(made: Parser) -> None:
+def add_line_filters(group: argparse._ArgumentGroup) -> None:
     """Add what says which lines."""
-    made.add_argument("--event", default="")
-    made.add_argument("--level", choices=LEVELS, default="")
-    made.add_argument("--worker", default="")
+    group.add_argument(
+        *("--event",), default="", metavar="NAME",
+        help="request, slow_call, hung_request, process_state, ...",
+    )  # fmt: skip
+    group.add_argument("--level", choices=LEVELS, default="", help="this or graver")
+    group.add_argument(
+        *("--worker",), default="", metavar="NAME",
+        help="written by: nginx, supervise, stand-in, or a worker's number",
+    )  # fmt: skip
 
 
 def selection(options: argparse.Namespace) -> Selection:
@@ -80,35 +93,13 @@ def default_since(options: argparse.Namespace, ago: str) -> None:
         options.since = moments.moment(ago, datetime.now(UTC))
 
 
-def source(options: argparse.Namespace) -> Source:
-    """The log that the options name; standard input where they name none.
-
-    Ends with status 1 where they say that there is none.
-    """
-    if options.no_stack:
-        sys.stderr.write(f"{options.no_stack}\n")
-        sys.exit(1)
-    if options.file:
-        if any(str(path) == "-" for path in options.file):
-            return StandardInput()
-        return Files(tuple(options.file))
-    if options.stack_log:
-        return Files(rotated(options.stack_log), options.stack_pid)
-    if options.compose:
-        return Compose(options.compose)
-    return StandardInput()
-
-
-def checked(read: Callable[[str], T]) -> Callable[[str], T]:
-    """`read`, its ValueError as the message that argparse shows."""
-
-    def convert(text: str) -> T:
-        try:
-            return read(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return convert
+def source(options: argparse.Namespace, stack: Stack) -> Source:
+    """The log that the options name; else the stack's."""
+    if not options.file:
+        return stack()
+    if any(str(path) == "-" for path in options.file):
+        return StandardInput()
+    return Files(tuple(options.file))
 
 
 def _readable(text: str) -> Path:

@@ -13,7 +13,7 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 from bascule_ops.logs.human import counted
-from bascule_ops.logs.terminal import visible
+from bascule_ops.text.escape import visible
 
 _WIDTH: Final = 1200  # in the units of the drawing, which scales
 _ROW: Final = 20

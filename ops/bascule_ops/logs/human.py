@@ -9,9 +9,10 @@ from typing import Final
 from bascule_ops.logs import trace
 from bascule_ops.logs.moments import shown
 from bascule_ops.logs.record import Record, is_request
-from bascule_ops.logs.terminal import Paint, visible
+from bascule_ops.text.colour import Paint
+from bascule_ops.text.escape import visible
 
-_COLOURS: Final = {"warning": "yellow", "error": "red", "critical": "red", "debug": "dim"}
+_COLOURS: Final = {"warning": "yellow", "error": "red", "critical": "red", "debug": "faint"}
 # What the line says in a place of its own, or what repeats its message.
 _TOLD: Final = {"time", "level", "event", "worker", "message", "request_id", "logger"}
 _REPEATED: Final = {
@@ -44,7 +45,7 @@ def line(record: Record, paint: Paint) -> str:
         text = paint(status_colour(record), text) if record["status"] >= 400 else text
     else:
         text = paint(_COLOURS.get(level, ""), text)
-    return "\n".join([text, *(paint("dim", f"    {each}") for each in details(record))])
+    return "\n".join([text, *(paint("faint", f"    {each}") for each in details(record))])
 
 
 def writer(record: Record) -> str:

@@ -1,39 +1,33 @@
-"""ops/requests: which requests fail, which are slow, since when, and whose they are.
-
-Exit status: 0; 1 the log cannot be read; 2 wrong arguments.
-"""
+"""``basculectl requests``: which requests fail, which are slow, since when, and whose they are."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Final
 
-from bascule_ops.logs import arguments, command, human, scan, table
+from bascule_ops.arguments import add_json, checked
+from bascule_ops.logs import arguments, human, scan
 from bascule_ops.logs.access import Requests
 from bascule_ops.logs.groups import KEYS, Group, Groups
 from bascule_ops.logs.moments import seconds, shown
-from bascule_ops.logs.sparkline import sparkline
-from bascule_ops.logs.terminal import painter, visible
+from bascule_ops.logs.over_time import over_time
+from bascule_ops.text.colour import paint as painter
+from bascule_ops.text.escape import visible
+from bascule_ops.text.table import table
 
-PROGRAM: Final = "ops/requests"
 _SINCE: Final = "1h"  # of a stack's log; a saved one is read whole
 _TOP: Final = 20
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB")
 
 
-def main(argv: list[str]) -> int:
-    """Run the command with these arguments; return the exit status."""
-    options = _options(argv)
-    return command.run(PROGRAM, lambda: _tell(options))
-
-
-def _tell(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace, stack: arguments.Stack) -> int:
+    """Tell of the log that the options name; return the exit status. Raises `OSError`."""
+    arguments.default_since(options, _SINCE)
     selection = arguments.selection(options)
     requests = Requests(selection)
     workers, nginx = Groups(options.by), Groups(options.by)
-    for record in requests.read(scan.lines(arguments.source(options), selection)):
+    for record in requests.read(scan.lines(arguments.source(options, stack), selection)):
         (nginx if requests.by_nginx else workers).add(record)
     groups = nginx if requests.by_nginx else workers
     told = _as_json if options.json else _as_text
@@ -41,14 +35,20 @@ def _tell(options: argparse.Namespace) -> int:
     return 0
 
 
-def _options(argv: list[str]) -> argparse.Namespace:
-    parser = arguments.parser(PROGRAM)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    arguments.add_log(parser, _SINCE)
+    parser.add_argument(
+        "--by",
+        choices=tuple(KEYS),
+        default="path",
+        help="what is counted together; numbers and hashes in a path are {} (default: path)",
+    )
+    parser.add_argument(
+        "--top", type=checked(_count), default=_TOP, metavar="N", help=f"rows (default: {_TOP})"
+    )
+    add_json(parser)
     arguments.add_filters(parser)
-    parser.add_argument("--by", choices=tuple(KEYS), default="path")
-    parser.add_argument("--top", type=arguments.checked(_count), default=_TOP)
-    options = parser.parse_args(argv)
-    arguments.default_since(options, _SINCE)
-    return options
 
 
 def _count(text: str) -> int:
@@ -64,7 +64,7 @@ def _as_json(groups: Groups, options: argparse.Namespace, source: str) -> str:
 
 
 def _as_text(groups: Groups, options: argparse.Namespace, source: str) -> str:
-    total, paint = groups.total(), painter(sys.stdout)
+    total, paint = groups.total(), painter()
     if not total.count:
         return "No such request."
     begin, end = seconds(total.first), seconds(total.last)
@@ -76,7 +76,7 @@ def _as_text(groups: Groups, options: argparse.Namespace, source: str) -> str:
         header.append("5xx over time")
     else:
         rows = [[*row[:-2], row[-1]] for row in rows]
-    lines = table.lines([*header, options.by], rows, left=len(header) - 2)
+    lines = table([[*header, options.by], *rows], right=range(len(header) - 2))
     colours = ["red" if g.server_errors else "yellow" if g.client_errors else "" for g in ranked]
     painted = [paint(colour, line) for colour, line in zip(colours, lines[1:], strict=False)]
     rest = len(ranked) - len(rows)
@@ -85,7 +85,7 @@ def _as_text(groups: Groups, options: argparse.Namespace, source: str) -> str:
             f"{human.counted(total.count, 'request')}, {_share(total.server_errors, total)} 5xx, "
             f"{_share(total.client_errors, total)} 4xx, "
             f"{_moment(total.first)} to {_moment(total.last)} UTC (lines of {source})",
-            paint("bold", lines[0]),
+            paint("strong", lines[0]),
             *painted,
             *([f"and {rest} more: --top {len(ranked)}"] if rest else []),
         ]
@@ -102,8 +102,8 @@ def _row(group: Group, begin: float, end: float) -> list[str]:
         _size(group.size),
         group.first[11:19],
         group.last[11:19],
-        sparkline(group.when, begin, end),
-        sparkline(group.errors_when, begin, end),
+        over_time(group.when, begin, end),
+        over_time(group.errors_when, begin, end),
         visible(group.key),
     ]
 
@@ -122,7 +122,3 @@ def _size(size: float) -> str:
 
 def _moment(time: str) -> str:
     return time[:19].replace("T", " ")
-
-
-if __name__ == "__main__":
-    command.become(main)

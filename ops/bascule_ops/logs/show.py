@@ -1,50 +1,68 @@
-"""ops/logs: the log's lines, or those that are asked for, or the story of one request.
-
-Exit status: 0; 1 the log cannot be read, or knows no such request; 2 wrong arguments.
-"""
+"""``basculectl logs``: the log's lines, those that are asked for, or one request's story."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from collections import deque
 from collections.abc import Iterable
 
-from bascule_ops.logs import arguments, command, human, scan
+from bascule_ops.arguments import checked
+from bascule_ops.errors import CommandError
+from bascule_ops.logs import arguments, human, scan
 from bascule_ops.logs.record import Record
 from bascule_ops.logs.selection import Selection
 from bascule_ops.logs.source import Source
 from bascule_ops.logs.story import Story, told
-from bascule_ops.logs.terminal import painter, visible_json
+from bascule_ops.text.colour import paint as painter
+from bascule_ops.text.escape import visible_json
 
-PROGRAM = "ops/logs"
 _LINES = 100  # shown where nothing says how many
 # What our own ids and those that the link request_id takes over look like.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
-def main(argv: list[str]) -> int:
-    """Run the command with these arguments; return the exit status."""
-    options = _options(argv)
-    return command.run(PROGRAM, lambda: (_tell if options.request_id else _show)(options))
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.add_argument(
+        "-n",
+        "--lines",
+        type=checked(_count),
+        metavar="N",
+        help="the last N lines, or all (default: 100; with a filter: all)",
+    )
+    parser.add_argument(
+        "-f", "--follow", action="store_true", help="go on with what is written from now on"
+    )
+    parser.add_argument(
+        "--json", action="store_true", default=None, help="as logged, on a terminal, too"
+    )
+    parser.add_argument(
+        "--text", action="store_false", dest="json", help="for a person, in a pipe, too"
+    )
+    parser.add_argument(
+        "--request-id",
+        type=checked(_request_id),
+        metavar="ID",
+        help="the story of one request, in the order of time, with everybody who had to do with "
+        "it; its id is in X-Request-ID of the response, and on error pages",
+    )
+    arguments.add_log(parser)
+    arguments.add_line_filters(arguments.add_filters(parser))
 
 
-def _options(argv: list[str]) -> argparse.Namespace:
-    parser = arguments.parser(PROGRAM)
-    arguments.add_filters(parser)
-    arguments.add_line_filters(parser)
-    parser.add_argument("--request-id", type=arguments.checked(_request_id))
-    parser.add_argument("-f", "--follow", action="store_true")
-    parser.add_argument("-n", "--lines", type=arguments.checked(_count), default=None)
-    parser.add_argument("--text", action="store_false", dest="json")
-    options = parser.parse_args(argv)
+def run(options: argparse.Namespace, stack: arguments.Stack) -> int:
+    """Show what the options ask for; return the exit status.
+
+    Raises `CommandError` and, where the log cannot be read, `OSError`.
+    """
     if options.request_id and options.follow:
-        parser.error("--follow does not go with --request-id")
+        options.parser.error("--follow does not go with --request-id")
     if options.json is None:
         options.json = not sys.stdout.isatty()
-    return options
+    source = arguments.source(options, stack)
+    return _tell(options, source) if options.request_id else _show(options, source)
 
 
 def _request_id(text: str) -> str:
@@ -61,23 +79,21 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _tell(options: argparse.Namespace) -> int:
+def _tell(options: argparse.Namespace, source: Source) -> int:
     story = Story(options.request_id)
-    story.read(arguments.source(options), options.since or "")
+    story.read(source, options.since or "")
     entries = story.entries()
     if not entries:
-        sys.stderr.write(f"{PROGRAM}: no line of the log has the request id {options.request_id}\n")
-        return 1
+        raise CommandError(f"no line of the log has the request id {options.request_id}")
     if options.json:
         _print_all(((entry.raw, entry.record) for entry in entries), options)
     else:
-        print(told(options.request_id, entries, painter(sys.stdout)))
+        print(told(options.request_id, entries, painter()))
     return 0
 
 
-def _show(options: argparse.Namespace) -> int:
+def _show(options: argparse.Namespace, source: Source) -> int:
     selection = arguments.selection(options)
-    source = arguments.source(options)
     if options.follow:
         last = _LINES if options.lines is None else None if options.lines < 0 else options.lines
         _print_all(scan.chosen(source.follow(last), selection), options)
@@ -102,7 +118,7 @@ def _found(
 
 
 def _print_all(found: Iterable[tuple[bytes, Record]], options: argparse.Namespace) -> None:
-    paint = painter(sys.stdout)
+    paint = painter()
     is_terminal = sys.stdout.isatty()
     for raw, record in found:
         is_as_logged = raw.startswith(b"{") and record["event"] != "output"
@@ -111,11 +127,7 @@ def _print_all(found: Iterable[tuple[bytes, Record]], options: argparse.Namespac
         elif is_as_logged and not is_terminal:
             text = raw
         else:
-            text = visible_json(json.dumps(record)).encode()
+            text = visible_json(record).encode()
         sys.stdout.buffer.write(text + b"\n")
         if options.follow:
             sys.stdout.buffer.flush()
-
-
-if __name__ == "__main__":
-    command.become(main)

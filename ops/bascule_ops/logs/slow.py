@@ -1,9 +1,7 @@
-"""ops/slow: where the application blocks, by the samples of slow calls and by hung requests.
+"""``basculectl slow``: where the application blocks, by samples of slow calls and by hung calls.
 
 A worker samples at most one slow call a second (event ``slow_call``), and logs every call that it
 gave up (``hung_request``): the shares say where time goes, and the counts are no counts of calls.
-
-Exit status: 0; 1 the log cannot be read, or the file not be written; 2 wrong arguments.
 """
 
 from __future__ import annotations
@@ -15,13 +13,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
-from bascule_ops.logs import arguments, command, flame_graph, scan, table, trace
+from bascule_ops.arguments import add_json
+from bascule_ops.logs import arguments, flame_graph, scan, trace
 from bascule_ops.logs.groups import route
 from bascule_ops.logs.record import Record
 from bascule_ops.logs.selection import path_of
-from bascule_ops.logs.terminal import painter, visible
+from bascule_ops.text.colour import paint as painter
+from bascule_ops.text.escape import visible
+from bascule_ops.text.table import table
 
-PROGRAM: Final = "ops/slow"
 _SINCE: Final = "1h"  # of a stack's log; a saved one is read whole
 _PATHS: Final = 3  # paths named for each location
 _TOP: Final = 20  # locations shown to a person
@@ -66,16 +66,14 @@ class Location:
         }
 
 
-def main(argv: list[str]) -> int:
-    """Run the command with these arguments; return the exit status."""
-    options = _options(argv)
-    return command.run(PROGRAM, lambda: _tell(options))
-
-
-def _tell(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace, stack: arguments.Stack) -> int:
+    """Tell of the log that the options name; return the exit status. Raises `OSError`."""
+    options.event = "slow_call,hung_request"
+    arguments.default_since(options, _SINCE)
     locations: dict[str, Location] = {}
     stacks: Counter[tuple[str, ...]] = Counter()
-    for _, record in scan.wanted(arguments.source(options), arguments.selection(options)):
+    source = arguments.source(options, stack)
+    for _, record in scan.wanted(source, arguments.selection(options)):
         frames = _frames(record)
         name = str(record.get("location") or trace.location(frames) or "(not known)")
         locations.setdefault(name, Location()).add(record)
@@ -88,14 +86,17 @@ def _tell(options: argparse.Namespace) -> int:
     return 0
 
 
-def _options(argv: list[str]) -> argparse.Namespace:
-    parser = arguments.parser(PROGRAM)
-    parser.add_argument("--path", default="")
-    parser.add_argument("--flame-graph")
-    options = parser.parse_args(argv)
-    options.event = "slow_call,hung_request"
-    arguments.default_since(options, _SINCE)
-    return options
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    arguments.add_log(parser, _SINCE)
+    arguments.add_path(parser)
+    parser.add_argument(
+        "--flame-graph",
+        metavar="FILE",
+        help="also draw the stacks, as an SVG for a browser; - is standard output, with nothing "
+        "else",
+    )
+    add_json(parser)
 
 
 def _frames(record: Record) -> list[str]:
@@ -135,10 +136,5 @@ def _as_text(locations: dict[str, Location]) -> str:
         texts = [str(location.count), share, str(location.hung or "-"), name, paths, last]
         rows.append([visible(text) for text in texts])
     header = ["samples", "share", "hung", "location", "paths", "last"]
-    lines = table.lines(header, rows, left=3)
-    paint = painter(sys.stdout)
-    return "\n".join([paint("bold", lines[0]), *lines[1:]])
-
-
-if __name__ == "__main__":
-    command.become(main)
+    lines = table([header, *rows], right=range(3))
+    return "\n".join([painter()("strong", lines[0]), *lines[1:]])

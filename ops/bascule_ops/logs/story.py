@@ -15,7 +15,8 @@ from bascule_ops.logs import human, moments
 from bascule_ops.logs.moments import seconds, shown
 from bascule_ops.logs.record import Record, is_request, parsed, time_of
 from bascule_ops.logs.source import Source
-from bascule_ops.logs.terminal import Paint, visible
+from bascule_ops.text.colour import Paint
+from bascule_ops.text.escape import visible
 
 # Events without an id that say why a worker did not serve.
 _OF_THE_WORKER: Final = {
@@ -174,8 +175,8 @@ def told(request_id: str, entries: list[Entry], paint: Paint) -> str:
         colour = _colour(record) if number or not first else ""
         lines.append(f"{_clock(at)} {offset:>10}  {visible(who):<9} {paint(colour, text)}")
         if number or not first:
-            lines += [paint("dim", f"{'':25}{each}") for each in human.details(record)]
-    return "\n".join([*lines, "", paint("bold", _end(requests))])
+            lines += [paint("faint", f"{'':25}{each}") for each in human.details(record)]
+    return "\n".join([*lines, "", paint("strong", _end(requests))])
 
 
 def _first(requests: list[Entry]) -> Entry | None:
@@ -187,7 +188,7 @@ def _first(requests: list[Entry]) -> Entry | None:
 
 
 def _title(request_id: str, request: Record | None, began: float, paint: Paint) -> list[str]:
-    lines = [paint("bold", f"Request {visible(request_id)}")]
+    lines = [paint("strong", f"Request {visible(request_id)}")]
     if request:
         agent = visible(request.get("user_agent") or "no user agent")
         lines.append(

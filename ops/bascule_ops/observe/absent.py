@@ -1,16 +1,14 @@
-"""What can be said of a stack whose parts nobody can ask. Run from ``ops/status``.
+"""What can be said of a stack whose parts nobody can ask: what the container engine knows of it.
 
-With containers everybody is asked from within the server's. Where that does not run, what the
-engine knows of the containers is on standard input, a line each: service, state, exit status,
-whether it was killed for want of memory, and since when (RFC 3339). Standard library only: it is
-this machine's Python that runs it.
+With containers everybody is asked from within the server's. Where that does not run, the engine has
+a line for each container: service, state, exit status, whether it was killed for want of memory,
+and since when (RFC 3339). Standard library only: it is this machine's Python that runs it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -22,7 +20,9 @@ from bascule_ops.observe import checks, snapshot, sources
 from bascule_ops.observe.findings import Check, bad, good
 from bascule_ops.observe.settings import Settings
 from bascule_ops.observe.status import NOT_RUNNING, UNHEALTHY, findings, rooms, verdict
-from bascule_ops.observe.terminal import duration, paint
+from bascule_ops.program import named
+from bascule_ops.text.colour import paint
+from bascule_ops.text.units import duration
 
 SERVICES: Final = ("nginx", "server")  # without one of them nothing is served
 ROOT: Final = Path(__file__).parents[3]
@@ -105,16 +105,17 @@ def _place(container: Container) -> tuple[str, str]:
     return container.service, container.state
 
 
-def main() -> int:
-    """Print the status; return the exit status."""
-    parser = argparse.ArgumentParser(prog="ops/status")
-    parser.add_argument("--workers", type=int, required=True)
-    parser.add_argument("--reason", required=True)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--colour", choices=("auto", "always", "never"), default="auto")
-    arguments = parser.parse_args()
-    found = list(containers(sys.stdin))
-    made = document(found, arguments.workers, arguments.reason)
+def tell(engine: str, workers: int, reason: str, arguments: argparse.Namespace) -> int:
+    """Print the status; return the exit status.
+
+    Args:
+        engine: what it knows of the containers.
+        workers: how many there should be.
+        reason: why nothing runs.
+        arguments: those of the command.
+    """
+    found = list(containers(engine.splitlines()))
+    made = document(found, workers, reason)
     if arguments.json:
         print(json.dumps(made))
     elif found:
@@ -122,10 +123,5 @@ def main() -> int:
         print("\n".join([verdict(made, colour), *findings(made, colour), "", *rooms(made)]))
     if any(each.state == "running" for each in found):
         return UNHEALTHY
-    print(f"ops/status: {arguments.reason}; ops/up starts it", file=sys.stderr)
+    print(f"{named('status')}: {reason}; {named('up')} starts it", file=sys.stderr)
     return NOT_RUNNING
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads may stop, as `head` does
-    sys.exit(main())

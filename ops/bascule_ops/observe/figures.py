@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 from rich.console import RenderableType
@@ -11,9 +11,9 @@ from rich.text import Text
 
 from bascule_ops.observe.history import History
 from bascule_ops.observe.rates import Rates
+from bascule_ops.text.sparkline import sparkline
 
 NONE: Final = "-"
-BARS: Final = " ▁▂▃▄▅▆▇█"
 
 
 def latency(seconds: float | None) -> str:
@@ -33,17 +33,6 @@ def rate(value: float | None) -> str:
     if value is None:
         return NONE
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.1f}"
-
-
-def sparkline(values: Sequence[float | None], width: int) -> str:
-    """The last `width` values as bars, the highest full; no value is a gap."""
-    shown = values[-width:]
-    highest = max((value for value in shown if value is not None), default=0.0)
-    steps = len(BARS) - 1
-    return "".join(
-        " " if value is None else BARS[max(1, round(steps * value / highest)) if highest else 1]
-        for value in shown
-    )
 
 
 def figures(history: History, width: int) -> RenderableType:
@@ -81,6 +70,6 @@ def figures(history: History, width: int) -> RenderableType:
     ]
     for name, values, read in rows:
         cells = [Text(f"{value:<12}", "bold") for value in values]
-        bars = sparkline([read(each) for each in history.rates], max(8, width - 60))
+        bars = sparkline([read(each) for each in history.rates][-max(8, width - 60) :])
         table.add_row(Text(name, "dim"), *cells, Text(bars, "cyan"))
     return table

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bascule_ops.program import spelled
+
 Document = dict[str, Any]  # a snapshot's
 
 STAND_IN: Final = "stand-in"
@@ -42,7 +44,7 @@ def noted(name: str, message: str) -> Check:
 
 def bad(name: str, message: str, remedy: str) -> Check:
     """It is not well, and this is to be done about it."""
-    return Check(name, False, message, remedy)
+    return Check(name, False, message, spelled(remedy))
 
 
 def answering(document: Document) -> list[Document]:

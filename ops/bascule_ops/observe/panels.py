@@ -15,8 +15,10 @@ from rich.text import Text
 from bascule_ops.observe.figures import NONE, latency, rate
 from bascule_ops.observe.findings import answering, count
 from bascule_ops.observe.history import History
-from bascule_ops.observe.running import where
-from bascule_ops.observe.terminal import duration, printable, size
+from bascule_ops.observe.running import in_flight, where
+from bascule_ops.program import named
+from bascule_ops.text.escape import visible
+from bascule_ops.text.units import duration, size
 
 MOST_ID: Final = 32  # characters of a request id; ours have as many
 STYLES: Final = {
@@ -36,16 +38,6 @@ class Choice:
 
     number: int = 0
     unfolded: bool = False
-
-
-def in_flight(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """All requests in flight with their workers, oldest first."""
-    found = [
-        {**request, "worker": worker["worker"]}
-        for worker in answering(document)
-        for request in worker["requests"]
-    ]
-    return sorted(found, key=lambda request: -float(request["age_s"]))
 
 
 def place(frame: str) -> str:
@@ -77,7 +69,7 @@ def _state(name: str) -> Text:
 
 def _safe(text: object) -> Text:
     """Text of a client or an application, with nothing in it that a terminal obeys."""
-    return Text(printable(str(text or NONE)))
+    return Text(visible(text or NONE))
 
 
 def head(document: dict[str, Any]) -> RenderableType:
@@ -101,9 +93,9 @@ def findings(document: dict[str, Any], *, fits: bool) -> list[Text]:
     """The checks that fail, each with its remedy: two lines where they must fit."""
     return [
         Text.assemble(
-            (f"✗ {printable(check['message'])}", "red"),
+            (f"✗ {visible(check['message'])}", "red"),
             ("\n  remedy: ", "bold"),
-            printable(check["remedy"]),
+            visible(check["remedy"]),
             no_wrap=fits,
             overflow="ellipsis",
         )
@@ -115,7 +107,7 @@ def findings(document: dict[str, Any], *, fits: bool) -> list[Text]:
 def notes(document: dict[str, Any], *, fits: bool) -> list[Text]:
     """What is well, and worth telling: a line each."""
     return [
-        Text(f"note: {printable(check['message'])}", "yellow", no_wrap=fits, overflow="ellipsis")
+        Text(f"note: {visible(check['message'])}", "yellow", no_wrap=fits, overflow="ellipsis")
         for check in document["checks"]
         if check["note"]
     ]
@@ -175,7 +167,9 @@ def stack(document: dict[str, Any], choice: Choice, most: int) -> RenderableType
         return None
     request = found[min(choice.number, len(found) - 1)]
     identity = request["request_id"]
-    story = f"ops/logs --request-id {shlex.quote(printable(identity))}" if identity else "no id"
+    story = "no id"
+    if identity:
+        story = f"{named('logs')} --request-id {shlex.quote(visible(identity))}"
     lines = [
         Text(story, "bold"),
         *(_safe(f"  {frame}") for frame in request["frames"][-most:] or ["not in a thread"]),

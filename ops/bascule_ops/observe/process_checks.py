@@ -22,7 +22,7 @@ from bascule_ops.observe.findings import (
     serving,
 )
 from bascule_ops.observe.sources import GONE, STOPS
-from bascule_ops.observe.terminal import duration
+from bascule_ops.text.units import duration
 
 CRASH_LOOP: Final = (
     3  # unexpected ends of a process within `bascule_ops.supervision.failures.RECENT`

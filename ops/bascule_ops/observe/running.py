@@ -1,18 +1,22 @@
-"""What is running right now? Run from ``ops/running``."""
+"""What is running right now?"""
 
 from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 from typing import Any
 
+from bascule_ops.errors import NotRunning
 from bascule_ops.observe import snapshot
 from bascule_ops.observe.findings import answering
 from bascule_ops.observe.settings import from_environ
-from bascule_ops.observe.status import HEALTHY, NOT_RUNNING, UNHEALTHY
-from bascule_ops.observe.terminal import Paint, duration, paint, printable, table
+from bascule_ops.observe.status import HEALTHY, UNHEALTHY
+from bascule_ops.program import named, spelled
+from bascule_ops.text.colour import Paint, paint
+from bascule_ops.text.escape import visible
+from bascule_ops.text.table import table
+from bascule_ops.text.units import duration
 
 HEADINGS = ("WORKER", "THREAD", "AGE", "STATE", "ID", "METHOD", "PATH", "WHERE")
 MOST = 500  # requests that a worker tells of (server/bascule/watch/status.py)
@@ -64,9 +68,9 @@ def _row(request: dict[str, Any]) -> list[str]:
         request["thread"] or "-",
         duration(request["age_s"]),
         request["state"],
-        printable(request["request_id"] or "-"),
-        printable(request["method"]),
-        printable(request["path"]),
+        visible(request["request_id"] or "-"),
+        visible(request["method"]),
+        visible(request["path"]),
         where(request) or "-",
     ]
 
@@ -86,32 +90,22 @@ def screen(document: dict[str, Any], colour: Paint, *, stacks: bool) -> str:
         for request in requests:
             title = f"{request['method']} {request['path']} ({request['request_id'] or 'no id'})"
             where = f"worker {request['worker']}, {request['thread'] or 'no thread'}"
-            lines += ["", f"{printable(title)}: {request['state']}, {where}"]
+            lines += ["", f"{visible(title)}: {request['state']}, {where}"]
             lines += [f"    {frame}" for frame in request["frames"]]
     return "\n".join(lines)
 
 
-def main() -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Print the requests in flight; return the exit status."""
-    parser = argparse.ArgumentParser(prog="ops/running")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--stacks", action="store_true")
-    parser.add_argument("--colour", choices=("auto", "always", "never"), default="auto")
-    arguments = parser.parse_args()
     document = snapshot.take(from_environ(), snapshot.PATIENT_LIMIT)
     missing = silent(document)
     if not snapshot.runs(document):
-        print("ops/running: the stack does not run; ops/up starts it", file=sys.stderr)
-        return NOT_RUNNING
+        raise NotRunning(spelled("the stack does not run; ops/up starts it"))
     if arguments.json:
         print(json.dumps({"requests": in_flight(document), "silent": missing}))
     else:
         print(screen(document, paint(arguments.colour), stacks=arguments.stacks))
         for each in missing:
-            print(f"ops/running: worker {each['worker']}: {each['error']}", file=sys.stderr)
+            words = f"worker {each['worker']}: {each['error']}"
+            print(f"{named('running')}: {words}", file=sys.stderr)
     return UNHEALTHY if missing else HEALTHY
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads may stop, as `head` does
-    sys.exit(main())

@@ -15,13 +15,13 @@ from bascule_ops.observe.panels import (
     errors,
     findings,
     head,
-    in_flight,
     notes,
     requests,
     slow_calls,
     stack,
     workers,
 )
+from bascule_ops.observe.running import in_flight
 
 MOST_FINDINGS: Final = 4  # checks that fail, where they must fit
 MOST_NOTES: Final = 2

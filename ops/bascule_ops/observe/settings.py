@@ -35,8 +35,7 @@ class Settings:
 def from_environ(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of the stack that this process belongs to or was started for.
 
-    Local mode sets every path (``local_paths`` in ops/stack/shell/stack.sh); the container's are
-    the defaults.
+    Local mode sets every path (`bascule_ops.control.project`); the container's are the defaults.
     """
     local = bool(environ.get("SUPERVISOR_INCLUDE"))
     nginx = environ.get("NGINX_STATUS_ADDRESS", "nginx:8081")

@@ -1,17 +1,20 @@
-"""Is the stack healthy, and if not, which part and why? Run from ``ops/status``."""
+"""Is the stack healthy, and if not, which part and why?"""
 
 from __future__ import annotations
 
 import argparse
 import json
-import signal
-import sys
 from typing import Any
 
+from bascule_ops.errors import NotRunning
 from bascule_ops.observe import snapshot
 from bascule_ops.observe.findings import STAND_IN, answering, count
 from bascule_ops.observe.settings import from_environ
-from bascule_ops.observe.terminal import Paint, duration, paint, printable, share, size, table
+from bascule_ops.program import spelled
+from bascule_ops.text.colour import Paint, paint
+from bascule_ops.text.escape import visible
+from bascule_ops.text.table import table
+from bascule_ops.text.units import duration, share, size
 
 HEALTHY, UNHEALTHY, NOT_RUNNING = 0, 1, 3  # exit statuses, as systemctl status has them
 HEADINGS = (
@@ -38,10 +41,10 @@ def findings(document: dict[str, Any], colour: Paint) -> list[str]:
     lines = []
     for check in document["checks"]:
         if not check["ok"]:
-            lines.append(f"{colour('bad', '!')} {printable(check['message'])}")
+            lines.append(f"{colour('bad', '!')} {visible(check['message'])}")
             lines.append(f"  remedy: {check['remedy']}")
     notes = [check["message"] for check in document["checks"] if check["note"]]
-    return lines + [f"note: {printable(note)}" for note in notes]
+    return lines + [f"note: {visible(note)}" for note in notes]
 
 
 def nginx(document: dict[str, Any]) -> str:
@@ -110,7 +113,7 @@ def _worker(document: dict[str, Any], worker: dict[str, Any]) -> list[str]:
 def last_failures(document: dict[str, Any]) -> list[str]:
     """Why processes ended lately, if any did."""
     failed = [each for each in document["processes"] if each["last_error"]]
-    lines = [f"    {each['name']}: {printable(each['last_error'])}" for each in failed]
+    lines = [f"    {each['name']}: {visible(each['last_error'])}" for each in failed]
     return ["Last errors:", *lines[-FAILURES_SHOWN:], ""] if lines else []
 
 
@@ -121,7 +124,7 @@ def rooms(document: dict[str, Any]) -> list[str]:
         for each in document["disk"]
     ]
     lines += [
-        f"cert     {printable(each['subject'])}: good for "
+        f"cert     {visible(each['subject'])}: good for "
         f"{count(max(0, int(each['days_left'])), 'day', 'days')} more ({each['path']})"
         for each in document["certificates"]
     ]
@@ -141,23 +144,13 @@ def screen(document: dict[str, Any], colour: Paint) -> str:
     return "\n".join([*lines, colour("faint", about)])
 
 
-def main() -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Print the status; return the exit status."""
-    parser = argparse.ArgumentParser(prog="ops/status")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--colour", choices=("auto", "always", "never"), default="auto")
-    arguments = parser.parse_args()
     document = snapshot.take(from_environ(), snapshot.PATIENT_LIMIT)
     if arguments.json:
         print(json.dumps(document))
     elif snapshot.runs(document):
         print(screen(document, paint(arguments.colour)))
     if not snapshot.runs(document):
-        print("ops/status: the stack does not run; ops/up starts it", file=sys.stderr)
-        return NOT_RUNNING
+        raise NotRunning(spelled("the stack does not run; ops/up starts it"))
     return HEALTHY if document["healthy"] else UNHEALTHY
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads may stop, as `head` does
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""The stack, live in a terminal. Run from ``ops/top``."""
+"""The stack, live in a terminal."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from typing import Any, Final
 from rich.console import Console
 from rich.live import Live
 
+from bascule_ops.errors import NotRunning
 from bascule_ops.observe import keys, snapshot
 from bascule_ops.observe.history import History
-from bascule_ops.observe.panels import Choice, in_flight
+from bascule_ops.observe.panels import Choice
+from bascule_ops.observe.running import in_flight
 from bascule_ops.observe.screen import screen
 from bascule_ops.observe.settings import from_environ
+from bascule_ops.program import spelled
 
 PERIOD: Final = 2.0  # seconds between two snapshots
 ONCE: Final = 1.0  # seconds that a single frame's rates are of
 TURN: Final = 0.25  # seconds until a snapshot that came is shown
 PAGE: Final = 10  # requests
-NOT_RUNNING: Final = 3  # exit status
 WIDTH: Final = 120  # columns of what is printed elsewhere than on a terminal
 
 Take = Callable[[], dict[str, Any]]
@@ -115,18 +117,13 @@ def show_once(take: Take, console: Console) -> None:
     console.print(screen(history, Choice(), console, fits=False))
 
 
-def main() -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Show the stack; return the exit status."""
-    parser = argparse.ArgumentParser(prog="ops/top")
-    parser.add_argument("--once", action="store_true")
-    parser.add_argument("--colour", choices=("auto", "always", "never"), default="auto")
-    arguments = parser.parse_args()
     settings = from_environ()
     try:
         first = snapshot.take(settings)
         if not snapshot.runs(first):
-            print("ops/top: the stack does not run; ops/up starts it", file=sys.stderr)
-            return NOT_RUNNING
+            raise NotRunning(spelled("the stack does not run; ops/up starts it"))
         colours = {"always": True, "never": False, "auto": None}[arguments.colour]
         wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH
         console = Console(
@@ -138,8 +135,3 @@ def main() -> int:
     except KeyboardInterrupt:
         pass
     return 0
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads may stop, as `head` does
-    sys.exit(main())

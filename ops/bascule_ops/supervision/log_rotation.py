@@ -1,4 +1,4 @@
-"""ops/logs --rotate: puts the log of local mode aside, without losing a line.
+"""``basculectl logs --rotate``: puts the log of local mode aside, without losing a line.
 
 In local mode all processes write to pipes, and supervisord copies what comes to its own output, the
 log file. So one process has to change files. The file is renamed: supervisord goes on writing to
@@ -11,11 +11,9 @@ With containers the engine rotates (docker-compose.yml, ``logging``).
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 import os
 import signal
-import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +22,6 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PROGRAM: Final = "ops/logs"
 LIMIT: Final = 10.0  # seconds for supervisord to change files; it looks once a second
 _PAUSE: Final = 0.02
 
@@ -109,23 +106,3 @@ def _alone(directory: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def main(argv: list[str]) -> int:
-    """Run the command with these arguments; return the exit status."""
-    parser = argparse.ArgumentParser(prog=PROGRAM)
-    parser.add_argument("log", type=Path)
-    parser.add_argument("pid", type=int)
-    parser.add_argument("keep", type=int)
-    options = parser.parse_args(argv)
-    try:
-        aside = rotate(options.log, options.keep, options.pid)
-    except (RotationError, OSError) as error:
-        sys.stderr.write(f"{PROGRAM}: {error}\n")
-        return 1
-    print(f"The log so far is in {aside}; it is complete.")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

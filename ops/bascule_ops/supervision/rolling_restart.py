@@ -183,7 +183,7 @@ def from_environment(
     environ = os.environ
     stack = stack_settings.read(environ)
     return RollingRestart(
-        Supervisor(f"{environ['SUPERVISOR_DIR']}/supervisor.sock"),
+        Supervisor(str(stack_settings.directory("SUPERVISOR_DIR", environ) / "supervisor.sock")),
         stack.run_dir,
         stack.health_path,
         start_limit=start_limit,
@@ -199,7 +199,7 @@ def main() -> int:
     parser.add_argument("--timeout", type=float, default=30)
     limit = parser.parse_args().timeout
     try:
-        with alone(Path(os.environ["SUPERVISOR_DIR"])) as tell:
+        with alone(stack_settings.directory("SUPERVISOR_DIR", os.environ)) as tell:
             from_environment(limit, tell).run()
     except NotBackError as error:
         print(f"ops/restart: {error}. The workers after it were not touched.", file=sys.stderr)

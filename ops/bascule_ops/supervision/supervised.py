@@ -1,10 +1,12 @@
 """supervisord in this process, with an exit status that says how it went.
 
-``python -m bascule_ops.supervision.supervised CONFIGURATION`` runs supervisord as its own command
-does, in the foreground and, in a container, as PID 1 (it reaps orphans). supervisord exits 0
-whatever became of its programs; this exits 1 when `process_events` left a reason, which is then the
-last line on standard error. In local mode, where both go to the log file that
-``SUPERVISOR_LOG_FILE`` names, SIGUSR2 moves them to the file of that name (`log_rotation`).
+``python -P -m bascule_ops.supervision.supervised`` runs the workers in the foreground: the
+container's entry point, where it is PID 1 (it reaps orphans), and what ``basculectl up`` starts in
+local mode. It ends when SIGTERM has stopped everything (0); when nothing serves any more, with the
+reason that `process_events` left as the last line on standard error (1); at once when a setting is
+wrong (2). supervisord itself exits 0 whatever became of its programs. In local mode, where both
+outputs go to the log file that ``SUPERVISOR_LOG_FILE`` names, SIGUSR2 moves them to the new file of
+that name (`log_rotation`).
 """
 
 from __future__ import annotations
@@ -17,7 +19,11 @@ from pathlib import Path
 
 from supervisor import supervisord  # type: ignore[import-untyped]
 
+from bascule_ops import files
+from bascule_ops.errors import Refused
 from bascule_ops.json_log import line
+from bascule_ops.settings import checked
+from bascule_ops.settings.directories import check_owner, check_run_dir
 from bascule_ops.supervision.log_rotation import reopen_output
 from bascule_ops.supervision.process_events import REASON_FILE
 from bascule_ops.supervision.trial import HOLD_FILE, is_served, write_number
@@ -50,12 +56,50 @@ class Options(supervisord.ServerOptions):  # type: ignore[misc]  # it has no typ
         super().reopenlogs()
 
 
-def run(configuration: str) -> int:
-    """Run supervisord until it ends; return the exit status.
+def prepare() -> None:
+    """Give every setting that supervisord.conf reads its value, and make the directories.
 
-    0: it was asked to stop. 1: nothing served any more. 2: supervisord refused its
-    configuration.
+    Raises `Refused`.
     """
+    environ = os.environ
+    for name, default in {
+        "PROJECT_DIR": str(Path.cwd()),
+        "OPS_PYTHON": sys.executable,
+        "PYTHON": sys.executable,
+        "RUN_DIR": "/run/bascule",
+        "SUPERVISOR_DIR": "/run/supervisor",
+        "SUPERVISOR_INCLUDE": "",
+    }.items():
+        environ.setdefault(name, default)
+    checked.set_defaults(environ)
+    checked.check(environ)
+    check_run_dir(environ["RUN_DIR"])
+    for name in ("RUN_DIR", "SUPERVISOR_DIR"):
+        check_owner(name, environ[name])
+        _make(environ[name])
+    # The worker's own deadline ends a drain; supervisor's comes after it.
+    environ["SUPERVISOR_STOPWAITSECS"] = str(checked.drain_seconds(environ))
+
+
+def _make(directory: str) -> None:
+    try:
+        Path(directory).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(
+            f"cannot make {directory}: give it a place that user {os.getuid()} may write to"
+        ) from error
+    if not os.access(directory, os.W_OK):
+        raise Refused(f"user {os.getuid()} may not write to {directory}: change its owner")
+
+
+def run() -> int:
+    """Run supervisord until it ends; return the exit status."""
+    try:
+        prepare()
+        os.chdir(os.environ["PROJECT_DIR"])
+    except (Refused, OSError) as error:
+        sys.stderr.write(line("critical", "configuration", str(error)))
+        return 2
     directory = Path(os.environ["SUPERVISOR_DIR"])
     reason_file = directory / REASON_FILE
     reason_file.unlink(missing_ok=True)
@@ -66,7 +110,7 @@ def run(configuration: str) -> int:
         # supervisord prints only where it refuses to start: as plain text, so it is kept
         # and told as a line of the log.
         with contextlib.redirect_stderr(complaint):
-            supervisord.main(["--configuration", configuration])
+            supervisord.main(["--configuration", str(files.SUPERVISOR)])
     except SystemExit as end:
         if end.code:
             message = " ".join(complaint.getvalue().split()) or f"supervisord ended: {end.code}"
@@ -79,4 +123,4 @@ def run(configuration: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1]))
+    sys.exit(run())

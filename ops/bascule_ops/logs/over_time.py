@@ -1,4 +1,4 @@
-"""A line of blocks that shows how a count went over time."""
+"""How a count went between two moments."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from bascule_ops.logs.moments import seconds
+from bascule_ops.text.sparkline import sparkline
 
 WIDTH: Final = 20
-_BLOCKS: Final = "▁▂▃▄▅▆▇█"
 
 
-def sparkline(counts: Mapping[str, int], begin: float, end: float) -> str:
-    """`WIDTH` blocks from `begin` to `end` (seconds since the epoch); a space is nothing at all.
+def over_time(counts: Mapping[str, int], begin: float, end: float) -> str:
+    """`WIDTH` bars from `begin` to `end` (seconds since the epoch); a space is nothing at all.
 
     Args:
         counts: by time, as in 2026-11-21T10:00:0, which is ten seconds.
@@ -23,5 +23,4 @@ def sparkline(counts: Mapping[str, int], begin: float, end: float) -> str:
         # The middle of the ten seconds.
         share = (seconds(f"{time}5.000Z") - begin) / span
         bins[min(WIDTH - 1, max(0, int(share * WIDTH)))] += count
-    most = max(bins)
-    return "".join(_BLOCKS[(each * len(_BLOCKS) - 1) // most] if each else " " for each in bins)
+    return sparkline([each or None for each in bins])

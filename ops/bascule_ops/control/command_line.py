@@ -1,0 +1,129 @@
+"""``basculectl``: the arguments are parsed once, then the command that they name is done."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from bascule.version import __version__
+
+from bascule_ops import program
+from bascule_ops.arguments import Parser
+from bascule_ops.control import blocking, certificate, completion, down, health, up
+from bascule_ops.control.interrupts import Interrupted
+from bascule_ops.control.observing import RunningCommand, StatusCommand, TopCommand
+from bascule_ops.control.output import warn
+from bascule_ops.control.project import Project
+from bascule_ops.control.reading import LogsCommand, ReportCommand, RequestsCommand, SlowCommand
+from bascule_ops.errors import CommandError
+
+INTERRUPTED: Final = 130
+DESCRIPTION: Final = """\
+Operates the stack of one project: nginx, the workers, and what supervises them."""
+EPILOG: Final = "basculectl COMMAND --help tells more."
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What a command is: what its help says, what it takes, and what it does."""
+
+    summary: str
+    description: str
+    epilog: str
+    add_arguments: Callable[[argparse.ArgumentParser], object]
+    run: Callable[[argparse.Namespace, Project], int]
+
+
+def _of(place: Any) -> Command:
+    """The command that a module or a class has."""
+    texts = (place.HELP, place.DESCRIPTION, place.EPILOG)
+    return Command(*texts, place.add_arguments, place.run)
+
+
+COMMANDS: Final[Mapping[str, Command]] = {
+    "up": _of(up),
+    "down": _of(down),
+    "status": _of(StatusCommand),
+    "running": _of(RunningCommand),
+    "logs": _of(LogsCommand),
+    "requests": _of(RequestsCommand),
+    "slow": _of(SlowCommand),
+    "top": _of(TopCommand),
+    "report": _of(ReportCommand),
+    "block": _of(blocking.BLOCK),
+    "unblock": _of(blocking.UNBLOCK),
+    "certificate": _of(certificate),
+    "health": _of(health),
+    "completion": _of(completion),
+}
+# They go on, or clear up, when nobody reads what they say.
+UNDISTURBED: Final = ("up", "down", "certificate", "report")
+
+
+def parser() -> Parser:
+    """The parser of the whole command line."""
+    root = Parser(prog=program.PROGRAM, description=DESCRIPTION, epilog=EPILOG)
+    root.add_argument("--version", action="version", version=f"{program.PROGRAM} {__version__}")
+    root.add_argument(
+        "--project",
+        type=Path,
+        default=Path.cwd(),
+        metavar="DIR",
+        help="where the project is (default: the working directory)",
+    )
+    root.set_defaults(root=root)
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        made = commands.add_parser(
+            name,
+            prog=program.named(name),
+            help=command.summary,
+            description=command.description,
+            epilog=command.epilog,
+        )
+        command.add_arguments(made)
+        made.set_defaults(parser=made)
+    return root
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """What the command line says; `words` of it are those after the command's name."""
+    options, unknown = parser().parse_known_args(words)
+    if unknown:
+        options.parser.error(f"unknown argument {unknown[0]}")
+    rest = list(words)
+    while rest[0] != options.command:
+        # --project DIR, or --project=DIR
+        del rest[: 1 if "=" in rest[0] else 2]
+    options.words = rest[1:]
+    return options
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    os.environ.setdefault(program.VARIABLE, f"{program.PROGRAM} ")
+    options = parse(sys.argv[1:] if words is None else words)
+    if words is None and options.command not in UNDISTURBED:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads may stop, as `head` does
+    name = program.named(options.command)
+    root = Path(os.path.abspath(options.project))  # noqa: PTH100 (links stay as they are named)
+    try:
+        if not root.is_dir():
+            raise CommandError(f"{root} is no directory: name the project's with --project")
+        return COMMANDS[options.command].run(options, Project(root))
+    except CommandError as error:
+        warn(f"{name}: {error}")
+        return error.status
+    except OSError as error:
+        warn(f"{name}: {error}")
+        return 1
+    except Interrupted as interrupted:
+        return interrupted.status
+    except KeyboardInterrupt:
+        return INTERRUPTED

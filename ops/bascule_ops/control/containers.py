@@ -1,0 +1,106 @@
+"""The stack in containers, by way of docker compose."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Final, NoReturn
+
+from bascule_ops import program
+
+# What runs Bascule's own programs in the server's image (server/Dockerfile).
+IMAGE_PYTHON: Final = "/opt/bascule/ops/bin/python"
+# As compose looks for them.
+FILES: Final = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+
+
+@cache
+def engine_answers() -> bool:
+    """Whether docker, with compose, has an engine here."""
+    return bool(shutil.which("docker")) and all(
+        subprocess.run(["docker", *words], capture_output=True, check=False).returncode == 0
+        for words in (("info",), ("compose", "version"))
+    )
+
+
+class Containers:
+    """The containers of the project in a directory."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def has_file(self) -> bool:
+        """Whether compose is told there what to run; it would look in the directories above."""
+        return "COMPOSE_FILE" in os.environ or any((self._root / each).exists() for each in FILES)
+
+    def are_possible(self) -> bool:
+        """Whether there is an engine, and something for it to run."""
+        return self.has_file() and engine_answers()
+
+    def run(self) -> bool:
+        """Whether any of them runs."""
+        return self.are_possible() and bool(self.read("ps", "--quiet"))
+
+    def server_runs(self) -> bool:
+        """Whether the server's does."""
+        services = self.read("ps", "--status", "running", "--services") or ""
+        return "server" in services.split()
+
+    def compose(self, *words: str) -> int:
+        """Run docker compose, which speaks for itself; return its exit status."""
+        sys.stdout.flush()
+        done = subprocess.run(["docker", "compose", *words], cwd=self._root, check=False)
+        return done.returncode
+
+    def read(self, *words: str) -> str | None:
+        """What docker compose prints; None where it fails."""
+        done = subprocess.run(
+            ["docker", "compose", *words],
+            cwd=self._root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    def port(self, inside: int) -> int | None:
+        """The port of this machine at which nginx's `inside` is published."""
+        found = self.read("port", "nginx", str(inside))
+        return int(found.rpartition(":")[2]) if found else None
+
+    def become(self, command: str, *words: str, terminal: tuple[str, ...] = ("-T",)) -> NoReturn:
+        """Become the same command in the server's container."""
+        door = f"{program.VARIABLE}={os.environ.get(program.VARIABLE, program.DOOR)}"
+        sys.stdout.flush()
+        os.chdir(self._root)
+        prefix = ("docker", "compose", "exec", *terminal, "--env", door, "server")
+        program_words = (IMAGE_PYTHON, "-P", "-m", "bascule_ops", command, *words)
+        os.execvp("docker", [*prefix, *program_words])  # noqa: S606 (no shell is wanted)
+
+    def ended(self) -> str:
+        """What the engine knows of all of them, as `bascule_ops.observe.absent` reads it."""
+        ids = (self.read("ps", "--all", "--quiet") or "").split()
+        if not ids:
+            return ""
+        facts = (
+            '{{index .Config.Labels "com.docker.compose.service"}}',
+            *("{{.State.Status}}", "{{.State.ExitCode}}"),
+            *("{{.State.OOMKilled}}", "{{.State.FinishedAt}}"),
+        )
+        done = subprocess.run(
+            ["docker", "inspect", "--format", " ".join(facts), *ids],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout
+
+
+def are_inside() -> bool:
+    """Whether this process is in the server's container, beside its supervisord."""
+    socket = Path(os.environ.get("SUPERVISOR_DIR", "/run/supervisor"), "supervisor.sock")
+    return os.environ.get("RUN_DIR", "/run/bascule") == "/run/bascule" and socket.is_socket()

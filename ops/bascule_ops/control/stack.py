@@ -1,0 +1,41 @@
+"""Which way the stack of a project runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from bascule_ops import program
+from bascule_ops.control.containers import Containers
+from bascule_ops.control.local import LocalStack
+from bascule_ops.control.project import Project
+
+Mode = Literal["local", "docker", "none"]
+NOT_RUNNING: Final = "the stack does not run; ops/up starts it"
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A project's stack, in whichever way it runs."""
+
+    project: Project
+    local: LocalStack
+    containers: Containers
+
+    @property
+    def mode(self) -> Mode:
+        """Which way it runs now."""
+        if self.local.pid():
+            return "local"
+        return "docker" if self.containers.run() else "none"
+
+
+def find(project: Project) -> Stack:
+    """The stack of a project, its settings in the environment. Raises `Refused`."""
+    run_dir = project.load()
+    return Stack(project, LocalStack(project.root, run_dir), Containers(project.root))
+
+
+def not_running() -> str:
+    """What is said where nothing runs."""
+    return program.spelled(NOT_RUNNING)

@@ -1,0 +1,138 @@
+"""``basculectl up``: starts the stack and ends when it answers."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Final
+
+from bascule_ops import program
+from bascule_ops.control import site
+from bascule_ops.control.containers import engine_answers
+from bascule_ops.control.local_start import start
+from bascule_ops.control.output import say
+from bascule_ops.control.project import Project, has_tls
+from bascule_ops.control.stack import Stack, find
+from bascule_ops.errors import CommandError, Refused
+from bascule_ops.settings import checked
+from bascule_ops.settings.directories import check_run_dir
+
+HELP: Final = "start the stack and wait until it answers"
+DESCRIPTION: Final = """\
+Starts the stack, waits until it answers, and prints its address.
+
+Where a container engine answers and the project has a compose file, it does `docker compose up`.
+Elsewhere it runs the same nginx configuration and the same workers right here (local mode), as the
+user who calls it. Doing it again is harmless."""
+EPILOG: Final = """\
+Settings come from the environment and from the project's file .env.
+
+Exit status 0: it answers. 1: it does not, and nothing is left running. 2: wrong arguments or
+settings."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument(
+        *("--docker",), action="store_const", const="docker", dest="mode",
+        help="containers, or an error",
+    )  # fmt: skip
+    mode.add_argument(
+        *("--local",), action="store_const", const="local", dest="mode",
+        help="local mode, even where an engine runs",
+    )  # fmt: skip
+
+
+def run(options: argparse.Namespace, project: Project) -> int:
+    """Start the stack; return the exit status."""
+    project.load_env()
+    checked.set_defaults(os.environ)
+    checked.check(os.environ)
+    stack = find(project)
+    mode = options.mode or ("docker" if stack.containers.are_possible() else "local")
+    if mode == "docker":
+        _up_docker(stack)
+    else:
+        _up_local(stack)
+    return 0
+
+
+def _announce(url: str, status: int, status_port: str, tls_port: str) -> None:
+    """Say where it answers; a port may be ``off`` or empty."""
+    say(f"Bascule answers: {url} (status {status})")
+    if status_port not in ("", "off"):
+        say(f"Status page, for this machine only: http://localhost:{status_port}/-/status")
+    if tls_port:
+        say(f"With TLS: https://localhost:{tls_port}{os.environ['HEALTH_PATH']}")
+    commands = [f"Log: {program.named('logs')} --follow", f"Stop: {program.named('down')}"]
+    if os.environ.get(program.VARIABLE, program.DOOR) == program.DOOR:
+        commands.insert(1, "Restart: ops/restart")
+    say("    ".join(commands))
+
+
+def _up_docker(stack: Stack) -> None:
+    if not engine_answers():
+        raise CommandError(
+            "no container engine answers, or it has no compose; "
+            f"{program.named('up')} --local needs none"
+        )
+    containers = stack.containers
+    if not containers.has_file():
+        raise CommandError(
+            f"there is no docker-compose.yml in {stack.project.root}; "
+            f"{program.named('up')} --local needs none"
+        )
+    if os.environ.get("STATUS_PORT") == "off":
+        raise Refused(
+            'STATUS_PORT is "off": that is for local mode; with containers set it to a port, '
+            "which is for this machine only"
+        )
+    if containers.compose("up", "--detach", "--build", "--wait"):
+        raise CommandError(f"docker compose could not start the stack; see {program.named('logs')}")
+    port = containers.port(8080)
+    if port is None:
+        raise CommandError("nginx publishes no port; see docker compose ps")
+    url = site.url(port, os.environ["HEALTH_PATH"])
+    status = site.status_of(url)
+    if status is None:
+        raise CommandError(f"{url} does not answer; see {program.named('logs')}")
+    tls_port = containers.port(8443) if has_tls() else None
+    _announce(url, status, str(containers.port(8081) or "off"), str(tls_port or ""))
+
+
+def _up_local(stack: Stack) -> None:
+    local = stack.local
+    check_run_dir(str(local.run_dir))
+    if pid := local.pid():
+        url = _known_url(local.url_file, pid)
+        status = site.status_of(url)
+        if status is None:
+            raise CommandError(
+                f"it runs (process {pid}) but {url} does not answer; see {program.named('logs')}"
+            )
+        say("It runs already.")
+        local.recall_settings()
+        status_port = os.environ.get("STATUS_PORT", "off")
+        _announce(url, status, status_port, os.environ.get("NGINX_TLS_PORT", ""))
+        return
+    if os.getuid() == 0:
+        say("Note: as root, nginx and the workers run as root, too. An ordinary user will do.")
+    url, status = start(stack)
+    environ = os.environ
+    if not environ.get("HTTP_PORT") and environ["NGINX_PORT"] != "80":
+        say(
+            f"Port 80 is taken or not allowed for this user, so it is port {environ['NGINX_PORT']}."
+        )
+    _announce(url, status, environ["NGINX_STATUS_PORT"], environ.get("NGINX_TLS_PORT", ""))
+
+
+def _known_url(file: Path, pid: int) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError as error:
+        raise CommandError(
+            f"it is being started just now (process {pid}); if not, "
+            f"{program.named('down')} clears up"
+        ) from error

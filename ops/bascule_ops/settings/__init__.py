@@ -1,0 +1,1 @@
+"""The settings that ops reads itself, each checked before anything is started."""

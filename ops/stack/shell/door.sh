@@ -1,0 +1,43 @@
+# shellcheck shell=bash
+# The door of the checkout to one command of basculectl: the one that the script reading this file
+# is named after. It finds, or for `up` makes, the Python that runs it.
+set -euo pipefail
+# shellcheck source=ops/stack/shell/stack.sh
+. "${BASH_SOURCE[0]%/*}/stack.sh"
+
+venv=$root/.venv-run
+
+# Whether the arguments ask for local mode, or for whatever this machine can do and that is it.
+starts_here() {
+    local argument mode=
+    for argument; do
+        case $argument in
+            --local) mode=local ;;
+            --docker) mode=docker ;;
+            -h | --help) return 1 ;;
+        esac
+    done
+    [[ $mode == local ]] || { [[ -z $mode ]] && ! engine_answers; }
+}
+
+# Nothing is taken from under a stack that runs.
+runs_already() { (load_env && local_paths && local_pid) >/dev/null 2>&1; }
+
+# nginx comes along where the machine has none. An ordinary user's PATH often lacks the directories
+# of daemons.
+prepare() {
+    if PATH=$PATH:/usr/local/sbin:/usr/sbin nginx -v >/dev/null 2>&1; then
+        ensure_venv "$venv" stack
+    else
+        ensure_venv "$venv" stack local
+    fi
+}
+
+if [[ $program == ops/up ]] && starts_here "$@" && ! runs_already; then prepare; fi
+PYTHON=$venv/bin/python
+python=$(plain_python) || fail "needs Python 3.11 or newer on the PATH, and there is none"
+if [[ $python != "$PYTHON" ]]; then
+    export PYTHONPATH=$root/ops:$root/server
+fi
+export PYTHONDONTWRITEBYTECODE=1 BASCULECTL_DOOR=ops/
+exec "$python" -P -m bascule_ops --project "$root" "${program#ops/}" "$@"
