@@ -22,6 +22,7 @@ from typing import Final, NoReturn
 from bascule.config import CHAIN_ENTRY, default_text, settings
 
 from bascule_ops.errors import Refused
+from bascule_ops.settings.directories import check_run_dir
 
 # Where the number of workers stands: the first that is set counts. The second is what platforms
 # set that run one image.

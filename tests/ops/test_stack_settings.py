@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from bascule.config import CHAIN_ENTRY, Config
 from bascule_ops import stack_settings
+from bascule_ops.errors import Refused
+from bascule_ops.settings.directories import MOST_BYTES
 from bascule_ops.stack_settings import (
     DEFAULTS,
-    MAX_RUN_DIR,
     WORKERS_NAMES,
-    SettingRefusedError,
     StackSettings,
     assignments,
     directory,
@@ -110,7 +110,7 @@ def test_the_first_name_that_is_set_says_how_many_workers(
 def test_a_wrong_number_of_workers_is_refused_by_the_name_that_says_it(
     name: str, value: str
 ) -> None:
-    with pytest.raises(SettingRefusedError) as refusal:
+    with pytest.raises(Refused) as refusal:
         read({"WORKERS": "2"} | {name: value})
     remedy = "set it to the number of worker processes, 1 to 99"
     assert str(refusal.value) == f'{name} is "{value}": {remedy}'
@@ -145,7 +145,7 @@ def test_a_wrong_number_that_does_not_count_is_nobody_s_business() -> None:
         ("RUN_DIR", "/a'b", "it may have no quote, backslash, dollar or percent sign"),
         (
             "RUN_DIR",
-            "/" + "x" * MAX_RUN_DIR,
+            "/" + "x" * MOST_BYTES,
             "that is too long for unix sockets in it, 81 bytes are the most. "
             "Set RUN_DIR to a shorter directory",
         ),
@@ -154,14 +154,14 @@ def test_a_wrong_number_that_does_not_count_is_nobody_s_business() -> None:
 def test_a_wrong_value_is_refused_with_its_name_and_a_remedy(
     name: str, value: str, why: str
 ) -> None:
-    with pytest.raises(SettingRefusedError) as refusal:
+    with pytest.raises(Refused) as refusal:
         read({name: value})
     assert str(refusal.value) == f'{name} is "{value}": {why}'
 
 
 def test_a_run_directory_s_length_is_counted_in_bytes() -> None:
-    assert read({"RUN_DIR": "/" + "x" * (MAX_RUN_DIR - 1)})
-    with pytest.raises(SettingRefusedError, match="too long"):
+    assert read({"RUN_DIR": "/" + "x" * (MOST_BYTES - 1)})
+    with pytest.raises(Refused, match="too long"):
         read({"RUN_DIR": "/" + "ü" * 41})
 
 

@@ -84,9 +84,6 @@ local_paths() {
     tls_paths
 }
 
-# Whether the settings name a certificate; a device, /dev/null, stands for none.
-has_tls() { [[ -n ${NGINX_TLS_CERTIFICATE:-} && ! -c $NGINX_TLS_CERTIFICATE ]]; }
-
 # Paths of the certificate are seen from the top directory, as compose sees them.
 tls_paths() {
     local setting
@@ -103,11 +100,6 @@ local_pid() {
     [[ $(readlink "/proc/$pid/cwd" 2>/dev/null) == "$root" ]] || return 1
     grep -qz '^bascule_ops\.supervision\.supervised$' "/proc/$pid/cmdline" 2>/dev/null || return 1
     printf '%s\n' "$pid"
-}
-
-# Whether this process is in the server's container, beside its supervisord.
-inside_container() {
-    [[ -z ${RUN_DIR:-} || $RUN_DIR == /run/bascule ]] && [[ -S ${SUPERVISOR_DIR:-/run/supervisor}/supervisor.sock ]]
 }
 
 engine_answers() {
@@ -149,11 +141,9 @@ done_step() {
     printf '%s: %s.%s s\n' "${1:+ ($1)}" "$((tenths / 10))" "$((tenths % 10))"
 }
 
-# Prints which way this checkout's stack runs: inside, local, docker; or none.
+# Prints which way this checkout's stack runs: local, docker; or none.
 running_mode() {
-    if inside_container; then
-        say inside
-    elif local_pid >/dev/null; then
+    if local_pid >/dev/null; then
         say local
     elif compose_runs; then
         say docker
@@ -173,115 +163,6 @@ plain_python() {
         fi
     done
     return 1
-}
-
-# nobody_answers STATUS MESSAGE ARGUMENT...: ends a script that would `observe` with the arguments.
-# One that can say more than the message defines its own.
-nobody_answers() {
-    printf '%s: %s\n' "$program" "$2" >&2
-    exit "$1"
-}
-
-# observe MODULE ARGUMENT...: becomes the Python program that looks at this checkout's stack, in
-# the way that the stack runs. Also where supervisord, or anything else of it, is dead.
-observe() {
-    local module=$1
-    shift
-    cd "$root" || fail "cannot enter $root"
-    if inside_container; then
-        exec "$IMAGE_PYTHON" -P -m "$module" "$@"
-    fi
-    load_env
-    default_settings
-    local_paths
-    if [[ -e $MARKER ]]; then
-        recall_settings
-        export WORKERS
-        [[ -x $PYTHON ]] || fail "$PYTHON is not there, though a stack was started with it; ops/down, then ops/up"
-        exec "$PYTHON" -P -m "$module" "$@"
-    fi
-    compose_runs || nobody_answers 3 "the stack does not run; ops/up starts it" "$@"
-    local -a terminal=(-T)
-    if [[ -n ${needs_terminal:-} && -t 0 && -t 1 ]]; then
-        terminal=(--env "TERM=${TERM:-xterm}" --env "NO_COLOR=${NO_COLOR:-}")
-    # Nobody's terminal is behind the container's output, so whether there is one is said here.
-    elif [[ -t 1 && -z ${NO_COLOR:-} ]]; then
-        set -- --colour always "$@"
-    fi
-    compose ps --status running --services | grep -qx server ||
-        nobody_answers 1 "the container of server does not run: ops/status says more" "$@"
-    exec docker compose --project-directory "$root" --file "$root/docker-compose.yml" \
-        exec "${terminal[@]}" server "$IMAGE_PYTHON" -P -m "$module" "$@"
-}
-
-# Prints the ids of workers, observers and nginxes that outlived their supervisord (it was killed).
-orphans() {
-    orphaned_nginx
-    # The patterns come from a descriptor, or grep would find itself.
-    { grep -lzF -f <(printf '%s\n' "unix:$RUN_DIR/worker-" "unix:$RUN_DIR/observer.sock" "-p $NGINX_RUN_DIR/") /proc/[0-9]*/cmdline 2>/dev/null || true; } |
-        sed 's|/proc/\([0-9]*\)/cmdline|\1|'
-}
-
-# Prints the ids of nginx's own workers whose master was killed: they serve on, and hold the port.
-# Their command line does not say whose they are, but they are where they were started.
-orphaned_nginx() {
-    local process name parent
-    for process in /proc/[0-9]*; do
-        { read -r name <"$process/comm"; } 2>/dev/null || continue
-        [[ $name == nginx && $(readlink "$process/cwd") == "$root" ]] || continue
-        [[ $(tr '\0' ' ' 2>/dev/null <"$process/cmdline") == 'nginx: worker'* ]] || continue
-        parent=$(sed -n 's/^PPid:[[:space:]]*//p' "$process/status" 2>/dev/null) || continue
-        [[ $(cat "/proc/$parent/comm" 2>/dev/null) == nginx ]] || printf '%s\n' "${process#/proc/}"
-    done
-}
-
-stop_orphans() {
-    local pid
-    for pid in $(orphans); do
-        kill -TERM "$pid" 2>/dev/null || true
-    done
-    for pid in $(orphans); do
-        wait_for_end "$pid"
-    done
-}
-
-# wait_for_end PID: returns when the process has ended; fails past the time that a drain takes.
-wait_for_end() {
-    local waited=0 limit=$((2 * (${BASCULE_GRACEFUL_TIMEOUT%%.*} + 5) + 10))
-    while [[ -d /proc/$1 ]] && ! grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null; do
-        ((waited++ < limit * 10)) || fail "process $1 did not end within $limit s; the log is $LOG_FILE"
-        sleep 0.1
-    done
-}
-
-# Stops local mode, waits for the drain, removes the run directory. Harmless when nothing runs.
-stop_local() {
-    local pid
-    if pid=$(local_pid); then
-        kill -TERM "$pid"
-        wait_for_end "$pid"
-    fi
-    if [[ -e $MARKER ]]; then
-        stop_orphans
-        rm -rf "$RUN_DIR"
-    fi
-}
-
-# status_of URL: prints the status of one GET; fails where nothing answers. bash does it by
-# itself, so that no client needs to be installed.
-status_of() {
-    local port path status
-    [[ $1 =~ ^http://localhost(:([0-9]+))?(/.*)$ ]] || return 1
-    port=${BASH_REMATCH[2]:-80}
-    path=${BASH_REMATCH[3]}
-    {
-        exec 3<>"/dev/tcp/localhost/$port" || return 1
-    } 2>/dev/null
-    printf 'GET %s HTTP/1.1\r\nHost: localhost:%s\r\nConnection: close\r\n\r\n' "$path" "$port" >&3
-    status=
-    IFS=' ' read -r -t 10 _ status _ <&3 || true
-    exec 3<&-
-    [[ $status =~ ^[0-9]{3}$ ]] && printf '%s\n' "$status"
 }
 
 # Prints a Python that is new enough and can make virtual environments.
