@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from bascule_ops import stack_settings
 from bascule_ops.errors import CommandError
 from bascule_ops.settings import checked, env_file
 
@@ -50,6 +51,8 @@ class LocalStack:
 
     def recall_settings(self) -> None:
         """Take what the stack was started with, whatever the environment and .env say by now."""
+        for name in stack_settings.WORKERS_NAMES:
+            os.environ.pop(name, None)  # one of them goes before the name that is recalled
         os.environ |= env_file.read(self.settings_file)
 
     def stop(self) -> None:

@@ -9,6 +9,7 @@ program=${program#"$root"/}
 . "$root/ops/stack/shell/run_dir.sh"
 
 # What runs Bascule's own programs in the server's image (server/Dockerfile).
+# shellcheck disable=SC2034  # read by the scripts
 IMAGE_PYTHON=/opt/bascule/ops/bin/python
 
 say() { printf '%s\n' "$*"; }
@@ -73,10 +74,10 @@ local_paths() {
     NGINX_SOURCE_DIR=$root/nginx
     SUPERVISOR_INCLUDE=supervisord-nginx.conf
     export RUN_DIR SUPERVISOR_DIR NGINX_RUN_DIR NGINX_SOURCE_DIR SUPERVISOR_INCLUDE
-    MARKER=$RUN_DIR/.bascule
     PID_FILE=$RUN_DIR/supervise.pid
     # shellcheck disable=SC2034  # ops/up keeps the address here
     URL_FILE=$RUN_DIR/url
+    # shellcheck disable=SC2034  # read by ops/deploy
     LOG_FILE=$RUN_DIR/bascule.log
     PYTHON=$root/.venv-run/bin/python
     PROJECT_DIR=$root
