@@ -37,14 +37,10 @@ def _application(arguments: cli.Arguments, environ: MutableMapping[str, str]) ->
         return CHAIN_ENTRY
     if application:
         return application
-    application, chain = environ.get("BASCULE_APP", ""), environ.get("BASCULE_CHAIN", "")
-    if application and chain and application != CHAIN_ENTRY:
-        raise ConfigError(
-            f"BASCULE_APP is {application}, which has no chain, and BASCULE_CHAIN is {chain}: "
-            "unset one of them"
-        )
-    if application or chain:
-        return application or CHAIN_ENTRY
+    if application := environ.get("BASCULE_APP", ""):
+        return application
+    if environ.get("BASCULE_CHAIN"):
+        return CHAIN_ENTRY
     raise ConfigError(
         "no application given: name one, such as app.hello:application, or a chain file "
         "with --chain, or set BASCULE_APP or BASCULE_CHAIN"

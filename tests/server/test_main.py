@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import signal
@@ -202,3 +203,94 @@ def test_it_says_where_it_serves_and_ends_without_a_trace(
     assert re.search(r" Serving good:application on http://127\.0\.0\.1:\d+$", first.rstrip())
     assert process.returncode == 0
     assert "Traceback" not in rest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "served"),
+    [
+        (["--chain", "c.toml"], {}, "from the chain"),
+        (["--chain=c.toml"], {"BASCULE_APP": "plain:application"}, "from the chain"),
+        ([], {"BASCULE_CHAIN": "c.toml"}, "from the chain"),
+        ([], {"BASCULE_CHAIN": "c.toml", "BASCULE_APP": "plain:application"}, "plain"),
+        (["plain:application"], {"BASCULE_CHAIN": "c.toml"}, "plain"),
+    ],
+)
+def test_a_chain_or_an_application_is_checked_whichever_is_named(
+    tmp_path: Path, arguments: list[str], environ: dict[str, str], served: str
+) -> None:
+    (tmp_path / "plain.py").write_text("def application(environ, start_response): return []\n")
+    (tmp_path / "chained.py").write_text("print('from the chain')\nfrom plain import application\n")
+    (tmp_path / "c.toml").write_text('application = "chained:application"\n')
+    done = subprocess.run(
+        command("--bind", f"unix:{tmp_path}/s", "--check-config", *arguments),
+        cwd=tmp_path,
+        env=os.environ | environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert ("from the chain" in done.stdout) is (served == "from the chain")
+
+
+def test_a_chain_and_an_application_exclude_each_other(tmp_path: Path) -> None:
+    done = subprocess.run(
+        command("--chain", "c.toml", "plain:application"),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "bascule: --chain c.toml and plain:application exclude each other: "
+        "the chain file names its application\n"
+    )
+
+
+@pytest.mark.parametrize("module", ["logging", "types", "socket", "signal", "http"])
+def test_a_module_of_the_project_takes_the_place_of_none_that_the_server_needs(
+    tmp_path: Path, module: str
+) -> None:
+    (tmp_path / f"{module}.py").write_text("raise RuntimeError('not meant for the server')\n")
+    (tmp_path / "mine.py").write_text("def application(environ, start_response): return []\n")
+    (tmp_path / "chain.toml").write_text('application = "mine:application"\n')
+    for arguments in (["mine:application"], ["--chain", "chain.toml"]):
+        done = subprocess.run(
+            command("--bind", f"unix:{tmp_path}/s", "--check-config", *arguments),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_server_for_an_application_that_is_at_hand(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import sys\nfrom bascule import make_server\n"
+        "def application(environ, start_response):\n"
+        "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
+        "    return [b'made']\n"
+        "with make_server('127.0.0.1', 0, application) as server:\n"
+        "    print(server.server_port, flush=True)\n"
+        "    server.serve_forever()\n"
+    )
+    environ = os.environ | {"BASCULE_ACCESS_LOGFILE": "off"}
+    process = subprocess.Popen(
+        [sys.executable, "mine.py"],
+        cwd=tmp_path,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with process:
+        assert process.stdout
+        port = int(process.stdout.readline())
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request("GET", "/")
+        assert connection.getresponse().read() == b"made"
+        connection.close()
+        process.terminate()
+    assert process.returncode == 0

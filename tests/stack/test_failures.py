@@ -23,7 +23,7 @@ NGINX_ERROR_LINE = re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[[a-z]+\] \d+#\d
 
 FIND_WORKER = """
 for process in /proc/[0-9]*; do
-    if tr '\\0' ' ' <$process/cmdline | grep -q '^[^ ]*python[^ ]* -m server .*worker-0.sock'; then
+    if tr '\\0' ' ' <$process/cmdline | grep -q '^[^ ]*python[^ ]* -P -m bascule .*worker-0.sock'; then
         echo ${process#/proc/}
     fi
 done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from bascule_ops import stack_settings
 
 from tests.stack.project import CommandError, Project, run
 
@@ -115,6 +116,7 @@ def test_logs_memory_and_processes_are_bounded(stack: Project, service: str) -> 
 @pytest.mark.parametrize("service", ["nginx", "server"])
 def test_the_grace_of_a_stop_is_longer_than_the_drain(stack: Project, service: str) -> None:
     described = stack.inspect(service)["Config"]
-    settings = dict(each.split("=", 1) for each in stack.inspect("server")["Config"]["Env"])
+    environ = [each.partition("=") for each in stack.inspect("server")["Config"]["Env"]]
+    settings = stack_settings.read({name: value for name, _, value in environ})
     # supervisor's own patience with a worker is 5 s longer than the drain.
-    assert described["StopTimeout"] > float(settings["BASCULE_GRACEFUL_TIMEOUT"]) + 5
+    assert described["StopTimeout"] > settings.graceful_timeout + 5

@@ -49,9 +49,12 @@ def test_it_names_the_versions_that_run(stack: Project, image_tag: str) -> None:
     server = versions(printed(image_tag, "server"))
     python = stack.execute("server", "python3", "--version").split()[1]
     assert python.startswith(server["python3"].partition("-")[0])
-    for package in ("supervisor", "gunicorn", "lxml"):
+    for package, venv in (("supervisor", "ops"), ("gunicorn", "venv"), ("lxml", "venv")):
         code = f"from importlib.metadata import version; print(version('{package}'))"
-        assert server[package] == stack.execute("server", "python3", "-c", code).strip()
+        assert (
+            server[package]
+            == stack.execute("server", f"/opt/bascule/{venv}/bin/python", "-c", code).strip()
+        )
     shown = attempt(*stack.command("exec", "-T", "nginx", "nginx", "-v"), stderr=-2)
     running = re.search(r"nginx/([\d.]+)", shown.stdout)
     assert running

@@ -48,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, project: Project) -> int:
     """Start the stack; return the exit status."""
     project.load_env()
-    checked.set_defaults(os.environ)
     checked.check(os.environ)
+    checked.set_defaults(os.environ)
     stack = find(project)
     mode = options.mode or ("docker" if stack.containers.are_possible() else "local")
     if mode == "docker":

@@ -23,7 +23,7 @@ from bascule_ops import files
 from bascule_ops.errors import Refused
 from bascule_ops.json_log import line
 from bascule_ops.settings import checked
-from bascule_ops.settings.directories import check_owner, check_run_dir
+from bascule_ops.settings.directories import check_owner
 from bascule_ops.supervision.log_rotation import reopen_output
 from bascule_ops.supervision.process_events import REASON_FILE
 from bascule_ops.supervision.trial import HOLD_FILE, is_served, write_number
@@ -71,9 +71,8 @@ def prepare() -> None:
         "SUPERVISOR_INCLUDE": "",
     }.items():
         environ.setdefault(name, default)
-    checked.set_defaults(environ)
     checked.check(environ)
-    check_run_dir(environ["RUN_DIR"])
+    checked.set_defaults(environ)
     for name in ("RUN_DIR", "SUPERVISOR_DIR"):
         check_owner(name, environ[name])
         _make(environ[name])

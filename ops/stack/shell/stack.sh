@@ -62,8 +62,7 @@ set_again() {
     [[ $1 != WORKERS ]] || unset BASCULE_WORKERS WEB_CONCURRENCY
 }
 
-# Paths of local mode. MARKER tells a run directory of ours from anything else that RUN_DIR
-# may name by mistake: only with it is the directory removed.
+# Paths of local mode.
 local_paths() {
     : "${RUN_DIR:=$root/.run}"
     [[ $RUN_DIR == /* ]] || RUN_DIR=$root/$RUN_DIR
