@@ -222,7 +222,7 @@ def test_a_chain_or_an_application_is_checked_whichever_is_named(
     (tmp_path / "chained.py").write_text("print('from the chain')\nfrom plain import application\n")
     (tmp_path / "c.toml").write_text('application = "chained:application"\n')
     done = subprocess.run(
-        command("--bind", f"unix:{tmp_path}/s", "--check-config", *arguments),
+        command(["--bind", f"unix:{tmp_path}/s", "--check-config", *arguments]),
         cwd=tmp_path,
         env=os.environ | environ,
         capture_output=True,
@@ -235,7 +235,7 @@ def test_a_chain_or_an_application_is_checked_whichever_is_named(
 
 def test_a_chain_and_an_application_exclude_each_other(tmp_path: Path) -> None:
     done = subprocess.run(
-        command("--chain", "c.toml", "plain:application"),
+        command(["--chain", "c.toml", "plain:application"]),
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -257,7 +257,7 @@ def test_a_module_of_the_project_takes_the_place_of_none_that_the_server_needs(
     (tmp_path / "chain.toml").write_text('application = "mine:application"\n')
     for arguments in (["mine:application"], ["--chain", "chain.toml"]):
         done = subprocess.run(
-            command("--bind", f"unix:{tmp_path}/s", "--check-config", *arguments),
+            command(["--bind", f"unix:{tmp_path}/s", "--check-config", *arguments]),
             cwd=tmp_path,
             capture_output=True,
             text=True,
