@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 def test_it_runs_on_a_terminal_and_without_one(make_project: Callable[..., Project]) -> None:
     project = make_project()
     project.compose("up", "--detach", "--wait")
-    program = ("server", "/opt/bascule/ops/bin/python", "-P", "-m", "bascule_ops.observe.top")
+    program = ("server", "basculectl", "top")
     assert "Workers 2" in project.compose("exec", "-T", *program)
     environ = {**os.environ, **project.environment}
     top = Terminal(*project.command("exec", *program), environ=environ)
