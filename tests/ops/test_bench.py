@@ -246,7 +246,7 @@ def test_an_interrupted_run_leaves_no_server(bench: str, tmp_path: Path) -> None
         # Two servers: the one that is tried first ends, the second is under measurement.
         while "measurements" not in process.stdout.readline():
             assert process.poll() is None
-        while not (servers := children(process.pid, "-m\0server")):
+        while not (servers := children(process.pid, "-m\0bascule")):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=20)
