@@ -33,9 +33,30 @@ prepare() {
     fi
 }
 
+# in_container ARGUMENT...: becomes the same command in the server's container, where this machine has
+# no Python. The log is the engine's to give: it comes on the command's standard input.
+in_container() {
+    local command=${program#ops/} argument follow=() arguments=()
+    if [[ $command == up || $command == down ]] || ! compose_runs; then
+        fail "needs Python 3.11 or newer on the PATH, and there is none"
+    fi
+    case $command in
+        logs | requests | slow)
+            for argument; do
+                case $argument in -f | --follow) follow=(--follow) ;; *) arguments+=("$argument") ;; esac
+            done
+            compose logs --no-log-prefix --no-color "${follow[@]}" |
+                compose exec -T server basculectl "$command" --file - "${arguments[@]}"
+            exit
+            ;;
+    esac
+    compose exec -T server basculectl "$command" "$@"
+    exit
+}
+
 if [[ $program == ops/up ]] && starts_here "$@" && ! runs_already; then prepare; fi
 PYTHON=$venv/bin/python
-python=$(plain_python) || fail "needs Python 3.11 or newer on the PATH, and there is none"
+python=$(plain_python) || in_container "$@"
 if [[ $python != "$PYTHON" ]]; then
     export PYTHONPATH=$root/ops:$root/server
 fi
