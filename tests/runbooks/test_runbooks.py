@@ -22,7 +22,7 @@ PAGES = sorted(set(RUNBOOKS.glob("*.md")) - {INDEX})
 COMMANDS = sorted(
     path.name
     for path in (ROOT / "ops").iterdir()
-    if path.is_file() and path.read_bytes().startswith(b"#!") and path.name != "supervise"
+    if path.is_file() and path.read_bytes().startswith(b"#!")
 )
 # Faults that the default settings let one wait for.
 IMPATIENT = {

@@ -74,8 +74,6 @@ local_paths() {
     SUPERVISOR_INCLUDE=supervisord-nginx.conf
     export RUN_DIR SUPERVISOR_DIR NGINX_RUN_DIR NGINX_SOURCE_DIR SUPERVISOR_INCLUDE
     PID_FILE=$RUN_DIR/supervise.pid
-    # shellcheck disable=SC2034  # ops/up keeps the address here
-    URL_FILE=$RUN_DIR/url
     # shellcheck disable=SC2034  # read by ops/deploy
     LOG_FILE=$RUN_DIR/bascule.log
     PYTHON=$root/.venv-run/bin/python
