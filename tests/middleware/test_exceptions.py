@@ -191,7 +191,12 @@ def test_debugging_escapes_the_traceback_in_a_page() -> None:
     assert b"<secret>" not in body
 
 
-def test_an_exception_that_no_encoding_can_write_is_still_answered() -> None:
+def test_an_exception_that_no_encoding_can_write_is_still_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Not into pytest's own report, which no encoding can write either.
+    monkeypatch.setattr(logging.getLogger("bascule.exceptions"), "propagate", False)
+
     def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         raise ValueError("\ud800")
 

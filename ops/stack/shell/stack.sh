@@ -163,10 +163,16 @@ plain_python() {
     return 1
 }
 
-# Prints a Python that is new enough and can make virtual environments.
+# find_python [RELEASE]: prints a Python that is new enough, or of that release, such as 3.12, and
+# can make virtual environments. A release is looked for among pyenv's as well, which has only its
+# user's choice on the PATH.
 find_python() {
-    local name candidate reason=''
-    for name in python3.13 python3.12 python3.11 python3 python3.14; do
+    local names=(python3.13 python3.12 python3.11 python3 python3.14) elsewhere='' name candidate reason=''
+    if [[ -n ${1:-} ]]; then
+        names=("python$1")
+        elsewhere=${PYENV_ROOT:-${HOME-}/.pyenv}/versions/*/bin/python$1
+    fi
+    for name in "${names[@]}"; do
         while IFS= read -r candidate; do
             "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
             if "$candidate" -c 'import venv, ensurepip' 2>/dev/null; then
@@ -174,13 +180,13 @@ find_python() {
                 return
             fi
             reason="$candidate cannot make virtual environments: install its venv module (Debian: the package python3-venv)"
-        done < <(type -aP "$name" || true)
+        done < <(type -aP "$name" || true; compgen -G "$elsewhere" || true)
     done
     fail "${reason:-needs Python 3.11 or newer on the PATH, and there is none}"
 }
 
 # ensure_venv DIRECTORY LOCK...: a virtual environment in the checkout with what the locks
-# name, made anew when they change.
+# name, made anew when they change; of $venv_python, or any that is new enough.
 ensure_venv() {
     local directory=$1 python lock
     shift
@@ -189,7 +195,7 @@ ensure_venv() {
     if [[ -x $directory/bin/python ]] && cat "${locks[@]}" | cmp -s - "$directory/installed.txt"; then
         return
     fi
-    python=$(find_python)
+    python=${venv_python:-$(find_python)}
     say "Installing $* into ${directory#"$root"/} with $("$python" --version) ..."
     rm -rf "$directory"
     "$python" -m venv "$directory" || fail "$python could not make a virtual environment in $directory"
