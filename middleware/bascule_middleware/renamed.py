@@ -1,0 +1,34 @@
+"""What Bascule 0.1 called the modules of this package, for messages only; to be removed in 0.3.
+
+A project may have a package ``middleware`` of its own. So nothing stands in for the old one: where
+a module is not there, the message says what it is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+SUCCESSORS: Final[Mapping[str, str]] = {
+    "middleware": "bascule_middleware",
+    "middleware.allowlist": "bascule_middleware.links.allowlist.allowlist",
+    "middleware.chain": "bascule_middleware.chain",
+    "middleware.dispatch": "bascule_middleware.links.dispatch",
+    "middleware.exceptions": "bascule_middleware.links.exceptions",
+    "middleware.forward": "bascule_middleware.links.forward.forward",
+    "middleware.proxy_headers": "bascule_middleware.links.proxy_headers",
+    "middleware.ratelimit": "bascule_middleware.links.ratelimit.ratelimit",
+    "middleware.request_id": "bascule_middleware.links.request_id",
+    "middleware.settings": "bascule_middleware.settings",
+    "middleware.xslt": "bascule_middleware.links.xslt.xslt",
+}
+
+
+def successor(missing: str) -> str:
+    """Return what a module is called now, as the rest of a message; empty where it is none of 0.1.
+
+    Args:
+        missing: the module that cannot be found.
+    """
+    new = SUCCESSORS.get(missing)
+    return f"; {missing} of Bascule 0.1 is {new} since 0.2 (docs/upgrading.md)" if new else ""
