@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import json
 import os
 import shutil
 import signal
@@ -181,6 +182,42 @@ def test_a_whole_stack_comes_and_goes_and_the_project_stays_as_it_was(
     finally:
         assert must("basculectl", "down", cwd=project, environ=environ) == "Stopped.\n"
     assert files(project) == before
+
+
+def test_what_is_to_be_done_about_a_fault_can_be_done_and_helps(bin_: Path, project: Path) -> None:
+    port, status_port = free_port(), free_port()
+    environ = environment(bin_, HTTP_PORT=str(port), STATUS_PORT=str(status_port))
+    must("basculectl", "up", "--local", cwd=project, environ=environ)
+    try:
+        server = ("supervisorctl", "--serverurl", f"unix://{project}/.run/supervisor.sock")
+        must(*server, "stop", "bascule:worker-1", cwd=project, environ=environ)
+        told = run("basculectl", "status", "--json", cwd=project, environ=environ)
+        assert told.returncode == 1
+        connection = http.client.HTTPConnection("127.0.0.1", status_port, timeout=LIMIT)
+        connection.request("GET", "/-/status.json")
+        page = connection.getresponse().read().decode()
+        connection.close()
+        for text in (told.stdout, page):
+            document = json.loads(text)
+            assert document["command_prefix"] == "basculectl "
+            assert "ops/" not in " ".join(check["remedy"] for check in document["checks"])
+            (fault,) = (each for each in document["checks"] if not each["ok"])
+            assert fault["name"] == "worker-1"
+            assert fault["remedy"] == "basculectl down && basculectl up starts it"
+        must("sh", "-c", "basculectl down && basculectl up --local", cwd=project, environ=environ)
+        wait_for(
+            lambda: run("basculectl", "status", cwd=project, environ=environ).returncode == 0,
+            "the stack to be well",
+        )
+    finally:
+        must("basculectl", "down", cwd=project, environ=environ)
+
+
+def test_a_runbook_comes_along(bin_: Path, project: Path) -> None:
+    ask = "from bascule_ops.program import spelled; print(spelled('ops/runbooks/slow.md'))"
+    environ = environment(bin_, BASCULECTL_DOOR="basculectl ")
+    page = Path(must("python", "-P", "-c", ask, cwd=project, environ=environ).strip())
+    assert page.read_text() == (ROOT / "ops" / "runbooks" / "slow.md").read_text()
 
 
 def test_up_goes_on_when_nobody_reads_what_it_says(bin_: Path, project: Path) -> None:

@@ -67,7 +67,7 @@ def _announce(url: str, status: int, status_port: str, tls_port: str) -> None:
     if tls_port:
         say(f"With TLS: https://localhost:{tls_port}{os.environ['HEALTH_PATH']}")
     commands = [f"Log: {program.named('logs')} --follow", f"Stop: {program.named('down')}"]
-    if os.environ.get(program.VARIABLE, program.DOOR) == program.DOOR:
+    if program.prefix() == program.DOOR:
         commands.insert(1, "Restart: ops/restart")
     say("    ".join(commands))
 
