@@ -15,6 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from bascule.version import __version__
+from bascule_ops import sbom
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from tests.harness.ports import free_port
 from tests.ops.harness import LIMIT, OURS, ROOT, wait_for
@@ -151,6 +155,27 @@ def test_nothing_but_the_three_packages_is_in_it(bin_: Path, tmp_path: Path) -> 
     tops = {line.strip().partition("/")[0] for line in listed.splitlines()}
     packages = {top for top in tops if top != ".." and not top.endswith(".dist-info")}
     assert packages == {"bascule", "bascule_middleware", "bascule_ops"}
+
+
+def test_its_bill_of_materials_lists_what_it_bundles(bin_: Path, tmp_path: Path) -> None:
+    ask = "from importlib.metadata import files; print(*(f.locate() for f in files('bascule')))"
+    listed = must(bin_ / "python", "-P", "-c", ask, cwd=tmp_path).split()
+    (path,) = (Path(each) for each in listed if "/sboms/" in each)
+    metadata = f"bascule-{__version__}.dist-info"
+    assert (path.name, path.parents[1].name) == ("bascule.cdx.json", metadata)
+    text = path.read_text()
+    problem = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
+    assert problem is None, problem
+    document = json.loads(text)
+    subject = document["metadata"]["component"]
+    assert subject["purl"] == f"pkg:pypi/bascule@{__version__}"
+    assert subject["licenses"] == [{"expression": "MIT"}]
+    (uplot,) = document["components"]
+    assert uplot["purl"].startswith("pkg:npm/uplot@")
+    assert document == sbom.of_wheel("bascule", __version__, "MIT")
+    # All scripts of others in it: each lies in a directory with its licence.
+    licences = [each for each in listed if each.endswith("/LICENSE") and ".dist-info/" not in each]
+    assert [Path(each).parent.name for each in licences] == ["uplot"]
 
 
 def test_the_server_serves_the_projects_own_application(bin_: Path, project: Path) -> None:
