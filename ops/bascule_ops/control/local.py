@@ -11,9 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from bascule_ops import stack_settings
 from bascule_ops.errors import CommandError
-from bascule_ops.settings import checked, env_file
+from bascule_ops.settings import env_file, variables
 
 SUPERVISED: Final = "bascule_ops.supervision.supervised"
 _PAUSE: Final = 0.1  # seconds between two looks at a process that is to end
@@ -51,7 +50,7 @@ class LocalStack:
 
     def recall_settings(self) -> None:
         """Take what the stack was started with, whatever the environment and .env say by now."""
-        for name in stack_settings.WORKERS_NAMES:
+        for name in variables.WORKERS_NAMES:
             os.environ.pop(name, None)  # one of them goes before the name that is recalled
         os.environ |= env_file.read(self.settings_file)
 
@@ -94,7 +93,7 @@ class LocalStack:
         return _name(Path("/proc", parent)) != "nginx"
 
     def _wait_for_end(self, pid: int) -> None:
-        limit = 2 * checked.drain_seconds(os.environ) + 10
+        limit = 2 * variables.drain_seconds(os.environ) + 10
         deadline = time.monotonic() + limit
         while is_alive(pid):
             if time.monotonic() > deadline:

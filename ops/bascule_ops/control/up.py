@@ -15,7 +15,7 @@ from bascule_ops.control.output import say
 from bascule_ops.control.project import Project, has_tls
 from bascule_ops.control.stack import Stack, find
 from bascule_ops.errors import CommandError, Refused
-from bascule_ops.settings import checked
+from bascule_ops.settings import variables
 from bascule_ops.settings.directories import check_run_dir
 
 HELP: Final = "start the stack and wait until it answers"
@@ -48,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, project: Project) -> int:
     """Start the stack; return the exit status."""
     project.load_env()
-    checked.check(os.environ)
-    checked.set_defaults(os.environ)
+    variables.read(os.environ)
+    variables.set_defaults(os.environ)
     stack = find(project)
     mode = options.mode or ("docker" if stack.containers.are_possible() else "local")
     if mode == "docker":
