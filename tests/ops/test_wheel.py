@@ -20,37 +20,11 @@ from bascule_ops import sbom
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from tests.harness import namesakes
 from tests.harness.ports import free_port
 from tests.ops.harness import LIMIT, OURS, ROOT, wait_for
 
 pytestmark = pytest.mark.integration
-
-PACKAGES = ("app", "server", "middleware", "ops", "tests", "nginx", "bench", "http", "wsgi")
-MODULES = ("logging", "settings", "health")
-
-APPLICATION = """
-import bench, health, middleware, nginx, ops, server, settings, tests, wsgi
-
-# Not http and logging: the process has Python's own by then.
-assert all(each.MINE for each in (bench, health, middleware, nginx, ops, server, settings, tests, wsgi))
-
-def application(environ, start_response):
-    body = f"app of the project for {environ['REMOTE_ADDR']}".encode()
-    start_response("200 OK", [("Content-Length", str(len(body)))])
-    return [body]
-"""
-CHAIN = """
-application = "app:application"
-
-[[links]]
-use = "request_id"
-trusted = ["unix"]
-
-[[links]]
-use = "proxy_headers"
-trusted = ["unix"]
-fields = "x-forwarded"
-"""
 
 
 def run(
@@ -91,13 +65,7 @@ def bin_(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project with packages and modules of all those names."""
-    for name in PACKAGES:
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "__init__.py").write_text("MINE = True\n")
-    for name in MODULES:
-        (tmp_path / f"{name}.py").write_text("MINE = True\n")
-    (tmp_path / "app" / "__init__.py").write_text(APPLICATION)
-    (tmp_path / "chain.toml").write_text(CHAIN)
+    namesakes.write(tmp_path)
     return tmp_path
 
 
