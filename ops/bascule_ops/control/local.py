@@ -15,6 +15,8 @@ from bascule_ops.errors import CommandError
 from bascule_ops.settings import env_file, variables
 
 SUPERVISED: Final = "bascule_ops.supervision.supervised"
+# Of Bascule 0.1, which may still run when its checkout has become 0.2; to be removed in 0.3.
+SUPERVISED_BEFORE: Final = "ops.supervision.supervised"
 _PAUSE: Final = 0.1  # seconds between two looks at a process that is to end
 
 
@@ -39,6 +41,13 @@ class LocalStack:
 
     def pid(self) -> int | None:
         """The id of this project's supervisord; None where none runs."""
+        return self._pid(SUPERVISED)
+
+    def pid_before(self) -> int | None:
+        """The id of the supervisord of Bascule 0.1; None where none runs."""
+        return self._pid(SUPERVISED_BEFORE)
+
+    def _pid(self, module: str) -> int | None:
         try:
             pid = int(self.pid_file.read_text())
             # The id may have gone to another process since.
@@ -46,7 +55,7 @@ class LocalStack:
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except (OSError, ValueError):
             return None
-        return pid if is_ours and SUPERVISED.encode() in words else None
+        return pid if is_ours and module.encode() in words else None
 
     def recall_settings(self) -> None:
         """Take what the stack was started with, whatever the environment and .env say by now."""
@@ -56,7 +65,7 @@ class LocalStack:
 
     def stop(self) -> None:
         """Stop it, wait for the drain, remove the run directory. Harmless where nothing runs."""
-        if pid := self.pid():
+        if pid := self.pid() or self.pid_before():
             _terminate(pid)
             self._wait_for_end(pid)
         if self.marker.exists():

@@ -105,6 +105,11 @@ def _up_docker(stack: Stack) -> None:
 def _up_local(stack: Stack) -> None:
     local = stack.local
     check_run_dir(str(local.run_dir))
+    if pid := local.pid_before():
+        raise CommandError(
+            f"the stack of Bascule 0.1 still runs here (process {pid}): {program.named('down')} "
+            "stops it (docs/upgrading.md)"
+        )
     if pid := local.pid():
         url = _known_url(local.url_file, pid)
         status = site.status_of(url)
