@@ -245,26 +245,6 @@ def test_completion_is_a_script_for_the_shell(bin_: Path, project: Path, shell: 
         assert check.returncode == 0
 
 
-def test_bash_completes_commands_and_their_options(bin_: Path, project: Path) -> None:
-    ask = """
-    eval "$(basculectl completion bash)"
-    COMP_WORDS=(basculectl {words}) COMP_CWORD={last}
-    _basculectl
-    echo "${{COMPREPLY[@]}}"
-    """
-
-    def completed(*words: str) -> list[str]:
-        quoted = " ".join(f"'{word}'" for word in words)
-        command = ask.format(words=quoted, last=len(words))
-        environ = environment(bin_)
-        return must("bash", "-c", command, cwd=project, environ=environ).split()
-
-    assert completed("un") == ["unblock"]
-    assert completed("up", "--l") == ["--local"]
-    assert completed("status", "--colour", "a") == ["auto", "always"]
-    assert completed("certificate", "in") == ["install"]
-
-
 # Whoever wants a link of these three installs the extra of its name, or of the store's.
 LINKS = {
     "xslt": 'use = "xslt"\nstylesheets = "."',
