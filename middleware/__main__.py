@@ -3,6 +3,5 @@
 import sys
 
 sys.exit(
-    "python -m middleware of Bascule 0.1 is python -m bascule_middleware since 0.2 "
-    "(docs/upgrading.md)"
+    "python -m middleware of Bascule 0.1 is now python -m bascule_middleware (docs/upgrading.md)"
 )

@@ -2,4 +2,4 @@
 
 import sys
 
-sys.exit("python -m server of Bascule 0.1 is python -m bascule since 0.2 (docs/upgrading.md)")
+sys.exit("python -m server of Bascule 0.1 is now python -m bascule (docs/upgrading.md)")

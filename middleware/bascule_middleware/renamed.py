@@ -31,4 +31,4 @@ def successor(missing: str) -> str:
         missing: the module that cannot be found.
     """
     new = SUCCESSORS.get(missing)
-    return f"; {missing} of Bascule 0.1 is {new} since 0.2 (docs/upgrading.md)" if new else ""
+    return f"; {missing} of Bascule 0.1 is now {new} (docs/upgrading.md)" if new else ""

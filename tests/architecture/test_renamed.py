@@ -23,7 +23,7 @@ def application(environ, start_response):
     return []
 """
 CHAIN = 'application = "mine:application"\n[[links]]\nuse = "{}"\n'
-TOLD = "of Bascule 0.1 is {} since 0.2 (docs/upgrading.md)"
+TOLD = "of Bascule 0.1 is now {} (docs/upgrading.md)"
 
 
 def run(directory: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -158,9 +158,8 @@ def test_of_other_names_nothing_is_said(project: Path, name: str) -> None:
     ("old", "new"), [("server", "bascule"), ("middleware", "bascule_middleware")]
 )
 def test_in_a_checkout_the_old_commands_name_the_new_ones(old: str, new: str) -> None:
-    assert refusal(ROOT, old) == f"python -m {old} of Bascule 0.1 is python -m {new} " + (
-        "since 0.2 (docs/upgrading.md)\n"
-    )
+    told = f"python -m {old} {TOLD.format(f'python -m {new}')}\n"
+    assert refusal(ROOT, old) == told
 
 
 @pytest.mark.parametrize("table", [of_the_server.SUCCESSORS, of_the_chain.SUCCESSORS])

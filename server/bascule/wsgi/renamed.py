@@ -31,4 +31,4 @@ def successor(asked: str, error: BaseException) -> str:
     # A package that is missing is named in place of the module in it.
     old = asked if asked.startswith(f"{missing}.") else missing
     new = SUCCESSORS.get(old)
-    return f"; {old} of Bascule 0.1 is {new} since 0.2 (docs/upgrading.md)" if new else ""
+    return f"; {old} of Bascule 0.1 is now {new} (docs/upgrading.md)" if new else ""
