@@ -137,7 +137,7 @@ def test_a_wrong_number_that_does_not_count_is_nobody_s_business() -> None:
             "set it to a path that the application answers, such as /",
         ),
         ("HEALTH_PATH", "/'", "set it to a path that the application answers, such as /"),
-        ("HEALTH_PATH", "slash", "it starts with a slash"),
+        ("HEALTH_PATH", "slash", "set it to a path that starts with a slash"),
         ("RUN_DIR", "/a%b", "it may have no quote, backslash, dollar or percent sign"),
         ("RUN_DIR", "/a'b", "it may have no quote, backslash, dollar or percent sign"),
         (

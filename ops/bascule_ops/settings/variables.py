@@ -164,7 +164,7 @@ def _health_path(values: Mapping[str, str]) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_.~/%?=&+:@,-]+", value):
         _refuse("HEALTH_PATH", value, "set it to a path that the application answers, such as /")
     if not value.startswith("/"):
-        _refuse("HEALTH_PATH", value, "it starts with a slash")
+        _refuse("HEALTH_PATH", value, "set it to a path that starts with a slash")
     return value
 
 
