@@ -26,9 +26,9 @@ def imported(name: str) -> Any:
     except (Exception, SystemExit) as error:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing and f"{module_name}.".startswith(f"{missing}."):
-            reason = f'there is no module "{missing}"{successor(module_name)}'
+            reason = f'there is no module "{missing}"{successor(module_name, missing)}'
             raise NameRefusedError(f'"{name}": {reason}') from None
-        reason = f"{one_line(error)}{successor(missing) if missing else ''}"
+        reason = f"{one_line(error)}{successor(module_name, missing) if missing else ''}"
         raise NameRefusedError(f'"{name}": importing "{module_name}" failed: {reason}') from error
     try:
         found = getattr(module, attribute)

@@ -24,11 +24,15 @@ SUCCESSORS: Final[Mapping[str, str]] = {
 }
 
 
-def successor(missing: str) -> str:
+def successor(asked: str, missing: str) -> str:
     """Return what a module is called now, as the rest of a message; empty where it is none of 0.1.
 
     Args:
-        missing: the module that cannot be found.
+        asked: the module that was to be imported.
+        missing: what cannot be found: that, a package that it is in, or something that it imports.
     """
-    new = SUCCESSORS.get(missing)
-    return f"; {missing} of Bascule 0.1 is now {new} (docs/upgrading.md)" if new else ""
+    sought = (asked, missing) if asked.startswith(f"{missing}.") else (missing,)
+    for old in sought:
+        if new := SUCCESSORS.get(old):
+            return f"; {old} of Bascule 0.1 is now {new} (docs/upgrading.md)"
+    return ""

@@ -147,8 +147,23 @@ def test_a_link_of_the_projects_that_imports_an_old_module_learns_its_package(
     )
 
 
+@pytest.mark.parametrize("name", ["middleware.wsgi", "server.loop"])
+def test_of_another_old_module_the_package_is_said(project: Path, name: str) -> None:
+    package = name.partition(".")[0]
+    new = {"middleware": "bascule_middleware", "server": "bascule"}[package]
+    said = refusal(project, "bascule", "--check-config", f"{name}:application")
+    assert said.endswith(f"'; {package} {TOLD.format(new)}\n")
+    if package == "middleware":
+        (project / "chain.toml").write_text(CHAIN.format(f"{name}:link"))
+        said = refusal(project, "bascule_middleware", "chain.toml")
+        assert said.endswith(f'"; {package} {TOLD.format(new)}\n')
+
+
 @pytest.mark.parametrize("name", ["nowhere", "server.nowhere", "app.views", "middleware.nowhere"])
 def test_of_other_names_nothing_is_said(project: Path, name: str) -> None:
+    for package in ("server", "middleware"):
+        (project / package).mkdir()
+        (project / package / "__init__.py").touch()
     assert "0.1" not in refusal(project, "bascule", "--check-config", f"{name}:application")
     (project / "chain.toml").write_text(CHAIN.format(f"{name}:link"))
     assert "0.1" not in refusal(project, "bascule_middleware", "chain.toml")

@@ -28,7 +28,9 @@ def successor(asked: str, error: BaseException) -> str:
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
     if not missing:
         return ""
-    # A package that is missing is named in place of the module in it.
-    old = asked if asked.startswith(f"{missing}.") else missing
-    new = SUCCESSORS.get(old)
-    return f"; {old} of Bascule 0.1 is now {new} (docs/upgrading.md)" if new else ""
+    # Where a package is missing, that is named in place of the module in it.
+    sought = (asked, missing) if asked.startswith(f"{missing}.") else (missing,)
+    for old in sought:
+        if new := SUCCESSORS.get(old):
+            return f"; {old} of Bascule 0.1 is now {new} (docs/upgrading.md)"
+    return ""
