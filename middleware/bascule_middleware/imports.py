@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from bascule_middleware.renamed import successor
 from bascule_middleware.settings import did_you_mean
 
 
@@ -25,8 +26,9 @@ def imported(name: str) -> Any:
     except (Exception, SystemExit) as error:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing and f"{module_name}.".startswith(f"{missing}."):
-            raise NameRefusedError(f'"{name}": there is no module "{missing}"') from None
-        reason = one_line(error)
+            reason = f'there is no module "{missing}"{successor(module_name, missing)}'
+            raise NameRefusedError(f'"{name}": {reason}') from None
+        reason = f"{one_line(error)}{successor(module_name, missing) if missing else ''}"
         raise NameRefusedError(f'"{name}": importing "{module_name}" failed: {reason}') from error
     try:
         found = getattr(module, attribute)

@@ -1,4 +1,4 @@
-"""The files that come with the package: supervisor's, nginx's and GoAccess's configuration."""
+"""The files that come with the package: configuration of others, and the runbooks."""
 
 from __future__ import annotations
 
@@ -8,5 +8,6 @@ from typing import Final
 _PACKAGE: Final = Path(__file__).parent
 SUPERVISOR: Final = _PACKAGE / "stack" / "supervisord.conf"
 GOACCESS: Final = _PACKAGE / "stack" / "goaccess.conf"
-# In the checkout a link to nginx/ at its top.
+# In the checkout these are links: to nginx/ at its top, and to ops/runbooks/.
 NGINX: Final = (_PACKAGE / "nginx").resolve()
+RUNBOOKS: Final = (_PACKAGE / "runbooks").resolve()

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bascule_ops import stack_settings
 from bascule_ops.errors import Refused
+from bascule_ops.settings import variables
 
 # By these two a worker knows a health check, and does not log it while it succeeds.
 PROBE_FIELDS = "User-Agent: bascule-health\r\nX-Bascule-Health: probe\r\n"
@@ -93,7 +93,7 @@ def report(run_dir: str, workers: int, target: str) -> int:
 
 if __name__ == "__main__":
     try:
-        stack = stack_settings.read(os.environ)
+        stack = variables.read(os.environ)
     except Refused as refusal:
         sys.exit(str(refusal))
     sys.exit(report(str(stack.run_dir), stack.workers, stack.health_path))

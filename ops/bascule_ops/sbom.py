@@ -1,8 +1,9 @@
-"""The software bill of materials of an image: CycloneDX 1.6, JSON, on standard output.
+"""The software bill of materials of an image, or of the wheel: CycloneDX 1.6, JSON.
 
-``python -m bascule_ops.sbom --image NAME [--site-packages DIRECTORY ...]`` lists what is installed,
-not what was asked for: Debian's packages by dpkg's records, Python's by the metadata that pip
-wrote. Both Dockerfiles run it. The same packages give the same bytes: no time, no chance.
+``python -m bascule_ops.sbom --image NAME [--site-packages DIRECTORY ...]`` prints what is
+installed, not what was asked for: Debian's packages by dpkg's records, Python's by the metadata
+that pip wrote. Both Dockerfiles run it. setup.py puts `of_wheel` into the wheel, which lists what
+of others is in there (PEP 770). The same packages give the same bytes: no time, no chance.
 
 https://cyclonedx.org/docs/1.6/json/ https://github.com/package-url/purl-spec (a package's name for
 every database of vulnerabilities)
@@ -56,6 +57,22 @@ def python_packages(installed: Iterable[Distribution]) -> Iterator[dict[str, Any
         yield component
 
 
+# Its first line names its version.
+UPLOT = Path(__file__).parent / "observe" / "static" / "uplot" / "uPlot.iife.min.js"
+
+
+def bundled() -> Iterator[dict[str, Any]]:
+    """Yield a component for each work of others that is in the wheel.
+
+    Raises `ValueError` where one does not say its version.
+    """
+    banner = UPLOT.read_text(encoding="utf-8").partition("\n")[0]
+    version = re.search(r"\(v([0-9.]+)\)", banner)
+    if version is None:
+        raise ValueError(f"{UPLOT} names no version in its first line")
+    yield _component("npm", "uplot", version[1]) | {"licenses": [{"license": {"id": "MIT"}}]}
+
+
 def _component(kind: str, name: str, version: str, qualifiers: str = "") -> dict[str, Any]:
     purl = f"pkg:{kind}/{quote(name)}@{quote(version, safe=':~')}"
     if qualifiers:
@@ -63,10 +80,10 @@ def _component(kind: str, name: str, version: str, qualifiers: str = "") -> dict
     return {"type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl}
 
 
-def document(
+def of_image(
     image: str, release: Mapping[str, str], packages: Iterable[dict[str, Any]]
 ) -> dict[str, Any]:
-    """Return the whole document about an image."""
+    """Return the document about an image: its operating system and its packages."""
     system = {
         "type": "operating-system",
         "bom-ref": "operating-system",
@@ -74,14 +91,24 @@ def document(
         "version": release["VERSION_ID"],
     }
     components = [system, *sorted(packages, key=lambda each: str(each["purl"]))]
-    listed = json.dumps([image, components], sort_keys=True)
+    return _document({"type": "container", "bom-ref": image, "name": image}, components)
+
+
+def of_wheel(name: str, version: str, licence: str) -> dict[str, Any]:
+    """Return the document about the wheel of that name: `bundled`."""
+    subject = _component("pypi", name, version) | {"licenses": [{"expression": licence}]}
+    return _document(subject, list(bundled()))
+
+
+def _document(subject: dict[str, Any], components: list[dict[str, Any]]) -> dict[str, Any]:
+    listed = json.dumps([subject["bom-ref"], components], sort_keys=True)
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "serialNumber": uuid.uuid5(uuid.NAMESPACE_URL, listed).urn,
         "version": 1,
-        "metadata": {"component": {"type": "container", "bom-ref": image, "name": image}},
+        "metadata": {"component": subject},
         "components": components,
     }
 
@@ -110,7 +137,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         *debian_packages(arguments.dpkg_status.read_text(encoding="utf-8"), release),
         *python_packages(distributions(path=arguments.site_packages)),
     ]
-    json.dump(document(arguments.image, release, packages), sys.stdout, indent=2)
+    json.dump(of_image(arguments.image, release, packages), sys.stdout, indent=2)
     print()
     return 0
 

@@ -8,8 +8,8 @@ import math
 import os
 
 from bascule.config import CHAIN_ENTRY, build
-from bascule_ops.stack_settings import directory
-from bascule_ops.stack_settings import workers as number_of_workers
+from bascule_ops.settings.variables import directory
+from bascule_ops.settings.variables import workers as number_of_workers
 
 _server = build(os.environ.get("BASCULE_APP") or CHAIN_ENTRY, {}, os.environ)
 

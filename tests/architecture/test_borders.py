@@ -25,7 +25,7 @@ ROOMS = {
 }
 BELOW = {
     "bascule": {"version", "errors", "config"},
-    "bascule_middleware": {"__init__", "settings", "imports"},
+    "bascule_middleware": {"__init__", "settings", "renamed", "imports"},
 }
 
 SOCKETS = {"socket", "socketserver", "select", "selectors", "ssl"}

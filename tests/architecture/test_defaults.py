@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from bascule.config import Setting, default_text, settings, variable
-from bascule_ops.stack_settings import DEFAULTS, WORKERS_NAMES
+from bascule_ops.settings.variables import DEFAULTS, WORKERS_NAMES
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = "docker-compose.yml"

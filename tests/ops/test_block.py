@@ -200,7 +200,8 @@ def test_a_block_holds_on_open_connections_at_once_and_others_lose_nothing(runni
     with running.load() as failures:
         for _ in range(5):
             assert status(abuser) == 200
-            assert block(running, BLOCKED, "--force").startswith(f"{BLOCKED} is blocked until ")
+            said = f"{BLOCKED} is blocked until ops/unblock or ops/down\n"
+            assert block(running, BLOCKED, "--force") == said
             assert [status(abuser), status(abuser, "/static/bascule.svg")] == [403, 403]
             assert unblock(running, BLOCKED) == f"{BLOCKED} is no longer blocked\n"
     assert failures == []

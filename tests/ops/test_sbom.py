@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bascule_ops import sbom
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
@@ -95,6 +96,12 @@ def test_package_urls_name_the_package_as_databases_do(components: dict[str, Any
     assert library.qualifiers["upstream"] == "openssl"
     assert components["zope-interface"]["purl"] == "pkg:pypi/zope-interface@7.0"
     assert components["zope-interface"]["licenses"] == [{"expression": "ZPL-2.1"}]
+
+
+def test_what_the_wheel_bundles_is_what_was_fetched() -> None:
+    (uplot,) = sbom.bundled()
+    script = (ROOT / "tests" / "vendor" / "run").read_text()
+    assert f"package uplot {uplot['version']} " in script
 
 
 def test_the_same_packages_give_the_same_bytes(tmp_path: Path) -> None:

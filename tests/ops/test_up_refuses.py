@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -140,6 +141,12 @@ def test_workers_that_cannot_start_end_it_with_their_own_words(tree: Tree) -> No
     (tree.root / "broken.py").write_text(FAILS_IN_A_WORKER)
     done = tree.up(BASCULE_APP="broken:application")
     assert_refused(tree, done, "could not be started", "the database is not there")
+    assert re.search(
+        r"^ops/up: the stack did not start: bascule:worker-[01] could not be started: .*"
+        r"RuntimeError: the database is not there\n\Z",
+        done.stderr,
+        re.MULTILINE,
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,38 +16,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from bascule.version import __version__
+from bascule_ops import sbom
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
+from tests.harness import namesakes
 from tests.harness.ports import free_port
 from tests.ops.harness import LIMIT, OURS, ROOT, wait_for
 
 pytestmark = pytest.mark.integration
-
-PACKAGES = ("app", "server", "middleware", "ops", "tests", "nginx", "bench", "http", "wsgi")
-MODULES = ("logging", "settings", "health")
-
-APPLICATION = """
-import bench, health, middleware, nginx, ops, server, settings, tests, wsgi
-
-# Not http and logging: the process has Python's own by then.
-assert all(each.MINE for each in (bench, health, middleware, nginx, ops, server, settings, tests, wsgi))
-
-def application(environ, start_response):
-    body = f"app of the project for {environ['REMOTE_ADDR']}".encode()
-    start_response("200 OK", [("Content-Length", str(len(body)))])
-    return [body]
-"""
-CHAIN = """
-application = "app:application"
-
-[[links]]
-use = "request_id"
-trusted = ["unix"]
-
-[[links]]
-use = "proxy_headers"
-trusted = ["unix"]
-fields = "x-forwarded"
-"""
 
 
 def run(
@@ -86,13 +66,7 @@ def bin_(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project with packages and modules of all those names."""
-    for name in PACKAGES:
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "__init__.py").write_text("MINE = True\n")
-    for name in MODULES:
-        (tmp_path / f"{name}.py").write_text("MINE = True\n")
-    (tmp_path / "app" / "__init__.py").write_text(APPLICATION)
-    (tmp_path / "chain.toml").write_text(CHAIN)
+    namesakes.write(tmp_path)
     return tmp_path
 
 
@@ -152,6 +126,27 @@ def test_nothing_but_the_three_packages_is_in_it(bin_: Path, tmp_path: Path) -> 
     assert packages == {"bascule", "bascule_middleware", "bascule_ops"}
 
 
+def test_its_bill_of_materials_lists_what_it_bundles(bin_: Path, tmp_path: Path) -> None:
+    ask = "from importlib.metadata import files; print(*(f.locate() for f in files('bascule')))"
+    listed = must(bin_ / "python", "-P", "-c", ask, cwd=tmp_path).split()
+    (path,) = (Path(each) for each in listed if "/sboms/" in each)
+    metadata = f"bascule-{__version__}.dist-info"
+    assert (path.name, path.parents[1].name) == ("bascule.cdx.json", metadata)
+    text = path.read_text()
+    problem = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
+    assert problem is None, problem
+    document = json.loads(text)
+    subject = document["metadata"]["component"]
+    assert subject["purl"] == f"pkg:pypi/bascule@{__version__}"
+    assert subject["licenses"] == [{"expression": "MIT"}]
+    (uplot,) = document["components"]
+    assert uplot["purl"].startswith("pkg:npm/uplot@")
+    assert document == sbom.of_wheel("bascule", __version__, "MIT")
+    # All scripts of others in it: each lies in a directory with its licence.
+    licences = [each for each in listed if each.endswith("/LICENSE") and ".dist-info/" not in each]
+    assert [Path(each).parent.name for each in licences] == ["uplot"]
+
+
 def test_the_server_serves_the_projects_own_application(bin_: Path, project: Path) -> None:
     with served(bin_, project, "app:application") as port:
         assert get(port) == (200, None, "app of the project for 127.0.0.1")
@@ -181,6 +176,42 @@ def test_a_whole_stack_comes_and_goes_and_the_project_stays_as_it_was(
     finally:
         assert must("basculectl", "down", cwd=project, environ=environ) == "Stopped.\n"
     assert files(project) == before
+
+
+def test_what_is_to_be_done_about_a_fault_can_be_done_and_helps(bin_: Path, project: Path) -> None:
+    port, status_port = free_port(), free_port()
+    environ = environment(bin_, HTTP_PORT=str(port), STATUS_PORT=str(status_port))
+    must("basculectl", "up", "--local", cwd=project, environ=environ)
+    try:
+        server = ("supervisorctl", "--serverurl", f"unix://{project}/.run/supervisor.sock")
+        must(*server, "stop", "bascule:worker-1", cwd=project, environ=environ)
+        told = run("basculectl", "status", "--json", cwd=project, environ=environ)
+        assert told.returncode == 1
+        connection = http.client.HTTPConnection("127.0.0.1", status_port, timeout=LIMIT)
+        connection.request("GET", "/-/status.json")
+        page = connection.getresponse().read().decode()
+        connection.close()
+        for text in (told.stdout, page):
+            document = json.loads(text)
+            assert document["command_prefix"] == "basculectl "
+            assert "ops/" not in " ".join(check["remedy"] for check in document["checks"])
+            (fault,) = (each for each in document["checks"] if not each["ok"])
+            assert fault["name"] == "worker-1"
+            assert fault["remedy"] == "basculectl down && basculectl up starts it"
+        must("sh", "-c", "basculectl down && basculectl up --local", cwd=project, environ=environ)
+        wait_for(
+            lambda: run("basculectl", "status", cwd=project, environ=environ).returncode == 0,
+            "the stack to be well",
+        )
+    finally:
+        must("basculectl", "down", cwd=project, environ=environ)
+
+
+def test_a_runbook_comes_along(bin_: Path, project: Path) -> None:
+    ask = "from bascule_ops.program import spelled; print(spelled('ops/runbooks/slow.md'))"
+    environ = environment(bin_, BASCULECTL_DOOR="basculectl ")
+    page = Path(must("python", "-P", "-c", ask, cwd=project, environ=environ).strip())
+    assert page.read_text() == (ROOT / "ops" / "runbooks" / "slow.md").read_text()
 
 
 def test_up_goes_on_when_nobody_reads_what_it_says(bin_: Path, project: Path) -> None:
@@ -214,24 +245,60 @@ def test_completion_is_a_script_for_the_shell(bin_: Path, project: Path, shell: 
         assert check.returncode == 0
 
 
-def test_bash_completes_commands_and_their_options(bin_: Path, project: Path) -> None:
-    ask = """
-    eval "$(basculectl completion bash)"
-    COMP_WORDS=(basculectl {words}) COMP_CWORD={last}
-    _basculectl
-    echo "${{COMPREPLY[@]}}"
-    """
+# Whoever wants a link of these three installs the extra of its name, or of the store's.
+LINKS = {
+    "xslt": 'use = "xslt"\nstylesheets = "."',
+    "forward": 'use = "forward"\nupstreams = ["http://127.0.0.1:9"]',
+    "valkey": 'use = "ratelimit"\nlimits = ["9/second"]\nvalkey = "unix:///nowhere/valkey.sock"',
+}
 
-    def completed(*words: str) -> list[str]:
-        quoted = " ".join(f"'{word}'" for word in words)
-        command = ask.format(words=quoted, last=len(words))
-        environ = environment(bin_)
-        return must("bash", "-c", command, cwd=project, environ=environ).split()
 
-    assert completed("un") == ["unblock"]
-    assert completed("up", "--l") == ["--local"]
-    assert completed("status", "--colour", "a") == ["auto", "always"]
-    assert completed("certificate", "in") == ["install"]
+def with_extra(bin_: Path, extra: str, lock: str) -> None:
+    """Install one, of the locked versions."""
+    (wheel,) = (bin_.parents[1] / "dist").glob("bascule-*.whl")
+    lines = (ROOT / "requirements" / lock).read_text().splitlines()
+    pins = [line.partition(" ")[0] for line in lines if re.match(r"\w\S*==", line)]
+    constraints = bin_.parents[1] / "constraints.txt"
+    constraints.write_text("\n".join(pins))
+    command = (bin_ / "pip", "install", "--quiet", "--constraint", constraints)
+    must(*command, f"{wheel}[{extra}]", cwd=bin_)
+
+
+@pytest.mark.parametrize("extra", LINKS)
+def test_a_links_extra_brings_what_the_link_needs(bin_: Path, project: Path, extra: str) -> None:
+    links = f"[[links]]\n{LINKS[extra]}\n"
+    (project / "chain.toml").write_text(f'application = "app:application"\n{links}')
+    check = (bin_ / "bascule", "--check-config", "--chain", "chain.toml")
+    environ = environment(bin_)
+    refused = run(*check, cwd=project, environ=environ)
+    assert refused.returncode == 1
+    assert re.search(r'needs the package "\w+"; install it: pip install \w+\n$', refused.stderr)
+    with_extra(bin_, extra, "server.txt")
+    must(*check, cwd=project, environ=environ)
+
+
+def test_where_the_machine_has_no_nginx_the_extra_brings_one(
+    bin_: Path, project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    broken = tmp_path_factory.mktemp("path") / "nginx"
+    broken.write_text("#!/bin/sh\nexit 127\n")
+    broken.chmod(0o755)
+    port = free_port()
+    environ = environment(bin_, HTTP_PORT=str(port), STATUS_PORT="off")
+    environ["PATH"] = f"{broken.parent}:{environ['PATH']}"
+    up = ("basculectl", "up", "--local")
+    refused = run(*up, cwd=project, environ=environ)
+    assert (refused.returncode, refused.stderr) == (
+        1,
+        "basculectl up: no nginx on the PATH runs: install Debian's package nginx, or pip install "
+        "'bascule[nginx]'\n",
+    )
+    with_extra(bin_, "nginx", "local.txt")
+    must(*up, cwd=project, environ=environ)
+    try:
+        assert get(port)[0] == 200
+    finally:
+        must("basculectl", "down", cwd=project, environ=environ)
 
 
 def test_uninstalling_it_takes_no_file_of_the_project(bin_: Path, project: Path) -> None:

@@ -113,6 +113,7 @@ def snapshot(seconds: float, workers: list[dict[str, Any]], **more: Any) -> dict
         "time": stamp(seconds),
         "version": "0.1.0",
         "mode": "docker",
+        "command_prefix": "ops/",
         "healthy": True,
         "checks": [
             {"name": name, "ok": True, "message": "answers", "remedy": "", "note": False}

@@ -55,6 +55,13 @@ def test_a_click_on_an_errors_id_copies_the_command_for_its_story_and_shows_it(
     expect(page.locator("#copied")).to_be_hidden()
 
 
+def test_the_command_is_called_as_whoever_started_the_stack_calls_it(visit: Visitor) -> None:
+    one = visit(lambda seconds: scenes.trouble(seconds) | {"command_prefix": "basculectl "})
+    page = one.open()
+    button = page.get_by_role("button", name="77aa12cd34ef5601")
+    expect(button).to_have_attribute("title", "Copy: basculectl logs --request-id 77aa12cd34ef5601")
+
+
 def test_without_a_clipboard_the_command_is_selected_for_copying_by_hand(visit: Visitor) -> None:
     one = visit(scenes.trouble)
     one.page.add_init_script("delete Navigator.prototype.clipboard")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from bascule_ops import stack_settings
+from bascule_ops.settings import variables
 
 from tests.stack.project import CommandError, Project, run
 
@@ -117,6 +117,6 @@ def test_logs_memory_and_processes_are_bounded(stack: Project, service: str) -> 
 def test_the_grace_of_a_stop_is_longer_than_the_drain(stack: Project, service: str) -> None:
     described = stack.inspect(service)["Config"]
     environ = [each.partition("=") for each in stack.inspect("server")["Config"]["Env"]]
-    settings = stack_settings.read({name: value for name, _, value in environ})
+    settings = variables.read({name: value for name, _, value in environ})
     # supervisor's own patience with a worker is 5 s longer than the drain.
     assert described["StopTimeout"] > settings.graceful_timeout + 5

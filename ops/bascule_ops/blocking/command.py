@@ -69,7 +69,7 @@ def block(blocks: Blocks, arguments: argparse.Namespace) -> None:
             if made.until
             else f"until {named('unblock')} or {named('down')}"
         )
-        print(f"{written(each)} is blocked until {end}")
+        print(f"{written(each)} is blocked {end}")
 
 
 def unblock(blocks: Blocks, arguments: argparse.Namespace) -> int:

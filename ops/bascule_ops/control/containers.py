@@ -74,7 +74,7 @@ class Containers:
 
     def become(self, command: str, *words: str, terminal: tuple[str, ...] = ("-T",)) -> NoReturn:
         """Become the same command in the server's container."""
-        door = f"{program.VARIABLE}={os.environ.get(program.VARIABLE, program.DOOR)}"
+        door = f"{program.VARIABLE}={program.prefix()}"
         sys.stdout.flush()
         os.chdir(self._root)
         prefix = ("docker", "compose", "exec", *terminal, "--env", door, "server")

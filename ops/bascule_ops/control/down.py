@@ -32,7 +32,7 @@ def run(_options: argparse.Namespace, project: Project) -> int:
             raise CommandError("docker compose could not stop the stack; its message is above")
         is_stopped = True
     stack.local.recall_settings()
-    is_stopped = is_stopped or bool(stack.local.pid())
+    is_stopped = is_stopped or bool(stack.local.pid() or stack.local.pid_before())
     stack.local.stop()
     say("Stopped." if is_stopped else "Nothing runs.")
     return 0

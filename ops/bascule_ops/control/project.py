@@ -10,7 +10,7 @@ from typing import Final
 
 from bascule_ops import files
 from bascule_ops.errors import CommandError
-from bascule_ops.settings import checked, env_file
+from bascule_ops.settings import env_file, variables
 from bascule_ops.settings.directories import check_owner
 
 # Local mode's addition to supervisord.conf, beside it.
@@ -44,7 +44,7 @@ class Project:
         Raises `Refused` where it cannot be trusted.
         """
         self.load_env()
-        checked.set_defaults(os.environ)
+        variables.set_defaults(os.environ)
         run_dir = str(self.root / os.environ.get("RUN_DIR", ".run"))
         # The project's owner is believed anyway: what is run here is his.
         check_owner("RUN_DIR", run_dir, self.root.stat().st_uid)

@@ -15,7 +15,7 @@ from bascule_ops.control.output import say
 from bascule_ops.control.project import Project, has_tls
 from bascule_ops.control.stack import Stack, find
 from bascule_ops.errors import CommandError, Refused
-from bascule_ops.settings import checked
+from bascule_ops.settings import variables
 from bascule_ops.settings.directories import check_run_dir
 
 HELP: Final = "start the stack and wait until it answers"
@@ -48,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, project: Project) -> int:
     """Start the stack; return the exit status."""
     project.load_env()
-    checked.check(os.environ)
-    checked.set_defaults(os.environ)
+    variables.read(os.environ)
+    variables.set_defaults(os.environ)
     stack = find(project)
     mode = options.mode or ("docker" if stack.containers.are_possible() else "local")
     if mode == "docker":
@@ -67,7 +67,7 @@ def _announce(url: str, status: int, status_port: str, tls_port: str) -> None:
     if tls_port:
         say(f"With TLS: https://localhost:{tls_port}{os.environ['HEALTH_PATH']}")
     commands = [f"Log: {program.named('logs')} --follow", f"Stop: {program.named('down')}"]
-    if os.environ.get(program.VARIABLE, program.DOOR) == program.DOOR:
+    if program.prefix() == program.DOOR:
         commands.insert(1, "Restart: ops/restart")
     say("    ".join(commands))
 
@@ -105,6 +105,11 @@ def _up_docker(stack: Stack) -> None:
 def _up_local(stack: Stack) -> None:
     local = stack.local
     check_run_dir(str(local.run_dir))
+    if pid := local.pid_before():
+        raise CommandError(
+            f"the stack of Bascule 0.1 still runs here (process {pid}): {program.named('down')} "
+            "stops it (docs/upgrading.md)"
+        )
     if pid := local.pid():
         url = _known_url(local.url_file, pid)
         status = site.status_of(url)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bascule_ops.stack_settings import directory, workers
+from bascule_ops.settings.variables import directory, workers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

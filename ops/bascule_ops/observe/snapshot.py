@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from bascule.version import __version__
 
+from bascule_ops import program
 from bascule_ops.observe import certificates, checks, counters, sources
 from bascule_ops.observe.asking import SourceError, ask_all
 from bascule_ops.observe.findings import STAND_IN, answering
@@ -63,6 +64,7 @@ def _document(settings: Settings, answers: dict[str, Any]) -> dict[str, Any]:
         "time": sources.rfc3339(time.time()),
         "version": __version__,
         "mode": settings.mode,
+        "command_prefix": program.prefix(),
         "healthy": False,
         "checks": [],
         "nginx": got("nginx", dict.fromkeys(sources.NGINX_COUNTERS))

@@ -1,1 +1,1 @@
-"""The settings that ops reads itself, each checked before anything is started."""
+"""The stack's settings: from the environment and .env, each checked before anything is started."""

@@ -18,8 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from xmlrpc.client import Fault
 
-from bascule_ops import stack_settings
 from bascule_ops.readiness import probe
+from bascule_ops.settings import variables
 from bascule_ops.supervision.client import (
     ENDED,
     OBSERVER,
@@ -181,9 +181,9 @@ def from_environment(
 ) -> RollingRestart:
     """Return one for the stack that the environment names."""
     environ = os.environ
-    stack = stack_settings.read(environ)
+    stack = variables.read(environ)
     return RollingRestart(
-        Supervisor(str(stack_settings.directory("SUPERVISOR_DIR", environ) / "supervisor.sock")),
+        Supervisor(str(variables.directory("SUPERVISOR_DIR", environ) / "supervisor.sock")),
         stack.run_dir,
         stack.health_path,
         start_limit=start_limit,
@@ -199,7 +199,7 @@ def main() -> int:
     parser.add_argument("--timeout", type=float, default=30)
     limit = parser.parse_args().timeout
     try:
-        with alone(stack_settings.directory("SUPERVISOR_DIR", os.environ)) as tell:
+        with alone(variables.directory("SUPERVISOR_DIR", os.environ)) as tell:
             from_environment(limit, tell).run()
     except NotBackError as error:
         print(f"ops/restart: {error}. The workers after it were not touched.", file=sys.stderr)

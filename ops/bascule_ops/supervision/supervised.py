@@ -22,7 +22,7 @@ from supervisor import supervisord  # type: ignore[import-untyped]
 from bascule_ops import files
 from bascule_ops.errors import Refused
 from bascule_ops.json_log import line
-from bascule_ops.settings import checked
+from bascule_ops.settings import variables
 from bascule_ops.settings.directories import check_owner
 from bascule_ops.supervision.log_rotation import reopen_output
 from bascule_ops.supervision.process_events import REASON_FILE
@@ -71,13 +71,13 @@ def prepare() -> None:
         "SUPERVISOR_INCLUDE": "",
     }.items():
         environ.setdefault(name, default)
-    checked.check(environ)
-    checked.set_defaults(environ)
+    variables.read(environ)
+    variables.set_defaults(environ)
     for name in ("RUN_DIR", "SUPERVISOR_DIR"):
         check_owner(name, environ[name])
         _make(environ[name])
     # The worker's own deadline ends a drain; supervisor's comes after it.
-    environ["SUPERVISOR_STOPWAITSECS"] = str(checked.drain_seconds(environ))
+    environ["SUPERVISOR_STOPWAITSECS"] = str(variables.drain_seconds(environ))
 
 
 def _make(directory: str) -> None:

@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 from xmlrpc.client import Fault
 
-from bascule_ops import stack_settings
 from bascule_ops.readiness import probe
+from bascule_ops.settings import variables
 from bascule_ops.supervision.client import ENDED, WORKERS, ProcessInfo, State, Supervisor
 
 HOLD_FILE = "hold"
@@ -120,9 +120,9 @@ def main() -> int:
     parser.add_argument("--timeout", type=float, default=60.0)
     arguments = parser.parse_args()
     environ = os.environ
-    stack = stack_settings.read(environ)
+    stack = variables.read(environ)
     run_dir = stack.run_dir
-    supervisor_dir = stack_settings.directory("SUPERVISOR_DIR", environ)
+    supervisor_dir = variables.directory("SUPERVISOR_DIR", environ)
     supervisor = Supervisor(str(supervisor_dir / "supervisor.sock"))
     generation = Generation(supervisor, WORKERS, run_dir, stack.health_path)
     deadline = time.monotonic() + arguments.timeout

@@ -20,8 +20,10 @@ starts_here() {
     [[ $mode == local ]] || { [[ -z $mode ]] && ! engine_answers; }
 }
 
-# Nothing is taken from under a stack that runs.
-runs_already() { (load_env && local_paths && local_pid) >/dev/null 2>&1; }
+# Nothing is taken from under a stack that runs, be it of 0.1 (to be removed in 0.3).
+runs_already() {
+    (load_env && local_paths && { local_pid || local_pid ops.supervision.supervised; }) >/dev/null 2>&1
+}
 
 # nginx comes along where the machine has none. An ordinary user's PATH often lacks the directories
 # of daemons.
@@ -57,7 +59,8 @@ in_container() {
 if [[ $program == ops/up ]] && starts_here "$@" && ! runs_already; then prepare; fi
 PYTHON=$venv/bin/python
 python=$(plain_python) || in_container "$@"
-if [[ $python != "$PYTHON" ]]; then
+# A virtual environment of 0.1 does not know where our packages are.
+if [[ $python != "$PYTHON" ]] || ! compgen -G "$venv/lib/python3*/site-packages/bascule.pth" >/dev/null; then
     export PYTHONPATH=$root/ops:$root/server
 fi
 export PYTHONDONTWRITEBYTECODE=1 BASCULECTL_DOOR=ops/

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# The settings that the scripts in ops/ read themselves: bascule_ops.stack_settings has their
+# The settings that the scripts in ops/ read themselves: bascule_ops.settings has their
 # defaults and checks. The server and nginx check their own. The script that reads this file
 # defines refuse MESSAGE, which must not return, and sets OPS_PYTHON or defines plain_python.
 
@@ -8,7 +8,7 @@ default_settings() {
     settings_python=${OPS_PYTHON:-}
     [ -n "$settings_python" ] || settings_python=$(plain_python) || settings_python=
     if [ -n "$settings_python" ]; then
-        settings_text=$(ask_stack_settings --shell)
+        settings_text=$(ask_settings --shell)
         eval "$settings_text"
     else
         : "${WORKERS=}" "${BASCULE_APP=}" "${BASCULE_CHAIN=}" "${BASCULE_GRACEFUL_TIMEOUT=}" \
@@ -21,14 +21,14 @@ check_settings() {
     [ -n "$settings_python" ] || return 0
     settings_refusal=$(
         export WORKERS BASCULE_APP BASCULE_CHAIN BASCULE_GRACEFUL_TIMEOUT HEALTH_PATH
-        ask_stack_settings --check
+        ask_settings --check
     ) || refuse "$settings_refusal"
 }
 
 check_run_dir() { check_settings; }
 
-# ask_stack_settings ARGUMENT. In a checkout its packages may not be on any path.
-ask_stack_settings() {
+# ask_settings ARGUMENT. In a checkout its packages may not be on any path.
+ask_settings() {
     PYTHONPATH=${root:+$root/ops:$root/server:}${PYTHONPATH:-} PYTHONDONTWRITEBYTECODE=1 \
-        "$settings_python" -P -m bascule_ops.stack_settings "$1"
+        "$settings_python" -P -m bascule_ops.settings "$1"
 }

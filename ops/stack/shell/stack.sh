@@ -90,13 +90,14 @@ tls_paths() {
     done
 }
 
-# Prints the id of this checkout's supervisord in local mode; fails where none runs.
+# local_pid [MODULE]: prints the id of this checkout's supervisord in local mode; fails where none
+# runs. MODULE is what runs it.
 local_pid() {
-    local pid
+    local pid module=${1:-bascule_ops.supervision.supervised}
     pid=$(cat "$PID_FILE" 2>/dev/null) || return 1
     # The id may have gone to another process since.
     [[ $(readlink "/proc/$pid/cwd" 2>/dev/null) == "$root" ]] || return 1
-    grep -qz '^bascule_ops\.supervision\.supervised$' "/proc/$pid/cmdline" 2>/dev/null || return 1
+    grep -qzxF "$module" "/proc/$pid/cmdline" 2>/dev/null || return 1
     printf '%s\n' "$pid"
 }
 

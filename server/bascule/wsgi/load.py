@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Final, cast
 
 from bascule.errors import StartError
+from bascule.wsgi.renamed import successor
 
 # These are installed with the server. The project's directory does not come before what they need:
 # the chain adds it itself, and the page that tells how a stack is has no business there.
@@ -38,7 +39,8 @@ def load_application(name: str) -> WSGIApplication:
     except (Exception, SystemExit) as error:
         reason = str(error) or "no reason given"
         kind = type(error).__name__
-        raise StartError(f"cannot load {name}: {kind}: {' '.join(reason.split())}") from error
+        told = f"{kind}: {' '.join(reason.split())}{successor(module_name, error)}"
+        raise StartError(f"cannot load {name}: {told}") from error
     if not callable(found):
         raise StartError(f"cannot load {name}: a {type(found).__name__} is not callable")
     return cast("WSGIApplication", found)

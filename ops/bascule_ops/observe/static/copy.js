@@ -4,12 +4,18 @@ import { byId, element } from "./dom.js";
 
 const SHOWN = 6000; // ms
 let timer = null;
+let prefix = "ops/";
+
+/** Write commands as whoever started the stack calls them: "ops/logs", "basculectl logs". */
+export function callCommands(text) {
+  prefix = text;
+}
 
 /** A word of a shell command. An id comes from a client where the stack is told to trust one. */
 const quoted = (word) => (/^[\w.:@%+,=/-]+$/.test(word) && !word.startsWith("-") ? word : `'${word.replaceAll("'", "'\\''")}'`);
 
 /** The command that prints all lines of the log with an id. */
-export const storyOf = (id) => `ops/logs --request-id ${quoted(id)}`;
+export const storyOf = (id) => `${prefix}logs --request-id ${quoted(id)}`;
 
 async function copy(command) {
   let words = "Copied";

@@ -2,6 +2,7 @@
 
 import { Charts } from "./charts.js";
 import { keepAsking } from "./contact.js";
+import { callCommands } from "./copy.js";
 import { byId, setText } from "./dom.js";
 import { age, clock } from "./format.js";
 import { Machine } from "./machine.js";
@@ -40,6 +41,7 @@ keepAsking("status.json", {
     }
     const rates = recent.length ? between(recent[0], snapshot) : null;
     recent.push(snapshot);
+    callCommands(snapshot.command_prefix);
     showChecks(snapshot);
     machine.show(snapshot);
     tables.show(snapshot, rates);

@@ -3,18 +3,13 @@
 The server's settings have their home in `bascule.config`, nginx's in
 ``nginx/docker-entrypoint.d/10-settings.envsh``, and what compose consumes itself in
 ``docker-compose.yml``. An empty variable is an unset one.
-
-``python -m bascule_ops.stack_settings --shell`` prints the settings as assignments for a shell,
-unchecked; with ``--check`` it prints what is wrong with them and ends with 2.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
@@ -44,8 +39,6 @@ DIRECTORIES: Final[Mapping[str, str]] = {
     "RUN_DIR": "/run/bascule",
     "SUPERVISOR_DIR": "/run/supervisor",
 }
-
-EXIT_REFUSED: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,23 +100,6 @@ def directory(name: str, environ: Mapping[str, str]) -> Path:
     return Path(environ.get(name) or DIRECTORIES[name])
 
 
-def variables(stack: StackSettings) -> dict[str, str]:
-    """Return what the processes of a stack get, so that all of them read the same.
-
-    Whoever passes it on to them leaves the other names of `WORKERS_NAMES` out, or they would go
-    before WORKERS.
-    """
-    return {
-        "WORKERS": str(stack.workers),
-        "BASCULE_APP": stack.application,
-        "BASCULE_CHAIN": stack.chain,
-        "BASCULE_GRACEFUL_TIMEOUT": f"{stack.graceful_timeout:.10g}",
-        "BASCULE_ACCESS_LOGFORMAT": stack.access_logformat,
-        "HEALTH_PATH": stack.health_path,
-        "RUN_DIR": str(stack.run_dir),
-    }
-
-
 def values(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the settings as they are written, unchecked; the directories are not among them."""
     found = {name: environ.get(name) or default for name, default in DEFAULTS.items()}
@@ -132,6 +108,26 @@ def values(environ: Mapping[str, str]) -> dict[str, str]:
     )
     found["BASCULE_APP"] = found["BASCULE_APP"] or CHAIN_ENTRY
     return found
+
+
+def set_defaults(environ: MutableMapping[str, str]) -> None:
+    """Give what is not set its default; what has several names has one afterwards.
+
+    For the environment of a process that hands it on to all others, so that they read the same.
+    """
+    found = values(environ)
+    for name in WORKERS_NAMES:
+        environ.pop(name, None)
+    environ.update(found)
+
+
+def drain_seconds(environ: Mapping[str, str]) -> int:
+    """How long supervisor lets a worker drain: its own deadline comes first.
+
+    Args:
+        environ: with the defaults in it.
+    """
+    return int(float(environ["BASCULE_GRACEFUL_TIMEOUT"])) + 5
 
 
 def assignments(environ: Mapping[str, str]) -> str:
@@ -168,30 +164,10 @@ def _health_path(values: Mapping[str, str]) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_.~/%?=&+:@,-]+", value):
         _refuse("HEALTH_PATH", value, "set it to a path that the application answers, such as /")
     if not value.startswith("/"):
-        _refuse("HEALTH_PATH", value, "it starts with a slash")
+        _refuse("HEALTH_PATH", value, "set it to a path that starts with a slash")
     return value
 
 
 def _run_dir(values: Mapping[str, str]) -> Path:
     check_run_dir(values["RUN_DIR"])
     return Path(values["RUN_DIR"])
-
-
-def main() -> int:
-    """Answer a shell script; return the exit status."""
-    if sys.argv[1:] == ["--shell"]:
-        print(assignments(os.environ))
-        return 0
-    if sys.argv[1:] != ["--check"]:
-        print("usage: python -m bascule_ops.stack_settings --shell | --check", file=sys.stderr)
-        return EXIT_REFUSED
-    try:
-        read(os.environ)
-    except Refused as error:
-        print(error)
-        return EXIT_REFUSED
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
