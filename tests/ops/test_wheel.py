@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
-import os
 import shutil
 import signal
 import subprocess
@@ -15,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.fetch import fetch
 from tests.harness.ports import free_port
-from tests.ops.harness import LIMIT, OURS, ROOT, wait_for
+from tests.harness.processes import ROOT, Process, inherited
+from tests.harness.tree import LIMIT
 
 pytestmark = pytest.mark.integration
 
@@ -98,7 +98,7 @@ def project(tmp_path: Path) -> Path:
 
 def environment(bin_: Path, **settings: str) -> dict[str, str]:
     """What somebody has whose virtual environment is active."""
-    mine = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
+    mine = inherited()
     more = {"PATH": f"{bin_}:{mine['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
     return mine | more | settings
 
@@ -114,21 +114,8 @@ def files(project: Path) -> dict[str, str]:
 
 def get(port: int) -> tuple[int, str | None, str]:
     """The status, the request's id and the body of one answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT)
-    try:
-        connection.request("GET", "/")
-        answer = connection.getresponse()
-        return answer.status, answer.getheader("X-Request-ID"), answer.read().decode()
-    finally:
-        connection.close()
-
-
-def answers(port: int) -> bool:
-    """Whether somebody serves there."""
-    try:
-        return get(port)[0] == 200
-    except OSError:
-        return False
+    reply = fetch(port, "/", limit=LIMIT)
+    return reply.status, reply.field("X-Request-ID"), reply.text
 
 
 @contextmanager
@@ -136,13 +123,13 @@ def served(bin_: Path, project: Path, *arguments: str) -> Iterator[int]:
     """The server alone, while the block runs; yields its port."""
     port = free_port()
     command = [bin_ / "bascule", "--bind", f"127.0.0.1:{port}", *arguments]
-    with subprocess.Popen(command, cwd=project, env=environment(bin_)) as process:
-        try:
-            wait_for(lambda: answers(port), "the server to answer")
-            yield port
-        finally:
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(LIMIT) == 0
+    with Process(command, cwd=project, env=environment(bin_)) as process:
+        process.wait_until(
+            lambda: get(port)[0] == 200, "an answer", limit=LIMIT, passing=(OSError,)
+        )
+        yield port
+        process.signal(signal.SIGTERM)
+        assert process.wait(LIMIT) == 0
 
 
 def test_nothing_but_the_three_packages_is_in_it(bin_: Path, tmp_path: Path) -> None:
