@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import re
 import signal
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -18,6 +15,9 @@ from typing import Any
 import pytest
 
 from app.__main__ import main
+from tests.harness.fetch import NO_RESPONSE, fetch
+from tests.harness.ports import listen
+from tests.harness.processes import Process
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 60  # seconds for a process to end
@@ -31,28 +31,13 @@ def is_interrupted(environ: Any, start_response: Any) -> list[bytes]:
 
 
 @contextmanager
-def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str, int]]:
+def running(*arguments: str) -> Iterator[tuple[Process, str, int]]:
     """Start it; give the process, the line that it prints and the port that this line names."""
-    command = [sys.executable, "-m", "app", *arguments]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stdout
-            line = process.stdout.readline()
-            named = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
-            assert named, line
-            yield process, line, int(named[1])
-        finally:
-            process.kill()
-
-
-def get(port: int, target: str) -> bytes:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT)
-    connection.request("GET", target)
-    body = connection.getresponse().read()
-    connection.close()
-    return body
+    with Process([sys.executable, "-m", "app", *arguments]) as process:
+        line = process.read_line(LIMIT)
+        named = re.search(r"http://127\.0\.0\.1:(\d+)/", line)
+        assert named, line
+        yield process, line, int(named[1])
 
 
 @pytest.mark.integration
@@ -69,22 +54,20 @@ def get(port: int, target: str) -> bytes:
 def test_it_serves_and_ctrl_c_ends_it_quietly(arguments: list[str], name: str) -> None:
     with running(*arguments, "--port", "0") as (process, line, port):
         assert line == f"Serving {name} on http://127.0.0.1:{port}/ (Ctrl-C ends it)\n"
-        assert get(port, "/alice") == b"<h1>Hello, alice!</h1>"
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=LIMIT)
-    assert process.returncode == 0
-    assert out == ""
-    assert "Traceback" not in err
+        assert fetch(port, "/alice").body == b"<h1>Hello, alice!</h1>"
+        process.signal(signal.SIGINT)
+        assert process.wait(LIMIT) == 0
+        assert process.out == line
+        assert "Traceback" not in process.err
 
 
 @pytest.mark.integration
 def test_ctrl_c_ends_it_in_the_middle_of_a_request_as_well() -> None:
-    with running("tests.app.test_main:is_interrupted", "--port", "0") as (process, _, port):
-        with pytest.raises((ConnectionError, http.client.HTTPException)):
-            get(port, "/")
-        out, err = process.communicate(timeout=LIMIT / 2)
-    assert process.returncode == 0
-    assert (out, err) == ("", "")
+    with running("tests.app.test_main:is_interrupted", "--port", "0") as (process, line, port):
+        with pytest.raises(NO_RESPONSE):
+            fetch(port, "/")
+        assert process.wait(LIMIT / 2) == 0
+        assert (process.out, process.err) == (line, "")
 
 
 def test_without_options_it_means_hello_on_port_8000(capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,7 +80,7 @@ def test_without_options_it_means_hello_on_port_8000(capsys: pytest.CaptureFixtu
 
 
 def test_a_port_in_use_is_one_line_and_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with listen() as taken:
         port = taken.getsockname()[1]
         assert main(["--port", str(port)]) == 1
     assert capsys.readouterr().err == (

@@ -21,11 +21,12 @@ from tests.attack.plans import ATTACKS
 from tests.bench import machine, native
 from tests.bench.peers import FLOOR, PEERS, Start
 from tests.bench.preparation import make_ready, require_two_cores
-from tests.bench.processes import ROOT, Server, StartError, none_left
+from tests.bench.processes import Server, StartError, none_left
 from tests.bench.results import write
 from tests.bench.runner import rotated
 from tests.harness.argument_types import number_between, whole_number_up_to
 from tests.harness.ports import free_port
+from tests.harness.processes import ROOT
 
 # Ours, and those of its kind: threads behind one event loop.
 SERVERS: Final = ("bascule", "gunicorn-gthread", "waitress")

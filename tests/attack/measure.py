@@ -17,8 +17,10 @@ from typing import Any, Final
 from tests.attack.plans import Attack
 from tests.bench.applications import FILE_VARIABLE
 from tests.bench.peers import Peer, Start
-from tests.bench.processes import LOAD_CORES, ROOT, Server, pinned
+from tests.bench.processes import LOAD_CORES, Server, pinned
 from tests.harness.ports import free_port
+from tests.harness.processes import ROOT, Process
+from tests.harness.waiting import NotInTimeError, wait_until
 
 THREADS: Final = 8
 MEBIBYTE: Final = 1024 * 1024
@@ -129,49 +131,44 @@ class Attackers:
         connected: connections that were open at its end.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: Process) -> None:
         self._process = process
         self.connected = 0
 
     def wait_until_ready(self) -> None:
         """Return when it is in full swing."""
-        if self._process.stdout is not None:
-            self._process.stdout.readline()
+        self._process.read_line(LONGEST_SECONDS)
 
     def end(self) -> None:
         """End it."""
-        output, _ = self._process.communicate(timeout=LONGEST_SECONDS)
-        self.connected = int(json.loads(output.splitlines()[-1])["connected"])
+        self._process.end_input()
+        self._process.wait(LONGEST_SECONDS)
+        self.connected = int(json.loads(self._process.out.splitlines()[-1])["connected"])
 
 
 @contextmanager
 def attacked(name: str, address: str) -> Iterator[Attackers]:
     """Attack a server while the block runs."""
     command = [sys.executable, "-m", "tests.attack.attacker", name, address]
-    with subprocess.Popen(
-        # The usual client shares the core, and goes first (chrt: SCHED_IDLE).
-        pinned(LOAD_CORES, ["chrt", "--idle", "0", *command]),
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
-        try:
-            attackers = Attackers(process)
-            yield attackers
-            attackers.end()
-        finally:
-            if process.poll() is None:
-                process.kill()
+    # The usual client shares the core, and goes first (chrt: SCHED_IDLE).
+    command = pinned(LOAD_CORES, ["chrt", "--idle", "0", *command])
+    with Process(command, stdin=subprocess.PIPE) as process:
+        attackers = Attackers(process)
+        yield attackers
+        attackers.end()
 
 
 def _recovers(server: Server) -> bool:
     """Whether a usual client soon gets every answer again."""
-    deadline = time.monotonic() + RECOVERY_SECONDS
-    while time.monotonic() < deadline:
+
+    def is_served() -> bool:
         found = usual_client(server.address, SETTLE_SECONDS)
-        if not found["kept"]["failed"] and not found["new"]["failed"]:
-            return True
-    return False
+        return not found["kept"]["failed"] and not found["new"]["failed"]
+
+    try:
+        return wait_until(is_served, "a usual client's answers", limit=RECOVERY_SECONDS)
+    except NotInTimeError:
+        return False
 
 
 def resident_bytes(server: Server) -> int:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench.peers import PEERS
-from tests.bench.processes import ROOT
 from tests.bench.scenarios import SCENARIOS
 from tests.harness.argument_types import number_between, whole_number_up_to
+from tests.harness.processes import ROOT
 
 # Together they make a full run end within 20 minutes.
 ROUNDS: Final = 5

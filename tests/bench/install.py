@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench.peers import Peer
-from tests.bench.processes import ROOT
+from tests.harness.processes import ROOT
 
 LOCKS: Final = ROOT / "requirements"
 

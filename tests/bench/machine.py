@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.bench.processes import ROOT
+from tests.harness.processes import ROOT
 
 
 def describe() -> dict[str, str]:

@@ -50,7 +50,7 @@ def started(bench: Bench, peer: Peer, wanted: Start) -> Server:
     try:
         server.wait_until_it_answers()
     except BaseException:
-        server.stop()
+        server.kill()
         raise
     return server
 

@@ -10,7 +10,8 @@ import sys
 
 from tests.bench.idle import DESCRIPTORS
 from tests.bench.native import MissingToolError
-from tests.bench.processes import LOAD_CORES, ROOT, SERVER_CORES
+from tests.bench.processes import LOAD_CORES, SERVER_CORES
+from tests.harness.processes import ROOT
 
 
 def make_ready() -> None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
 import signal
 import socket
-import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
-ROOT: Final = Path(__file__).parents[2]
+from tests.harness import fetch
+from tests.harness.processes import EndedError, Process, tree
+from tests.harness.waiting import NotInTimeError
+
 START_SECONDS: Final = 15.0  # until a server must have answered its first request
-POLL_SECONDS: Final = 0.02
 TICK_US: Final = 1_000_000 / os.sysconf("SC_CLK_TCK")
 
 # Lists of cores, as taskset(1) has them.
@@ -35,8 +34,12 @@ def pinned(cores: str, command: Sequence[str]) -> list[str]:
     return ["taskset", "-c", cores, *command]
 
 
-class Server:
-    """A running server and every process under it."""
+class Server(Process):
+    """A running server and every process under it; nothing that it could still say is of interest.
+
+    Attributes:
+        address: where it will listen, ``HOST:PORT`` or ``unix:PATH``.
+    """
 
     def __init__(
         self,
@@ -46,27 +49,11 @@ class Server:
         *,
         cores: str = SERVER_CORES,
     ) -> None:
-        """Start `command`, which will listen on `address` (``HOST:PORT`` or ``unix:PATH``).
-
-        It gets a session of its own, so that all of it can be ended at once.
-        """
+        super().__init__(pinned(cores, command), log=log)
         self.address = address
-        self._log = log
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                pinned(cores, command),
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        self.kill()
 
     def wait_until_it_answers(self, target: str = "/") -> None:
         """Return after the first response with status 200.
@@ -74,35 +61,20 @@ class Server:
         Raises:
             StartError: it ended, or gave no such response in `START_SECONDS`.
         """
-        deadline = time.monotonic() + START_SECONDS
-        problem = "no answer"
-        while time.monotonic() < deadline:
-            if self._process.poll() is not None:
-                raise StartError(
-                    f"ended with status {self._process.returncode}: {self._last_words()}"
-                )
-            try:
-                status = get(self.address, target)
-            except (OSError, http.client.HTTPException) as error:
-                problem = str(error)
-            else:
-                if status == 200:
-                    return
-                problem = f"status {status}"
-            time.sleep(POLL_SECONDS)
-        raise StartError(f"not ready after {START_SECONDS:g} s ({problem}): {self._last_words()}")
+
+        def answers() -> bool:
+            return fetch.fetch(parsed(self.address), target, limit=5).status == 200
+
+        try:
+            self.wait_until(answers, "an answer", limit=START_SECONDS, passing=fetch.NO_RESPONSE)
+        except EndedError:
+            raise StartError(f"ended with status {self.status}: {self._last_words()}") from None
+        except NotInTimeError as error:
+            first_line, *_ = str(error).splitlines()
+            raise StartError(f"{first_line} {self._last_words()}") from None
 
     def _last_words(self) -> str:
-        lines = self._log.read_text(errors="replace").strip().splitlines()
-        return " / ".join(line.strip() for line in lines[-3:]) or "it wrote nothing"
-
-    def is_running(self) -> bool:
-        """Whether the process that was started still runs."""
-        return self._process.poll() is None
-
-    def pids(self) -> list[int]:
-        """Return the ids of all its processes, its own first."""
-        return list(tree(self._process.pid))
+        return " / ".join(line.strip() for line in self.words.splitlines()[-3:])
 
     def cpu_us(self) -> float:
         """Return the processor time, user and system, of all its processes, in µs.
@@ -132,22 +104,6 @@ class Server:
     def peak_bytes(self) -> int:
         """Return how much memory was resident at most, the sum of its processes."""
         return sum(peak(Path(f"/proc/{pid}/status").read_text()) for pid in self.pids())
-
-    def stop(self) -> None:
-        """End the whole tree at once; nothing it could still say is of interest."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-
-
-def tree(pid: int) -> Iterator[int]:
-    """Return the ids of a process and of all under it, its own first."""
-    yield pid
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                for child in (task / "children").read_text().split():
-                    yield from tree(int(child))
 
 
 @contextlib.contextmanager
@@ -195,26 +151,17 @@ def _kibibytes(text: str, name: str) -> int:
     raise ValueError(f"no {name} there")
 
 
+def parsed(address: str) -> fetch.Address:
+    """Return ``HOST:PORT`` or ``unix:PATH`` as an address."""
+    if address.startswith("unix:"):
+        return Path(address.removeprefix("unix:"))
+    host, _, port = address.rpartition(":")
+    return host, int(port)
+
+
 def connect(address: str, timeout: float = 5.0) -> socket.socket:
     """Return a stream socket that is connected to ``HOST:PORT`` or ``unix:PATH``."""
-    if address.startswith("unix:"):
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        sock.settimeout(timeout)
-        try:
-            sock.connect(address.removeprefix("unix:"))
-        except OSError:
-            sock.close()
-            raise
-        return sock
-    host, _, port = address.rpartition(":")
-    return socket.create_connection((host, int(port)), timeout)
-
-
-def get(address: str, target: str) -> int:
-    """Send one GET on a connection of its own and return the status."""
-    with connect(address) as sock:
-        head = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-        sock.sendall(head.encode())
-        with http.client.HTTPResponse(sock, method="GET") as response:
-            response.begin()
-            return response.status
+    connection = fetch.connect(parsed(address), limit=timeout)
+    connection.connect()
+    assert isinstance(connection.sock, socket.socket)
+    return connection.sock

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from tests.bench.processes import Server, StartError
 from tests.bench.results import Results
 from tests.bench.scenarios import Scenario
 from tests.bench.wrk import LoadError
+from tests.harness.fetch import NO_RESPONSE
 
 OVERHEAD_SECONDS = 0.4  # to start a server, await it and end it
 
@@ -22,8 +22,7 @@ FAILURES = (
     StartError,
     LoadError,
     MissingToolError,
-    OSError,
-    http.client.HTTPException,
+    *NO_RESPONSE,
     subprocess.TimeoutExpired,
 )
 

@@ -16,8 +16,9 @@ from tests.bench.file_server import foreground
 from tests.bench.measure import Bench, Figures, rates
 from tests.bench.native import require
 from tests.bench.peers import Peer
-from tests.bench.processes import ROOT, STACK_CORES, STACK_LOAD_CORES, Server, StartError
+from tests.bench.processes import STACK_CORES, STACK_LOAD_CORES, Server, StartError
 from tests.harness.ports import free_port
+from tests.harness.processes import ROOT
 
 # uWSGI's own protocol has the request's fields as variables (the usual set).
 TO_UWSGI: Final = """uwsgi_pass bascule;

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any, Final
 
 from tests.bench import heads
 from tests.bench.processes import LOAD_CORES, pinned
+from tests.harness.processes import Process
 
 CONNECTIONS: Final = 64
 # wrk's own limit only; it is stopped before (it takes whole seconds and we want fractions).
@@ -114,14 +114,15 @@ def catches_interrupt(status: str) -> bool:
     return False
 
 
-def _wait_until_it_can_be_stopped(process: subprocess.Popen[str]) -> None:
+def _wait_until_it_can_be_stopped(process: Process) -> None:
     """Return when wrk has its handler for SIGINT: before, that would just end or miss it."""
     status = Path(f"/proc/{process.pid}/status")
-    deadline = time.monotonic() + STOP_SECONDS
-    while process.poll() is None and not catches_interrupt(status.read_text()):
-        if time.monotonic() > deadline:
-            raise LoadError("wrk did not start")
-        time.sleep(0.002)
+    try:
+        process.wait_until(
+            lambda: catches_interrupt(status.read_text()), "wrk's handler", limit=STOP_SECONDS
+        )
+    except AssertionError as error:
+        raise LoadError(f"wrk did not start: {error}") from None
 
 
 def run(
@@ -142,15 +143,10 @@ def run(
         *("--duration", str(LONGEST_SECONDS), "--timeout", "10"),
         *("--script", str(script), f"http://{address}/"),
     ]
-    with subprocess.Popen(
-        pinned(cores, command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        try:
-            _wait_until_it_can_be_stopped(process)
-            time.sleep(seconds)
-            process.send_signal(signal.SIGINT)  # wrk ends its run and reports
-            output, _ = process.communicate(timeout=STOP_SECONDS)
-        finally:
-            if process.poll() is None:
-                process.kill()
+    with Process(pinned(cores, command)) as process:
+        _wait_until_it_can_be_stopped(process)
+        time.sleep(seconds)
+        process.signal(signal.SIGINT)  # wrk ends its run and reports
+        process.wait(STOP_SECONDS)
+        output = process.words
     return parse(output)

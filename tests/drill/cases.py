@@ -9,9 +9,10 @@ from contextlib import contextmanager
 
 from tests.drill.case import Case, Kill, Record, Then
 from tests.drill.stack import Stack
+from tests.harness.tree import LIMIT
+from tests.harness.waiting import wait_until
 from tests.load.account import Failure
 from tests.load.kinds import SLOW
-from tests.ops.harness import wait_for
 
 KILLS = 1  # of each worker
 # nginx sees within this time (seconds) that a killed worker's connections are closed. A POST that it
@@ -46,7 +47,7 @@ def recycle(stack: Stack, record: Record) -> None:
         messages = [line["message"] for line in stack.log() if line["event"] == "recycled"]
         return all(any(f"{name} is back" in text for text in messages) for name in workers)
 
-    wait_for(all_replaced, "each worker to be recycled")
+    wait_until(all_replaced, "each worker to be recycled", limit=LIMIT)
 
 
 def answered(stack: Stack, kind: str) -> int:
@@ -67,16 +68,18 @@ def kill(stack: Stack, record: Record) -> None:
             began = time.monotonic()
             stack.kill(process)
             record.killed.append(Kill(name, began, time.monotonic() + NOTICED))
-            wait_for(
+            wait_until(
                 lambda name=name, killed=process: stack.processes().get(name, killed) != killed,
                 f"{name} to come back",
+                limit=LIMIT,
             )
             for kind in SLOW:
                 if kind.method == "GET":
                     enough = before[kind.name] + kind.clients
-                    wait_for(
+                    wait_until(
                         lambda name=kind.name, enough=enough: answered(stack, name) >= enough,
                         f"an end of each {kind.name} that moved",
+                        limit=LIMIT,
                     )
 
 
@@ -86,8 +89,10 @@ def reload_nginx(stack: Stack, record: Record) -> None:
         before = stack.nginx_children()
         stack.hang_up()
         # A child that is leaving finishes what it has, the slow requests among them.
-        wait_for(
-            lambda old=before: not old & stack.nginx_children(), "nginx's old processes to end"
+        wait_until(
+            lambda old=before: not old & stack.nginx_children(),
+            "nginx's old processes to end",
+            limit=LIMIT,
         )
 
 

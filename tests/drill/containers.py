@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.drill.stack import Stack
-from tests.ops.harness import ROOT
+from tests.harness.processes import ROOT
 from tests.stack import releases
 from tests.stack.project import Project, run
 

@@ -7,7 +7,8 @@ import signal
 from pathlib import Path
 
 from tests.drill.stack import Stack
-from tests.ops.harness import wait_for
+from tests.harness.tree import LIMIT
+from tests.harness.waiting import wait_until
 
 FAILS_EACH_REQUEST = """
 def application(environ, start_response):
@@ -22,7 +23,7 @@ class Local(Stack):
     def kill(self, process: str) -> None:
         """See `Stack`."""
         os.kill(int(process), signal.SIGKILL)
-        wait_for(lambda: is_gone(process), f"the end of {process}")
+        wait_until(lambda: is_gone(process), f"the end of {process}", limit=LIMIT)
 
     def upstreams(self) -> list[str]:
         """See `Stack`."""

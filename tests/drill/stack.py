@@ -6,7 +6,7 @@ import abc
 import re
 import subprocess
 
-from tests.ops.harness import Tree
+from tests.harness.tree import Tree
 
 
 class Stack(Tree, abc.ABC):

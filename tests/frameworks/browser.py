@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-import socket
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from http.client import HTTPResponse
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
@@ -14,37 +11,9 @@ from urllib.parse import urlencode
 
 from urllib3 import encode_multipart_formdata
 
+from tests.harness.fetch import Connection, Reply, connect
+
 LIMIT = 30.0  # seconds for any one step of a request
-
-
-@dataclass
-class Answer:
-    """A response, read to its end."""
-
-    status: int
-    fields: http.client.HTTPMessage
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        return self.body.decode()
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-class UnixConnection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("worker", timeout=LIMIT)
-        self._path = str(path)
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(LIMIT)
-        self.sock.connect(self._path)
 
 
 class Browser:
@@ -66,15 +35,12 @@ class Browser:
         target: str,
         body: bytes | Iterator[bytes] | None = None,
         fields: Mapping[str, str] | None = None,
-    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+    ) -> tuple[Connection, HTTPResponse]:
         """Send a request; return its connection, for the caller to close, and its response.
 
         A body that is an iterator goes out chunked.
         """
-        if isinstance(self._address, Path):
-            connection: http.client.HTTPConnection = UnixConnection(self._address)
-        else:
-            connection = http.client.HTTPConnection("127.0.0.1", self._address, timeout=LIMIT)
+        connection = connect(self._address, limit=LIMIT)
         sent = {**self._fields, **(fields or {})}
         if self.cookies:
             sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
@@ -87,26 +53,26 @@ class Browser:
         target: str,
         body: bytes | Iterator[bytes] | None = None,
         fields: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> Reply:
         """Send a request and read all of its response."""
         connection, response = self.open(method, target, body, fields)
-        answer = Answer(response.status, response.headers, response.read())
+        answer = Reply(response.status, response.headers, response.read())
         connection.close()
         for line in answer.fields.get_all("Set-Cookie") or []:
             for name, morsel in SimpleCookie(line).items():
                 self.cookies[name] = morsel.coded_value
         return answer
 
-    def get(self, target: str, **fields: str) -> Answer:
+    def get(self, target: str, **fields: str) -> Reply:
         """Send a GET; an underscore in a field's name stands for a hyphen."""
         return self.ask("GET", target, fields=spelled(fields))
 
-    def post_form(self, target: str, form: Mapping[str, str], **fields: str) -> Answer:
+    def post_form(self, target: str, form: Mapping[str, str], **fields: str) -> Reply:
         """Send a form as browsers do by default."""
         kind = {"Content-Type": "application/x-www-form-urlencoded"}
         return self.ask("POST", target, urlencode(form).encode(), kind | spelled(fields))
 
-    def post_files(self, target: str, form: Mapping[str, Any], **fields: str) -> Answer:
+    def post_files(self, target: str, form: Mapping[str, Any], **fields: str) -> Reply:
         """Send a form with files: (name, content) pairs."""
         body, kind = encode_multipart_formdata(form)
         return self.ask("POST", target, body, {"Content-Type": kind} | spelled(fields))

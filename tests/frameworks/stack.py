@@ -13,14 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.frameworks.browser import Browser
-from tests.integration.harness.process import (
-    ServerProcess,
-    environment,
-    scratch,
-    started,
-    wait_until,
-)
-from tests.nginx.harness import ROOT, Nginx, binaries
+from tests.harness.nginx import Nginx, binaries
+from tests.harness.processes import ROOT
+from tests.harness.servers import ServerProcess, environment, scratch, started
 
 SITES = {
     "Flask": "tests.frameworks.flask_site:application",
@@ -66,19 +61,16 @@ class Stack:
 
     def logged(self, request_id: str, **details: str) -> dict[str, Any]:
         """Return the worker's log line for a request, once it is there."""
-        found: list[dict[str, Any]] = []
         wanted = {"request_id": request_id, **details}
 
-        def written() -> bool:
+        def written() -> list[dict[str, Any]]:
             lines = (self._server.out + self._server.err).splitlines()
             parsed = [
                 json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")
             ]
-            found[:] = [line for line in parsed if wanted.items() <= line.items()]
-            return bool(found)
+            return [line for line in parsed if wanted.items() <= line.items()]
 
-        wait_until(written, f"a line with {wanted} in\n{self._server.err}")
-        return found[0]
+        return self._server.wait_until(written, f"a line with {wanted}")[0]
 
 
 @contextlib.contextmanager

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.frameworks.browser import Answer, Browser
+from tests.frameworks.browser import Browser
 from tests.frameworks.stack import Stack, running
+from tests.harness.fetch import Reply
 
 pytestmark = pytest.mark.integration
 
@@ -20,7 +21,7 @@ def stack() -> Iterator[Stack]:
         yield started
 
 
-def token(page: Answer) -> str:
+def token(page: Reply) -> str:
     """Return the CSRF token of a page's form."""
     found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
     assert found, page.text

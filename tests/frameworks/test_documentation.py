@@ -16,9 +16,10 @@ import pytest
 from bascule_middleware.links.exceptions import Exceptions
 from bascule_middleware.links.proxy_headers import ProxyHeaders
 
-from tests.integration.harness.process import environment
+from tests.harness.processes import ROOT
+from tests.harness.servers import environment
+from tests.harness.tree import Tree
 from tests.middleware.gateway import respond
-from tests.ops.harness import ROOT, Tree
 from tests.runbooks.page import blocks
 from tests.runbooks.shell import check_output, run_block
 

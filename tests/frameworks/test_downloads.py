@@ -11,8 +11,8 @@ from bascule_middleware.chain import build, load
 
 from tests.frameworks import common
 from tests.frameworks.stack import SITES
+from tests.harness.processes import ROOT
 from tests.middleware.gateway import Gateway
-from tests.ops.harness import ROOT
 
 # What the frameworks import themselves is not ours to change.
 pytestmark = pytest.mark.filterwarnings("ignore")

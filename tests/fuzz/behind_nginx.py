@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -27,7 +25,9 @@ from tests.applications.seen import digest
 from tests.fuzz import read_ours
 from tests.fuzz.compare import Finding
 from tests.fuzz.reading import Reading
-from tests.nginx.harness import ROOT, Nginx, wait_for
+from tests.harness.nginx import Nginx
+from tests.harness.processes import Process
+from tests.harness.waiting import wait_until
 
 # Streams that are on their way at the same time.
 CLIENTS = 16
@@ -138,15 +138,15 @@ class Pair:
         ours: list[dict[str, Any]] = []
 
         def is_complete() -> bool:
-            lines[:] = self._lines(self._nginx.directory / "stdout")[self._read[0] :]
-            ours[:] = self._lines(self._log)[self._read[1] :]
+            lines[:] = self._lines(self._nginx.process.out)[self._read[0] :]
+            ours[:] = self._lines(self._log.read_text(encoding="utf-8"))[self._read[1] :]
             self._known.update(line["request_id"] for line in lines)
             seen = {line["request_id"] for line in ours}
             got = {line["request_id"] for line in lines if line["upstream_status"] == "200"}
             return expected <= self._known and got <= seen and seen - {""} <= self._known
 
         with contextlib.suppress(AssertionError):  # what is missing is told below
-            wait_for(is_complete, "both logs")
+            wait_until(is_complete, "both logs")
         self._read = [self._read[0] + len(lines), self._read[1] + len(ours)]
         let_through = [line for line in lines if line["upstream_status"] not in ("", "-")]
         theirs = {line["request_id"]: line for line in let_through if line["status"] != GIVEN_UP}
@@ -158,8 +158,8 @@ class Pair:
         return outcome
 
     @staticmethod
-    def _lines(path: Path) -> list[dict[str, Any]]:
-        *whole, _ = path.read_text(encoding="utf-8").split("\n")
+    def _lines(written: str) -> list[dict[str, Any]]:
+        *whole, _ = written.split("\n")
         return [json.loads(line) for line in whole]
 
 
@@ -278,15 +278,12 @@ def pair(binary: str) -> Iterator[Pair]:
             *("--access-logfile", str(log), "--access-logformat", "json"),
             *("--log-level", "warning", "tests.applications.seen:application"),
         ]
-        with (
-            (nginx.directory / "worker.err").open("wb") as err,
-            subprocess.Popen(command, cwd=ROOT, stderr=err, env={**os.environ}) as worker,
-        ):
+        with Process(command) as worker:
+            worker.wait_until(path.exists, "the worker's socket")
             try:
-                wait_for(path.exists, "the worker's socket")
                 yield Pair(nginx, log)
             finally:
-                worker.send_signal(signal.SIGINT)
+                worker.signal(signal.SIGINT)
                 worker.wait(LIMIT)
 
 

@@ -20,7 +20,7 @@ from tests.fuzz import behind_nginx, corpus
 from tests.fuzz.compare import Finding
 from tests.fuzz.generate import Generator
 from tests.fuzz.hunt import Found, Report, finding_of, hunt, names
-from tests.nginx.harness import binaries
+from tests.harness.nginx import binaries
 
 # Seconds between lines of progress.
 _PROGRESS = 10.0

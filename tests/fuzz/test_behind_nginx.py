@@ -12,7 +12,7 @@ from tests.applications.seen import digest
 from tests.fuzz import behind_nginx, command, corpus, generate, read_ours
 from tests.fuzz.behind_nginx import Seen
 from tests.fuzz.compare import Finding
-from tests.nginx.harness import binaries
+from tests.harness.nginx import binaries
 
 SECONDS = 3.0
 FIRST, SECOND = "0" * 32, "1" * 32

@@ -15,3 +15,8 @@ def free_port() -> int:
         port = random.randrange(10_000, int(lowest))
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
+
+
+def listen() -> socket.socket:
+    """A socket that listens on a port of 127.0.0.1 that the kernel chose: to hand over, to take."""
+    return socket.create_server(("127.0.0.1", 0), backlog=1024)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from .harness.process import ServerProcess, bascule_command, gunicorn_command, running
+from tests.harness.servers import ServerProcess, bascule_command, gunicorn_command, running
 
 
 class Servers:

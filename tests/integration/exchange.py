@@ -7,8 +7,9 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from tests.harness.client import Client, Ending, Framing, MalformedResponse, Response
+
 from .corpus import Entry
-from .harness.client import Client, Ending, Framing, MalformedResponse, Response
 
 PROBE = b"GET / HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n"
 

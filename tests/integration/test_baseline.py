@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from tests.harness.client import Ending
+from tests.harness.processes import ROOT
+
 from .corpus import CORPUS, Entry
 from .differences import ABSENT, ANY, DIFFERENCES, EVERY, Difference, rows
 from .exchange import Aspects, Exchange, aspects, run
-from .harness.client import Ending
-from .harness.process import ROOT
 
 BY_NAME = {entry.name: entry for entry in CORPUS}
 # One byte a packet up to here; beyond it as many pieces, so that a large body takes no minutes.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import subprocess
 import sys
@@ -11,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.fetch import Reply, fetch
+from tests.harness.processes import ROOT
+from tests.harness.servers import application_name, environment
+from tests.harness.waiting import wait_until
 from tests.runbooks.page import Step, blocks
 
-from .harness.cgi_hosts import CgiHost, apache, nginx_with_fcgiwrap, program
-from .harness.process import ROOT, application_name, environment, wait_until
+from .cgi_hosts import CgiHost, apache, nginx_with_fcgiwrap, program
 
 PAGE = ROOT / "docs" / "cgi.md"
 VARIABLES = {
@@ -63,13 +65,8 @@ def cgi_process(*arguments: str, **variables: str) -> subprocess.CompletedProces
 
 def ask(
     host: CgiHost, target: str, method: str = "GET", body: bytes | None = None, **fields: str
-) -> tuple[http.client.HTTPResponse, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", host.port, timeout=20)
-    connection.request(method, target, body, fields)
-    response = connection.getresponse()
-    content = response.read()
-    connection.close()
-    return response, content
+) -> Reply:
+    return fetch(host.port, target, method, body, fields, limit=20)
 
 
 def shell(steps: list[Step], **variables: str) -> str:
@@ -133,28 +130,28 @@ def test_a_process_without_a_host_says_what_it_is_for() -> None:
 
 
 def test_a_path_of_any_letters_arrives(host: CgiHost) -> None:
-    response, body = ask(host, f"{host.prefix}/%E5%B0%8F%E6%98%8E?a=b")
+    response = ask(host, f"{host.prefix}/%E5%B0%8F%E6%98%8E?a=b")
     assert response.status == 200
-    assert body == "<h1>Hello, 小明!</h1>".encode()
+    assert response.body == "<h1>Hello, 小明!</h1>".encode()
 
 
 def test_head_has_no_body(host: CgiHost) -> None:
-    response, body = ask(host, f"{host.prefix}/alice", "HEAD")
+    response = ask(host, f"{host.prefix}/alice", "HEAD")
     assert response.status == 200
-    assert response.getheader("Content-Length") in ("22", None)  # None: Apache drops it
-    assert body == b""
+    assert response.field("Content-Length") in ("22", None)  # None: Apache drops it
+    assert response.body == b""
 
 
 def test_the_words_of_a_query_are_no_arguments(host: CgiHost) -> None:
     """RFC 3875 §4.4: a query without `=` becomes the program's arguments."""
-    response, _ = ask(host, f"{host.prefix}/alice?--help+tests.applications.raises:application")
+    response = ask(host, f"{host.prefix}/alice?--help+tests.applications.raises:application")
     assert response.status == 200
 
 
 def test_apache_itself_refuses_what_it_will_not_rewrite() -> None:
     with apache() as host:
-        assert ask(host, "/a%2Fb")[0].status == 404
-        assert ask(host, "/a%3Fb")[0].status == 403
+        assert ask(host, "/a%2Fb").status == 404
+        assert ask(host, "/a%3Fb").status == 403
 
 
 # --- what only a process can show ----------------------------------------------------------------
@@ -162,33 +159,33 @@ def test_apache_itself_refuses_what_it_will_not_rewrite() -> None:
 
 def test_an_upload_arrives_whole(nginx: CgiHost) -> None:
     body = bytes(range(256)) * 2048
-    response, echoed = ask(nginx, f"{put(nginx, 'echo')}/negative", "POST", body)
+    response = ask(nginx, f"{put(nginx, 'echo')}/negative", "POST", body)
     assert response.status == 200
-    assert echoed == body
+    assert response.body == body
 
 
 def test_a_large_response_arrives_whole(nginx: CgiHost) -> None:
     path = put(nginx, "big")
     for way in ("list", "generator", "file", "write"):
-        response, body = ask(nginx, f"{path}/{way}")
+        response = ask(nginx, f"{path}/{way}")
         assert response.status == 200
-        assert len(body) == 8 * 1024 * 1024
+        assert len(response.body) == 8 * 1024 * 1024
 
 
 def test_a_validated_application_runs(nginx: CgiHost) -> None:
     path = put(nginx, "tests.applications.validated:cookies")
-    response, _ = ask(nginx, path)
+    response = ask(nginx, path)
     assert response.status == 200
-    assert len(response.headers.get_all("Set-Cookie")) > 1
+    assert len(response.fields.get_all("Set-Cookie")) > 1
 
 
 def test_what_is_printed_stays_out_of_the_response(nginx: CgiHost) -> None:
     path = put(nginx, "prints")
     for way in ("print", "descriptor", "process"):
         before = nginx.errors.count("printed to standard output")
-        response, body = ask(nginx, f"{path}/{way}")
+        response = ask(nginx, f"{path}/{way}")
         assert response.status == 200
-        assert body == b"the response\n"
+        assert response.body == b"the response\n"
         wait_until(
             lambda before=before: nginx.errors.count("printed to standard output") > before,
             f"what {way} printed in the error log",
@@ -206,14 +203,14 @@ def test_a_hosts_further_arguments_are_ignored() -> None:
 
 
 def test_a_failure_is_answered_500_and_its_traceback_is_in_the_error_log(nginx: CgiHost) -> None:
-    response, body = ask(nginx, f"{put(nginx, 'raises')}/call")
+    response = ask(nginx, f"{put(nginx, 'raises')}/call")
     assert response.status == 500
-    assert b"OnPurposeError" not in body
+    assert b"OnPurposeError" not in response.body
     wait_until(lambda: "OnPurposeError: before start_response" in nginx.errors, "the traceback")
 
 
 def test_an_application_that_cannot_be_imported_is_answered_500(nginx: CgiHost) -> None:
-    response, _ = ask(nginx, put(nginx, "fails_to_import"))
+    response = ask(nginx, put(nginx, "fails_to_import"))
     assert response.status == 500
     wait_until(lambda: "cannot load tests.applications.fails_to_import" in nginx.errors, "the log")
 
@@ -221,8 +218,7 @@ def test_an_application_that_cannot_be_imported_is_answered_500(nginx: CgiHost) 
 def test_a_proxy_field_of_a_client_redirects_nothing(nginx: CgiHost) -> None:
     """CVE-2016-5385: not in the environ, and not in the environment of the process either."""
     path = put(nginx, "proxies")
-    _, body = ask(nginx, path, Proxy="http://evil.example")
-    assert body == b"None None"
+    assert ask(nginx, path, Proxy="http://evil.example").body == b"None None"
 
 
 def test_a_host_that_hangs_up_early_leaves_no_traceback() -> None:

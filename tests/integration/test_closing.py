@@ -6,8 +6,10 @@ import json
 
 import pytest
 
-from .harness.gate import Gate
-from .harness.process import bascule_command, running, scratch, wait_until
+from tests.harness.servers import bascule_command, running, scratch
+from tests.harness.waiting import wait_until
+
+from .gate import Gate
 from .requests import get, head
 
 

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from .harness.client import Client, Ending
-from .harness.gate import Gate
-from .harness.process import ServerProcess, bascule_command, running, scratch, wait_until
+from tests.harness.client import Client, Ending
+from tests.harness.servers import ServerProcess, bascule_command, running, scratch
+from tests.harness.waiting import wait_until
+
+from .gate import Gate
 from .requests import get, head, post
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from .harness.client import Client, Ending
-from .harness.process import ServerProcess, bascule_command, running, wait_until
+from tests.harness.client import Client, Ending
+from tests.harness.servers import ServerProcess, bascule_command, running
+from tests.harness.waiting import wait_until
+
 from .requests import get, head
 
 SHORT = 0.3  # seconds

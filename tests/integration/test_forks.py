@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from .harness.client import Ending
-from .harness.process import ServerProcess, bascule_command, running, scratch, started, wait_until
+from tests.harness.client import Ending
+from tests.harness.servers import ServerProcess, bascule_command, running, scratch, started
+from tests.harness.waiting import wait_until
+
 from .requests import get
 
 
@@ -83,7 +85,7 @@ def test_one_answer_comes_and_it_is_the_workers(
         for _ in range(2):
             assert client.request(get(target)).body == answer
             assert client.still_open(get()) is Ending.OPEN
-    assert forks.process.poll() is None
+    assert forks.is_running()
     lines = [line for line in forks.out.splitlines() if f'"{target}"' in line]
     wait_until(
         lambda: sum(f'"{target}"' in line for line in forks.out.splitlines()) == 2,
@@ -155,8 +157,8 @@ def test_a_path_is_dead_once_the_worker_is_whatever_its_children_do() -> None:
         address = str(directory / "socket")
         arguments = ["--bind", f"unix:{address}", "tests.applications.forks:application"]
         with started(*arguments, address=address) as server, child_of(server, "/stay") as child:
-            server.process.kill()
-            server.process.wait()
+            server.signal(signal.SIGKILL)
+            server.wait()
             wait_until(lambda: is_refused(server), "nobody listens")
             assert is_alive(child)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import re
 import signal
@@ -11,29 +10,32 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from http.client import IncompleteRead
 from pathlib import Path
 
 import pytest
 from bascule_middleware.chain import SHORT_NAMES
 
 from tests.applications.upstream import BLOCK
-
-from .harness.gate import Gate
-from .harness.process import (
+from tests.harness.fetch import NO_RESPONSE, ask, connect, fetch
+from tests.harness.ports import listen
+from tests.harness.servers import (
     ServerProcess,
     bascule_command,
-    free_port,
     gunicorn_command,
     running,
     scratch,
     started,
-    wait_until,
 )
+from tests.harness.waiting import wait_until
+
+from .gate import Gate
 
 MEBIBYTE = 1 << 20
 SIZE = 200  # MiB
 MOST_GROWTH = 8 * MEBIBYTE
 BASCULE = bascule_command("--access-logfile", "off")
+BROKEN_OFF = (IncompleteRead, ConnectionResetError)
 UPSTREAM = "tests.applications.upstream:application"
 
 # Every link that there is, forward innermost.
@@ -110,11 +112,8 @@ def directory() -> Iterator[Path]:
 
 
 def get(server: ServerProcess, target: str) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(*server.address, timeout=20)
-    with contextlib.closing(connection):
-        connection.request("GET", target)
-        response = connection.getresponse()
-        return response.status, response.read()
+    reply = fetch(server.address, target, limit=20)
+    return reply.status, reply.body
 
 
 class Load:
@@ -146,28 +145,25 @@ class Load:
     def wait_for_requests(self, count: int) -> None:
         """Return when so many more have been answered."""
         enough = self.answered.total() + count
-        wait_until(lambda: self.answered.total() >= enough, "requests under load", deadline=30)
+        wait_until(lambda: self.answered.total() >= enough, "requests under load", limit=30)
 
     def wait_for_process(self, pid: int) -> None:
         """Return when this process has answered."""
-        wait_until(lambda: self.answered[pid], "an answer of a process", deadline=30)
+        wait_until(lambda: self.answered[pid], "an answer of a process", limit=30)
 
     def _run(self) -> None:
-        connection = http.client.HTTPConnection(*self._server.address, timeout=20)
-        while not self._over.is_set():
-            try:
-                connection.request("GET", self._target)
-                response = connection.getresponse()
-                body = response.read()
-            except (OSError, http.client.HTTPException) as error:
-                self.failed.append(repr(error))
-                connection.close()
-                continue
-            if response.status == 200:
-                self.answered[int(body)] += 1
-            else:
-                self.failed.append(f"{response.status} {body[:100]!r}")
-        connection.close()
+        with contextlib.closing(connect(self._server.address, limit=20)) as connection:
+            while not self._over.is_set():
+                try:
+                    reply = ask(connection, self._target)
+                except NO_RESPONSE as error:
+                    self.failed.append(repr(error))
+                    connection.close()
+                    continue
+                if reply.status == 200:
+                    self.answered[int(reply.body)] += 1
+                else:
+                    self.failed.append(f"{reply.status} {reply.body[:100]!r}")
 
 
 @pytest.mark.parametrize("balance", ["round-robin", "least-outstanding", "two-choices", "hash"])
@@ -214,7 +210,7 @@ def memory(server: ServerProcess) -> int:
 
 def growth_while_receiving(server: ServerProcess, target: str) -> tuple[int, int]:
     """Return how many bytes came, and by how much the process grew meanwhile at most."""
-    connection = http.client.HTTPConnection(*server.address, timeout=20)
+    connection = connect(server.address, limit=20)
     connection.request("GET", target)
     response = connection.getresponse()
     before = most = memory(server)
@@ -241,7 +237,7 @@ def test_a_large_response_takes_no_memory(where: str, framing: str, directory: P
 
 def test_a_large_request_takes_no_memory(directory: Path) -> None:
     with upstream(directory / "a"), gateway([directory / "a"]) as server:
-        connection = http.client.HTTPConnection(*server.address, timeout=60)
+        connection = connect(server.address, limit=60)
         growths = []
         for count in (SIZE // 100, SIZE):
             before = memory(server)
@@ -266,7 +262,7 @@ def test_the_first_byte_arrives_before_the_last_is_produced(directory: Path) -> 
         upstream(directory / "a", gated, **gate.env),
         gateway([directory / "a"]) as server,
     ):
-        connection = http.client.HTTPConnection(*server.address, timeout=20)
+        connection = connect(server.address, limit=20)
         connection.request("GET", "/forward/stream")
         response = connection.getresponse()
         assert response.read1(100) == b"before\n"
@@ -293,19 +289,19 @@ def test_a_client_that_goes_ends_the_upstreams_response(directory: Path) -> None
 
 def test_a_response_that_breaks_off_breaks_off_for_the_client(directory: Path) -> None:
     with upstream(directory / "a") as server_behind, gateway([directory / "a"]) as server:
-        connection = http.client.HTTPConnection(*server.address, timeout=20)
+        connection = connect(server.address, limit=20)
         connection.request("GET", f"/forward/length/{SIZE}")
         response = connection.getresponse()
         response.read(MEBIBYTE)
         server_behind.signal(signal.SIGKILL)
-        with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
+        with pytest.raises(BROKEN_OFF):
             response.read()
         connection.close()
         wait_until(lambda: "failed: IncompleteRead" in server.err + server.out, "the log line")
 
 
 def test_nothing_listens_to_what_the_target_says(directory: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as evil, upstream(directory / "a") as behind:
+    with listen() as evil, upstream(directory / "a") as behind:
         host = f"127.0.0.1:{evil.getsockname()[1]}".encode()
         with gateway([directory / "a"]) as server:
             for target in (
@@ -327,8 +323,9 @@ def test_nothing_listens_to_what_the_target_says(directory: Path) -> None:
 
 
 def test_a_gateway_to_itself_finds_the_loop() -> None:
-    listener, port = free_port()
-    with gateway([f"http://127.0.0.1:{port}"], listener=listener) as server:
+    listener = listen()
+    name = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with gateway([name], listener=listener) as server:
         assert get(server, "/forward/pid")[0] == 508
         assert get(server, "/pid")[0] == 200
 
@@ -338,7 +335,7 @@ def test_it_forwards_under_gunicorn_as_under_our_server(directory: Path) -> None
     with upstream(directory / "a") as behind:
         for command in (BASCULE, gunicorn_command()):
             with gateway([directory / "a"], command=command) as server:
-                connection = http.client.HTTPConnection(*server.address, timeout=20)
+                connection = connect(server.address, limit=20)
                 seen = []
                 for method, target, body in (
                     ("GET", "/forward/pid", None),
@@ -348,14 +345,12 @@ def test_it_forwards_under_gunicorn_as_under_our_server(directory: Path) -> None
                     ("GET", "/forward/chunked/1", None),
                     ("GET", "/forward/../pid", None),
                 ):
-                    connection.request(method, target, body, encode_chunked=True)
-                    response = connection.getresponse()
-                    answer = response.read()
-                    if response.status == 200:
-                        via = response.headers["Via"].split("-")[0]
-                        seen.append((response.status, via, answer))
+                    reply = ask(connection, target, method, body)
+                    if reply.status == 200:
+                        via = reply.fields["Via"].split("-")[0]
+                        seen.append((reply.status, via, reply.body))
                     else:  # the page names the request
-                        seen.append((response.status, "", b""))
+                        seen.append((reply.status, "", b""))
                 connection.close()
                 answers.append(seen)
         pid = str(behind.pid).encode()

@@ -10,9 +10,11 @@ from collections import Counter
 
 import pytest
 
-from .harness.client import Ending, MalformedResponse
-from .harness.gate import Gate
-from .harness.process import ServerProcess, bascule_command, running, scratch, wait_until
+from tests.harness.client import Ending, MalformedResponse
+from tests.harness.servers import ServerProcess, bascule_command, running, scratch
+from tests.harness.waiting import wait_until
+
+from .gate import Gate
 from .requests import get, head, post
 
 SHORT = 0.3  # seconds
@@ -88,7 +90,7 @@ def test_what_a_hung_call_says_at_last_goes_nowhere_and_its_thread_serves_again(
             wait_until(lambda n=number: len(lines(server.err, "hung_request_ended")) > n, "it ends")
             assert client.read_ending() in (Ending.FIN, Ending.RST)
         assert logged(server, f"/wait?{number}")["status"] == 504
-    assert server.process.poll() is None
+    assert server.is_running()
     assert "internal_error" not in server.err
     assert "Traceback" not in server.err
 
@@ -209,7 +211,7 @@ def test_a_call_that_ends_at_its_deadline_is_answered_once() -> None:
             for thread in threads:
                 thread.join()
         assert not failures
-        assert server.process.poll() is None
+        assert server.is_running()
     assert set(statuses) == {200, 504}
     assert statuses.total() == 12 * 24
 

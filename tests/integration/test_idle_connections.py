@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from .harness.client import Client
-from .harness.process import ServerProcess, bascule_command, running, scratch
+from tests.harness.client import Client
+from tests.harness.servers import ServerProcess, bascule_command, running, scratch
+
 from .requests import get, head
 
 CONNECTIONS = 10_000

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from .harness.client import Client
-from .harness.process import ServerProcess, bascule_command, running, scratch
+from tests.harness.client import Client
+from tests.harness.servers import ServerProcess, bascule_command, running, scratch
+
 from .requests import get, head
 
 MEBIBYTE = 1 << 20

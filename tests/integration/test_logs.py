@@ -13,17 +13,18 @@ from pathlib import Path
 import pytest
 from bascule_ops import readiness
 
-from .harness.client import Client
-from .harness.gate import Gate
-from .harness.process import (
+from tests.harness.client import Client
+from tests.harness.servers import (
     ServerProcess,
     application_name,
     bascule_command,
     running,
     scratch,
     started,
-    wait_until,
 )
+from tests.harness.waiting import wait_until
+
+from .gate import Gate
 from .requests import get, head, post
 
 # Combined: address, two names, time, request, status, bytes, referer, user agent.

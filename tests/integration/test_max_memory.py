@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from .harness.client import Client
-from .harness.process import application_name, bascule_command, finished, running, wait_until
+from tests.harness.client import Client
+from tests.harness.servers import application_name, bascule_command, finished, running
+from tests.harness.waiting import wait_until
+
 from .requests import get
 
 MEBIBYTE = 1 << 20

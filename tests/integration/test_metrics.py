@@ -11,17 +11,12 @@ import time
 import pytest
 from bascule.told.metrics import SLOTS, WorkerMetrics, claim, read
 
-from .harness.gate import Gate
-from .harness.process import (
-    application_name,
-    bascule_command,
-    finished,
-    running,
-    scratch,
-    wait_until,
-)
-from .harness.status import read_status
+from tests.harness.servers import application_name, bascule_command, finished, running, scratch
+from tests.harness.waiting import wait_until
+
+from .gate import Gate
 from .requests import get, post
+from .status import read_status
 
 QUIET = ("--access-logfile", "off")
 

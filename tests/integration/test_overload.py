@@ -7,9 +7,11 @@ import json
 import select
 from collections.abc import Iterator
 
-from .harness.client import DEADLINE, Client
-from .harness.gate import Gate, Visit
-from .harness.process import ServerProcess, bascule_command, running, scratch, wait_until
+from tests.harness.client import DEADLINE, Client
+from tests.harness.servers import ServerProcess, bascule_command, running, scratch
+from tests.harness.waiting import wait_until
+
+from .gate import Gate, Visit
 from .requests import get, head, post
 
 THREADS = 2

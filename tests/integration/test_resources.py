@@ -9,8 +9,10 @@ import threading
 
 import pytest
 
-from .harness.client import Ending
-from .harness.process import ServerProcess, bascule_command, running, wait_until
+from tests.harness.client import Ending
+from tests.harness.servers import ServerProcess, bascule_command, running
+from tests.harness.waiting import wait_until
+
 from .requests import get, head, post
 
 MEBIBYTE = 1 << 20
@@ -51,7 +53,7 @@ def test_what_would_end_a_process_ends_a_request_with_500(
             assert client.request(get()).body == b"well\n"  # on the same connection
         wait_until(lambda n=before: len(errors(misbehaves)) > n, "the error is logged")
         assert ENDS[name] in errors(misbehaves)[-1]["message"]
-    assert misbehaves.process.poll() is None
+    assert misbehaves.is_running()
 
 
 @pytest.mark.parametrize("name", ENDS)
@@ -158,7 +160,7 @@ def test_an_upload_that_no_longer_fits_the_disk_is_answered_503(
         with full_disk.client() as client:
             assert client.request(post("/sized", b"y" * MEBIBYTE)).body.endswith(b"yyy")
     assert "Traceback" not in full_disk.err
-    assert full_disk.process.poll() is None
+    assert full_disk.is_running()
 
 
 def test_a_full_disk_for_the_log_costs_lines_and_no_request() -> None:

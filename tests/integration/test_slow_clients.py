@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.applications import big
+from tests.harness.client import Client
+from tests.harness.servers import ServerProcess, bascule_command, running
+from tests.harness.waiting import wait_until
 
-from .harness.client import Client
-from .harness.process import ServerProcess, bascule_command, running, wait_until
 from .requests import get, head, post
 
 MEBIBYTE = 1 << 20

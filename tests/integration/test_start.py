@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import re
 import signal
-import socket
 from pathlib import Path
 
 import pytest
 
-from .harness.client import Client
-from .harness.process import (
+from tests.harness.client import Client
+from tests.harness.ports import listen
+from tests.harness.servers import (
     application_name,
     bascule_command,
     finished,
     running,
     scratch,
     started,
-    wait_until,
 )
+from tests.harness.waiting import wait_until
+
 from .requests import get
 
 HELLO = application_name("hello")
@@ -163,7 +164,7 @@ def test_what_is_wrong_is_said_in_one_line(arguments, env, status, message) -> N
 
 
 def test_a_port_in_use_is_said_in_one_line() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with listen() as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         result = finished("--bind", address, HELLO)
     assert result.stderr == f"bascule: cannot listen on {address}: Address already in use\n"

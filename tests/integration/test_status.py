@@ -11,18 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from .harness.gate import Gate
-from .harness.process import (
+from tests.harness.servers import (
     application_name,
     bascule_command,
     finished,
     running,
     scratch,
     started,
-    wait_until,
 )
-from .harness.status import ANSWER_DEADLINE, read_status
+from tests.harness.waiting import wait_until
+
+from .gate import Gate
 from .requests import get, head, post
+from .status import ANSWER_DEADLINE, read_status
 
 JSON = ("--access-logformat", "json")
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import re
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from .harness.client import Client, Ending
-from .harness.gate import Gate
-from .harness.process import ServerProcess, bascule_command, running, scratch, wait_until
+from tests.harness.client import Client, Ending
+from tests.harness.servers import ServerProcess, bascule_command, running, scratch
+from tests.harness.waiting import NotInTimeError, wait_until
+
+from .gate import Gate
 from .requests import get, head, post
 
 
@@ -180,7 +181,7 @@ def test_sigterm_ends_the_process_once_idle_clients_are_gone(server) -> None:
     with server.client() as client:
         assert client.request(get()).status == 200
         begin_to_drain(server)
-        assert server.process.poll() is None
+        assert server.is_running()
     assert server.wait() == 0
 
 
@@ -231,7 +232,7 @@ def test_a_second_sigterm_changes_nothing(server, gate) -> None:
         visit = gate.visit()
         begin_to_drain(server)
         server.signal(signal.SIGTERM)
-        with pytest.raises(subprocess.TimeoutExpired):
+        with pytest.raises(NotInTimeError):
             server.wait(0.2)
         visit.release()
         assert client.read_final().status == 200

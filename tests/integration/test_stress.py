@@ -11,9 +11,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.applications import mixed
+from tests.harness.client import Client
+from tests.harness.servers import ServerProcess, bascule_command, running, scratch
+from tests.harness.waiting import wait_until
 
-from .harness.client import Client
-from .harness.process import ServerProcess, bascule_command, running, scratch, wait_until
 from .requests import get
 
 CLIENTS = 16

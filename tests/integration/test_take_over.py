@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from .harness.client import Client, Ending, MalformedResponse
-from .harness.gate import Gate
-from .harness.process import (
+from tests.harness.client import Client, Ending, MalformedResponse
+from tests.harness.servers import (
     ServerProcess,
     application_name,
     bascule_command,
@@ -22,8 +21,10 @@ from .harness.process import (
     running,
     scratch,
     started,
-    wait_until,
 )
+from tests.harness.waiting import wait_until
+
+from .gate import Gate
 from .requests import get
 
 HELLO = application_name("hello")
@@ -152,7 +153,7 @@ def test_a_process_on_hold_serves_where_nobody_else_does(directory: Path) -> Non
         assert answers(path) == 200
         with serve(path, HELLO, "--hold", str(hold), wait=False) as second:
             wait_until(held_socket(path, second).exists, "the second")
-            first.process.kill()
+            first.signal(signal.SIGKILL)
             wait_until(lambda: "Serving" in second.err, "it sees that it is alone")
             assert answers(path) == 200
 
@@ -176,10 +177,10 @@ def test_a_connection_made_before_the_take_over_is_served_by_the_old_process(
         old.signal(signal.SIGTERM)
         response = client.request(get())
         assert response.status == 200
-        assert old.process.poll() is None or response.says_close
+        assert old.is_running() or response.says_close
         client.close()
         assert old.wait() == 0
-        assert new.process.poll() is None
+        assert new.is_running()
         assert answers(path) == 200
 
 

@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from tests.attack.plans import ATTACKS
+from tests.harness.processes import Process
+from tests.harness.servers import ServerProcess, bascule_command, environment, running
 
-from .harness.process import ROOT, ServerProcess, bascule_command, environment, running
 from .requests import get
 
 MEBIBYTE = 1 << 20
@@ -28,6 +29,7 @@ GROWTH = 24 * MEBIBYTE
 IDLE_CPU = 0.6
 # A usual client's cookies, at their largest: they wait behind others, and are served all the same.
 COOKIES = f"Cookie: {'c' * 8000}"
+START_LIMIT = 60.0  # seconds until an attack is in full swing
 SILENT = ("slow-head", "idle", "flood")
 BUSY = ("slow-read", "many-fields", "new-names", "pipeline")
 
@@ -36,21 +38,13 @@ BUSY = ("slow-read", "many-fields", "new-names", "pipeline")
 def attacked(server: ServerProcess, name: str) -> Iterator[None]:
     """Attack while the block runs, from the moment on at which the attack is in full swing."""
     host, port = server.address
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.attack.attacker", name, f"{host}:{port}"],
-        cwd=ROOT,
-        env=environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as attacker:
-        try:
-            assert attacker.stdout.readline() == b"ready\n"
-            yield
-            output, _ = attacker.communicate(timeout=30)
-            assert json.loads(output)["opened"] >= ATTACKS[name].connections / 10
-        finally:
-            if attacker.poll() is None:
-                attacker.kill()
+    command = [sys.executable, "-m", "tests.attack.attacker", name, f"{host}:{port}"]
+    with Process(command, env=environment(), stdin=subprocess.PIPE) as attacker:
+        assert attacker.read_line(START_LIMIT) == "ready\n"
+        yield
+        attacker.end_input()
+        attacker.wait(30)
+        assert json.loads(attacker.read_line())["opened"] >= ATTACKS[name].connections / 10
 
 
 @contextlib.contextmanager

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.applications import echo
+from tests.harness.client import Response
+from tests.harness.waiting import wait_until
 
-from .harness.client import Response
-from .harness.process import wait_until
 from .requests import get, head, post
 
 BODY = b"first line\nsecond line\nthird line"

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
-import time
 from collections.abc import Sequence
 from typing import Self
 
+from tests.harness.waiting import wait_until
 from tests.load.account import Account
 from tests.load.clients import Load
 from tests.load.kinds import ALL, Kind
-
-POLL = 0.05  # seconds
 
 
 class BackgroundLoad:
@@ -50,8 +49,13 @@ class BackgroundLoad:
     def wait_for(self, requests: int) -> None:
         """Return when that many have been answered right, or as many have failed."""
         account = self.account
-        while account.right.total() < requests and len(account.failures) < requests:
-            time.sleep(POLL)
+        wait_until(
+            lambda: max(account.right.total(), len(account.failures)) >= requests,
+            f"{requests} answers, or as many failures",
+            limit=math.inf,
+            seen=lambda: "\n".join(account.lines()),
+            interval=0.05,
+        )
 
     def _run(self) -> None:
         asyncio.run(self._main())

@@ -7,7 +7,7 @@ from functools import partial
 
 from bascule_middleware.links.forward.forward import Forward
 
-from tests.integration.harness.process import bascule_command, running
+from tests.harness.servers import bascule_command, running
 from tests.middleware.gateway import respond
 
 CALLS = 2_000

@@ -14,6 +14,7 @@ from bascule_middleware.links.allowlist.allowlist import Allowlist
 from bascule_middleware.links.allowlist.rule_file import RuleFile
 from bascule_middleware.settings import SettingError
 
+from tests.harness.waiting import wait_until
 from tests.middleware.gateway import respond
 
 
@@ -209,9 +210,7 @@ def test_a_client_is_blocked_and_unblocked_while_the_link_serves(path: Path) -> 
 
     def seconds_until(status: str) -> float:
         began = time.monotonic()
-        while respond(link, REMOTE_ADDR="198.51.100.7").status != status:
-            assert time.monotonic() - began < 10
-            time.sleep(0.01)
+        wait_until(lambda: respond(link, REMOTE_ADDR="198.51.100.7").status == status, status)
         return time.monotonic() - began
 
     assert seconds_until("200 OK") < 1

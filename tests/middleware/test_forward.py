@@ -23,6 +23,7 @@ from bascule_middleware.settings import SettingError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.harness.ports import free_port, listen
 from tests.middleware import hostile
 from tests.middleware.gateway import Gateway, respond
 from tests.middleware.upstream import HELLO, Upstream, hang_up, read_request
@@ -37,8 +38,7 @@ def forward(*upstreams: Upstream | str, application: Any = None, **others: Any) 
 
 def closed_port() -> str:
     """Return an address that refuses connections."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 def sent(upstream: Upstream, number: int = 0) -> tuple[str, list[tuple[str, str]], bytes]:
@@ -402,7 +402,7 @@ def test_silence_in_the_middle_of_a_body_cuts_the_response() -> None:
 
 
 def test_an_upstream_that_takes_no_body_is_a_504() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:  # accepts, and never reads
+    with listen() as listener:  # accepts, and never reads
         name = f"http://127.0.0.1:{listener.getsockname()[1]}"
         variables: dict[str, Any] = {
             "wsgi.input": io.BytesIO(bytes(32 << 20)),
@@ -421,7 +421,7 @@ def test_an_upstream_may_take_longer_to_read_a_body_than_to_be_reached() -> None
             assert read_request(file).endswith(b"\0\0")
             connection.sendall(HELLO)
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with listen() as listener:
         thread = threading.Thread(target=read_late, args=(listener,))
         thread.start()
         variables: dict[str, Any] = {
@@ -468,7 +468,7 @@ def test_an_early_answer_to_a_long_body_is_passed_on() -> None:
             while connection.recv(1 << 20):
                 pass
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with listen() as listener:
         thread = threading.Thread(target=refuse, args=(listener,))
         thread.start()
         variables: dict[str, Any] = {

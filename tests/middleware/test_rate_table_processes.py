@@ -12,7 +12,8 @@ import pytest
 from bascule_middleware.links.ratelimit.limits import parse_limit
 from bascule_middleware.links.ratelimit.rate_table import Table
 
-from tests.middleware.workers import ROOT, answers, hammering
+from tests.harness.processes import ROOT, Process
+from tests.middleware.workers import LIMIT, answers, hammering, signs
 
 pytestmark = pytest.mark.integration
 
@@ -23,14 +24,14 @@ def test_eight_processes_that_hammer_one_key_are_admitted_exactly_the_limit(
     settings = {"limits": ["100/day burst 1000"], "table": str(tmp_path / "table")}
     with hammering(8, 12_500, settings) as workers:
         said = answers(workers)
-    assert (len(said), said.count(b"+"), said.count(b"!")) == (100_000, 1000, 0)
+    assert (len(said), said.count("+"), said.count("!")) == (100_000, 1000, 0)
 
 
 def test_eight_processes_that_all_make_the_file_at_once_make_one(tmp_path: Path) -> None:
     for number in range(2):
         settings = {"limits": ["20/day"], "table": str(tmp_path / f"table {number}")}
         with hammering(8, 10, settings) as workers:
-            assert answers(workers).count(b"+") == 20
+            assert answers(workers).count("+") == 20
 
 
 def test_workers_killed_in_the_midst_neither_block_the_others_nor_free_anybody(
@@ -38,22 +39,22 @@ def test_workers_killed_in_the_midst_neither_block_the_others_nor_free_anybody(
 ) -> None:
     settings = {"limits": ["1000/day burst 20000"], "table": str(tmp_path / "table")}
     with hammering(8, 1_000_000, settings) as workers:
-        said = b""
         for killed in workers[:6]:
-            assert killed.stdout
-            said += killed.stdout.read(1000)  # it is well under way
+            killed.wait_until(
+                lambda worker=killed: len(signs(worker)) > 1000, "it is well under way", limit=LIMIT
+            )
             killed.kill()
-            said += killed.stdout.read()
         for survivor in workers[6:]:
-            assert survivor.stdout
-            while not (some := survivor.stdout.read(1000)).endswith(b"-" * 500):
-                said += some
-            said += some
+            survivor.wait_until(
+                lambda worker=survivor: signs(worker).endswith("-" * 500),
+                "nothing more is admitted",
+                limit=LIMIT,
+            )
             survivor.kill()
-            said += survivor.stdout.read()
+        said = "".join(map(signs, workers))
     # A request of each that was killed may be counted and not reported.
-    assert 20_000 - len(workers) <= said.count(b"+") <= 20_000
-    assert b"!" not in said
+    assert 20_000 - len(workers) <= said.count("+") <= 20_000
+    assert "!" not in said
 
 
 def test_a_lock_is_free_again_when_its_holder_is_killed(tmp_path: Path) -> None:
@@ -63,11 +64,8 @@ def test_a_lock_is_free_again_when_its_holder_is_killed(tmp_path: Path) -> None:
         "import fcntl, sys; f = open(sys.argv[1], 'r+b'); fcntl.lockf(f, fcntl.LOCK_EX); "
         "print('held', flush=True); sys.stdin.read()"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", holds, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as holder:
-        assert holder.stdout
-        assert holder.stdout.readline() == b"held\n"
+    with Process([sys.executable, "-c", holds, path], stdin=subprocess.PIPE) as holder:
+        assert holder.read_line() == "held\n"
         answer: list[bool] = []
         waiting = threading.Thread(target=lambda: answer.append(table.take([(limit, ("a",))])[0]))
         waiting.start()

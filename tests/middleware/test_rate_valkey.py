@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ import pytest
 from bascule_middleware.links.ratelimit.ratelimit import RateLimit
 from bascule_middleware.settings import SettingError
 
-from tests.harness import ports
+from tests.harness.ports import free_port
+from tests.harness.waiting import wait_until
 from tests.middleware import hostile
 from tests.middleware.fake_valkey import ADMITS, IS_FULL, REFUSES, FakeValkey
 from tests.middleware.gateway import Gateway, respond
@@ -50,16 +50,9 @@ def events(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [name for name in names if name != "rate_limited"]
 
 
-def wait_for(fact: Callable[[], object]) -> None:
-    deadline = time.monotonic() + LIMIT
-    while not fact():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 @pytest.fixture
-def free_port() -> int:
-    return ports.free_port()
+def port() -> int:
+    return free_port()
 
 
 def test_valkey_decides_where_it_answers(tmp_path: Path) -> None:
@@ -72,21 +65,21 @@ def test_valkey_decides_where_it_answers(tmp_path: Path) -> None:
 
 
 def test_without_valkey_the_workers_of_the_machine_count_by_themselves(
-    tmp_path: Path, free_port: int, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first, second = limited(tmp_path, free_port), limited(tmp_path, free_port)
+    first, second = limited(tmp_path, port), limited(tmp_path, port)
     assert statuses(first, 2) + statuses(second, 3) == [200, 200, 200, 429, 429]
     assert events(caplog) == ["rate_store_away"] * 2  # once for each
 
 
-def test_without_valkey_all_are_admitted_where_it_is_set_so(tmp_path: Path, free_port: int) -> None:
-    ask = limited(tmp_path, free_port, fallback="open")
+def test_without_valkey_all_are_admitted_where_it_is_set_so(tmp_path: Path, port: int) -> None:
+    ask = limited(tmp_path, port, fallback="open")
     assert statuses(ask, 5) == [200] * 5
     assert ask().fields == hostile.TEXT
 
 
-def test_without_valkey_all_are_refused_where_it_is_set_so(tmp_path: Path, free_port: int) -> None:
-    ask = limited(tmp_path, free_port, fallback="closed")
+def test_without_valkey_all_are_refused_where_it_is_set_so(tmp_path: Path, port: int) -> None:
+    ask = limited(tmp_path, port, fallback="closed")
     assert statuses(ask, 3) == [503, 503, 503]
     assert ask().field("Retry-After") == "1"
     assert not (tmp_path / "table").exists()
@@ -109,32 +102,34 @@ def test_a_valkey_that_cannot_count_is_one_that_is_away(
     with FakeValkey(IS_FULL) as valkey:
         ask = limited(tmp_path, valkey.port)
         assert statuses(ask, 5) == [200, 200, 200, 429, 429]
-        wait_for(lambda: valkey.runs >= 3)
+        wait_until(lambda: valkey.runs >= 3, "three tries", limit=LIMIT)
         assert events(caplog) == ["rate_store_away"]
         assert "maxmemory" in caplog.text
 
 
 def test_valkey_decides_again_when_it_is_back(
-    tmp_path: Path, free_port: int, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ask = limited(tmp_path, free_port, fallback="closed")
+    ask = limited(tmp_path, port, fallback="closed")
     assert statuses(ask, 3) == [503] * 3
-    with FakeValkey(ADMITS, free_port) as valkey:
-        wait_for(lambda: "rate_store_back" in events(caplog))
+    with FakeValkey(ADMITS, port) as valkey:
+        wait_until(lambda: "rate_store_back" in events(caplog), "its return", limit=LIMIT)
         assert statuses(ask, 3) == [200] * 3
         valkey.answer = IS_FULL
         assert statuses(ask, 3) == [503] * 3
         valkey.answer = ADMITS
-        wait_for(lambda: events(caplog).count("rate_store_back") == 2)
+        wait_until(
+            lambda: events(caplog).count("rate_store_back") == 2, "its second return", limit=LIMIT
+        )
         assert statuses(ask, 3) == [200] * 3
     assert events(caplog) == ["rate_store_away", "rate_store_back"] * 2
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_forked_process_finds_out_for_itself(tmp_path: Path, free_port: int) -> None:
-    ask = limited(tmp_path, free_port, fallback="closed")
+def test_a_forked_process_finds_out_for_itself(tmp_path: Path, port: int) -> None:
+    ask = limited(tmp_path, port, fallback="closed")
     assert statuses(ask, 1) == [503]
-    with FakeValkey(ADMITS, free_port):
+    with FakeValkey(ADMITS, port):
         child = os.fork()
         if not child:
             os._exit(statuses(ask, 1) == [200])

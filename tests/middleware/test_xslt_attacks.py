@@ -21,6 +21,7 @@ from bascule_middleware.links.xslt.xslt import LIMIT, Xslt
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.harness.ports import listen
 from tests.middleware.gateway import respond
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -68,7 +69,7 @@ class Target:
 
 @pytest.fixture
 def target(tmp_path: Path) -> Iterator[Target]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with listen() as listener:
         listener.setblocking(False)
         yield Target(tmp_path, listener)
 

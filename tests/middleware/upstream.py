@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.harness.ports import listen
+
 DEADLINE = 20.0  # seconds
 
 # What to do with a request: send these bytes and wait for the next, or whatever a function does
@@ -41,7 +43,7 @@ class Upstream:
             self._listener.listen()
             self.name = f"unix:{path}"
         else:
-            self._listener = socket.create_server(("127.0.0.1", 0))
+            self._listener = listen()
             self.name = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._open: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept)]

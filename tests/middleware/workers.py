@@ -6,41 +6,37 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from tests.harness.processes import Process
+
+READY = "ready\n"
+LIMIT = 100.0  # seconds for all that a worker does
 
 
 @contextmanager
-def hammering(
-    workers: int, requests: int, settings: Mapping[str, Any]
-) -> Iterator[list[subprocess.Popen[bytes]]]:
+def hammering(workers: int, requests: int, settings: Mapping[str, Any]) -> Iterator[list[Process]]:
     """Start workers that make some requests each; all begin at once."""
     command = [sys.executable, "-m", "tests.middleware.hammer", str(requests), json.dumps(settings)]
-    processes = [
-        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        for _ in range(workers)
-    ]
-    try:
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(Process(command, stdin=subprocess.PIPE)) for _ in range(workers)
+        ]
         for process in processes:
-            assert process.stdout
-            assert process.stdout.readline() == b"ready\n"
+            assert process.read_line(LIMIT) == READY
         for process in processes:
-            assert process.stdin
-            process.stdin.write(b"go\n")
-            process.stdin.flush()
+            process.tell("go\n")
         yield processes
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                assert pipe
-                pipe.close()
 
 
-def answers(processes: list[subprocess.Popen[bytes]]) -> bytes:
-    """Return the signs of all answers; see `hammer`."""
-    return b"".join(process.stdout.read() for process in processes if process.stdout)
+def signs(process: Process) -> str:
+    """Return the signs of a worker's answers so far; see `hammer`."""
+    return process.out.removeprefix(READY)
+
+
+def answers(processes: list[Process]) -> str:
+    """Return the signs of all answers, once all have been given."""
+    for process in processes:
+        assert process.wait(LIMIT) == 0
+    return "".join(map(signs, processes))

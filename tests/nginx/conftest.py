@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.nginx.harness import Nginx, binaries
+from tests.harness.nginx import Nginx, binaries
 
 
 @pytest.fixture(params=binaries(), ids=lambda path: path.rsplit("/", 1)[-1], scope="session")

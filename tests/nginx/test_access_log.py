@@ -7,16 +7,17 @@ import socket
 
 import pytest
 
-from tests.nginx.harness import LIMIT, Nginx, response, wait_for
+from tests.harness.nginx import Nginx, response
+from tests.harness.waiting import LIMIT, wait_until
 
 pytestmark = pytest.mark.integration
 
 
 def test_a_line_has_what_one_needs_to_follow_a_request(nginx: Nginx) -> None:
-    answer, _ = nginx.request("/followed?a=1", fields={"User-Agent": "tester"})
+    answer = nginx.request("/followed?a=1", fields={"User-Agent": "tester"})
     line = nginx.log("/followed?a=1")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
-    assert line["request_id"] == answer.getheader("X-Request-ID")
+    assert line["request_id"] == answer.field("X-Request-ID")
     assert line["event"] == "request"
     assert line["worker"] == "nginx"
     assert line["remote_addr"] == "127.0.0.1"
@@ -65,7 +66,7 @@ def test_utf_8_is_kept(nginx: Nginx) -> None:
 def test_a_duration_is_a_number_of_milliseconds(nginx: Nginx) -> None:
     import time
 
-    from tests.nginx.harness import tell
+    from tests.harness.nginx import tell
 
     for upstream in nginx.upstreams:
         upstream.answer = lambda seen: (time.sleep(0.12), tell(seen))[1]
@@ -94,8 +95,8 @@ def test_the_method_is_the_clients_also_where_nginx_answers_with_an_error_page(
 def test_the_connections_number_leads_to_nginxs_own_errors(nginx: Nginx) -> None:
     announce_too_much(nginx, "/complained-about")
     connection = nginx.log("/complained-about")["connection"]
-    wait_for(
-        lambda: f"*{connection} client intended to send too large body" in nginx.stderr(),
+    wait_until(
+        lambda: f"*{connection} client intended to send too large body" in nginx.process.err,
         "the line of the error log",
     )
 
@@ -120,12 +121,12 @@ def test_a_health_check_from_inside_is_logged_only_where_it_fails(binary: str) -
         health_check(nginx, "/broken")
         assert nginx.log("/nothing-there")["status"] == 404
         assert nginx.log("/broken")["user_agent"] == "bascule-health"
-        assert b'"/healthy"' not in (nginx.directory / "stdout").read_bytes()
+        assert '"/healthy"' not in nginx.process.out
 
 
 def test_nobody_hides_by_the_health_checks_name(nginx: Nginx) -> None:
     fields = {"User-Agent": "bascule-health", "X-Bascule-Health": "nginx"}
-    _, content = nginx.request("/hides", fields=fields)
+    content = nginx.request("/hides", fields=fields).body
     assert "x-bascule-health" not in content.decode().lower()
     assert nginx.log("/hides")["status"] == 200
     health_check(nginx, "/hides-as-well", "127.0.0.1")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.nginx.harness import ENTRYPOINT, Nginx, wait_for
+from tests.harness.nginx import ENTRYPOINT, Nginx
+from tests.harness.waiting import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -36,10 +37,10 @@ def test_another_number_of_workers_is_taken_from_beside_their_sockets(binary: st
         assert (done.returncode, done.stdout) == (0, "reloaded\n"), done.stderr
 
         def is_used() -> bool:
-            answer, _ = nginx.request("/")
+            answer = nginx.request("/")
             return answer.status == 200 and bool(third.seen)
 
-        wait_for(is_used, "the third worker to be asked")
+        wait_until(is_used, "the third worker to be asked")
         assert (Path(nginx.environ["NGINX_RUN_DIR"]) / "status.sock").exists()
 
 
@@ -57,7 +58,7 @@ def test_a_configuration_that_is_refused_is_put_back(nginx: Nginx) -> None:
     assert done.returncode == 1
     assert "client_max_body_size" in done.stderr
     assert rendered(nginx, "conf.d/30-site.conf") == before
-    answer, _ = nginx.request("/")
+    answer = nginx.request("/")
     assert answer.status == 200
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import os
 import re
 import signal
 import subprocess
@@ -13,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.nginx.harness import ENTRYPOINT, LIMIT, ROOT, Nginx, wait_for
+from tests.harness import fetch
+from tests.harness.nginx import ENTRYPOINT, Nginx
+from tests.harness.processes import ROOT, Process
+from tests.harness.waiting import LIMIT, wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -35,32 +36,29 @@ def is_leaving(pid: str) -> bool:
         return True
 
 
-def connect(nginx: Nginx, target: str) -> http.client.HTTPConnection:
+def connect(nginx: Nginx, target: str) -> fetch.Connection:
     """Return a connection on which one request was answered."""
-    client = http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=LIMIT)
-    client.request("GET", target)
-    answer = client.getresponse()
-    answer.read()
-    assert (answer.status, answer.getheader("Connection")) == (200, "keep-alive")
+    client = fetch.connect(nginx.port, limit=LIMIT)
+    answer = fetch.ask(client, target)
+    assert (answer.status, answer.field("Connection")) == (200, "keep-alive")
     return client
 
 
 @contextmanager
-def reloading(nginx: Nginx) -> Iterator[subprocess.Popen[str]]:
+def reloading(nginx: Nginx) -> Iterator[Process]:
     """Reload for another number of workers; the block begins when nobody may be kept any more."""
     (nginx.run_dir / "workers").write_text("3\n")
     before = nginx.children()
-    with subprocess.Popen(
-        [ENTRYPOINT, "reload"],
-        env=nginx.environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
+    with Process([ENTRYPOINT, "reload"], env=nginx.environ) as process:
         closing = in_run_dir(nginx, "closing")
-        wait_for(lambda: closing.exists() or all(map(is_leaving, before)), "the reload to begin")
+        wait_until(lambda: closing.exists() or all(map(is_leaving, before)), "the reload to begin")
         yield process
+
+
+def assert_done(process: Process) -> None:
+    """Wait for the end of a reload; it says that it is done, and nothing else."""
+    process.wait(LIMIT)
+    assert (process.out, process.err) == ("reloaded\n", "")
 
 
 @pytest.mark.parametrize("target", ["/", "/static/bascule.svg"])
@@ -72,13 +70,13 @@ def test_a_client_that_idles_is_answered_once_more(binary: str, target: str) -> 
         with reloading(nginx) as process:
             if not leaves_connections_open(nginx):
                 assert before <= nginx.children()
-            client.request("POST" if target == "/" else "GET", target, b"order")
-            answer = client.getresponse()
-            assert (answer.status, answer.getheader("Connection")) == (200, "close")
-            assert answer.read()
+            method = "POST" if target == "/" else "GET"
+            answer = fetch.ask(client, target, method, b"order")
+            assert (answer.status, answer.field("Connection")) == (200, "close")
+            assert answer.body
             client.close()
-            assert process.communicate(timeout=LIMIT) == ("reloaded\n", "")
-        wait_for(lambda: not nginx.children() & before, "nginx's old processes to end")
+            assert_done(process)
+        wait_until(lambda: not nginx.children() & before, "nginx's old processes to end")
         connect(nginx, target).close()
 
 
@@ -87,7 +85,7 @@ def test_one_that_stays_away_is_not_waited_for_longer_than_nginx_would(binary: s
         nginx.upstream("worker-0.sock")
         client = connect(nginx, "/")
         with reloading(nginx) as process:
-            assert process.communicate(timeout=LIMIT) == ("reloaded\n", "")
+            assert_done(process)
         client.close()
 
 
@@ -100,13 +98,11 @@ def test_a_reload_that_is_broken_off_has_changed_nothing(binary: str) -> None:
         before = nginx.children()
         rendered = in_run_dir(nginx, "upstream_servers.conf").read_text()
         with reloading(nginx) as process:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.communicate(timeout=LIMIT)
-        assert process.returncode == 143
+            process.signal_group(signal.SIGTERM)
+            assert process.wait(LIMIT) == 143
         assert before <= nginx.children()
         assert in_run_dir(nginx, "upstream_servers.conf").read_text() == rendered
-        client.request("GET", "/")
-        assert client.getresponse().getheader("Connection") == "keep-alive"
+        assert fetch.ask(client, "/").field("Connection") == "keep-alive"
         client.close()
 
 
@@ -164,11 +160,10 @@ def test_answers_are_the_same_while_a_reload_is_prepared(
         )
 
     def answer() -> tuple[int, list[tuple[str, str]], bytes]:
-        response, content = nginx.request(target, method, body, fields)
+        reply = nginx.request(target, method, body, fields)
         changes = {"Date", "X-Request-ID", "Connection", "Content-Length"}
-        told = sorted(each for each in response.getheaders() if each[0] not in changes)
-        content = re.sub(rb"[0-9a-f]{32}|worker-\d", b"", content)
-        return response.status, told, content
+        told = sorted(each for each in reply.fields.items() if each[0] not in changes)
+        return reply.status, told, re.sub(rb"[0-9a-f]{32}|worker-\d", b"", reply.body)
 
     usual_answer = answer()
     in_run_dir(nginx, "closing").touch()

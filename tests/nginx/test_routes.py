@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from tests.nginx.harness import ROOT, Nginx
+from tests.harness.nginx import Nginx
+from tests.harness.processes import ROOT
 
 pytestmark = pytest.mark.integration
 
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.integration
     ],
 )
 def test_the_target_reaches_the_worker_as_it_was_sent(nginx: Nginx, target: str) -> None:
-    _, body = nginx.request(target)
+    body = nginx.request(target).body
     assert json.loads(body)["line"] == f"GET {target} HTTP/1.1"
 
 
@@ -46,7 +47,7 @@ def test_the_target_reaches_the_worker_as_it_was_sent(nginx: Nginx, target: str)
 )
 def test_status_pages_are_closed_to_the_outside(nginx: Nginx, target: str) -> None:
     before = sum(len(upstream.seen) for upstream in nginx.upstreams)
-    answer, _ = nginx.request(target)
+    answer = nginx.request(target)
     assert answer.status == 404
     assert sum(len(upstream.seen) for upstream in nginx.upstreams) == before
 
@@ -57,13 +58,13 @@ def test_an_absolute_target_cannot_reach_status_pages(nginx: Nginx) -> None:
 
 
 def test_a_static_file_comes_from_disk_with_caching_and_a_fixed_type(nginx: Nginx) -> None:
-    answer, body = nginx.request("/static/bascule.svg")
-    assert body == (ROOT / "nginx/static/bascule.svg").read_bytes()
-    assert answer.getheader("Content-Type") == "image/svg+xml"
-    assert answer.getheader("Cache-Control") == "public, max-age=3600"
-    assert answer.getheader("X-Content-Type-Options") == "nosniff"
-    assert answer.getheader("X-Request-ID")
-    assert answer.getheader("ETag")
+    answer = nginx.request("/static/bascule.svg")
+    assert answer.body == (ROOT / "nginx/static/bascule.svg").read_bytes()
+    assert answer.field("Content-Type") == "image/svg+xml"
+    assert answer.field("Cache-Control") == "public, max-age=3600"
+    assert answer.field("X-Content-Type-Options") == "nosniff"
+    assert answer.field("X-Request-ID")
+    assert answer.field("ETag")
 
 
 @pytest.mark.parametrize(
@@ -71,8 +72,8 @@ def test_a_static_file_comes_from_disk_with_caching_and_a_fixed_type(nginx: Ngin
     ["/static/none", "/static/.hidden", "/static/", "/static/../nginx.conf", "/static../pages"],
 )
 def test_nothing_but_static_files_is_served_from_disk(nginx: Nginx, target: str) -> None:
-    answer, body = nginx.request(target)
-    assert b"worker_processes" not in body
+    answer = nginx.request(target)
+    assert b"worker_processes" not in answer.body
     if target.startswith("/static/") and ".." not in target:
         assert answer.status in {403, 404}
 
@@ -80,30 +81,30 @@ def test_nothing_but_static_files_is_served_from_disk(nginx: Nginx, target: str)
 def test_an_application_answer_passes_through_untouched_whatever_its_status(
     nginx: Nginx,
 ) -> None:
-    from tests.nginx.harness import response, tell
+    from tests.harness.nginx import response, tell
 
     for upstream in nginx.upstreams:
         upstream.answer = lambda _: response(503, b"queue full", "Retry-After: 1")
     try:
-        answer, body = nginx.request("/busy")
+        answer = nginx.request("/busy")
     finally:
         for upstream in nginx.upstreams:
             upstream.answer = tell
-    assert (answer.status, body) == (503, b"queue full")
-    assert answer.getheader("Retry-After") == "1"
+    assert (answer.status, answer.body) == (503, b"queue full")
+    assert answer.field("Retry-After") == "1"
 
 
 def test_the_server_field_tells_no_version(nginx: Nginx) -> None:
-    answer, _ = nginx.request("/")
-    assert answer.getheader("Server") == "nginx"
+    answer = nginx.request("/")
+    assert answer.field("Server") == "nginx"
 
 
 def test_a_large_text_is_compressed_for_who_accepts_it(nginx: Nginx) -> None:
-    answer, _ = nginx.request("/" + "a" * 2000, fields={"Accept-Encoding": "gzip"})
-    assert answer.getheader("Content-Encoding") == "gzip"
-    assert answer.getheader("Vary") == "Accept-Encoding"
-    answer, _ = nginx.request("/short", fields={"Accept-Encoding": "gzip"})
-    assert answer.getheader("Content-Encoding") is None
+    answer = nginx.request("/" + "a" * 2000, fields={"Accept-Encoding": "gzip"})
+    assert answer.field("Content-Encoding") == "gzip"
+    assert answer.field("Vary") == "Accept-Encoding"
+    answer = nginx.request("/short", fields={"Accept-Encoding": "gzip"})
+    assert answer.field("Content-Encoding") is None
 
 
 def test_the_same_is_served_over_ipv6_where_there_is_any(nginx: Nginx) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.nginx.harness import ENTRYPOINT, ROOT, Nginx
+from tests.harness.nginx import ENTRYPOINT, Nginx
+from tests.harness.processes import ROOT
 
 pytestmark = pytest.mark.integration
 
@@ -145,17 +146,17 @@ def test_a_directory_with_a_space_in_its_name_works(binary: str, tmp_path: Path)
     source = tmp_path / "a checkout"
     shutil.copytree(ROOT / "nginx", source)
     with Nginx(binary, NGINX_SOURCE_DIR=str(source)) as nginx:
-        assert nginx.request("/static/bascule.svg")[0].status == 200
+        assert nginx.request("/static/bascule.svg").status == 200
 
 
 def test_nginx_starts_again_after_it_was_killed(binary: str) -> None:
     with Nginx(binary) as nginx:
         pid = nginx.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        nginx.process.kill()
+        nginx.process.signal(signal.SIGKILL)
         nginx.process.wait(10)
         for child in children:  # they go on without their master
             os.kill(int(child), signal.SIGKILL)
         again = Nginx(binary, NGINX_RUN_DIR=nginx.environ["NGINX_RUN_DIR"])
         with again:
-            assert again.request("/static/bascule.svg")[0].status == 200
+            assert again.request("/static/bascule.svg").status == 200

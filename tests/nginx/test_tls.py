@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import socket
 import ssl
@@ -14,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from tests.harness.fetch import Reply, fetch
+from tests.harness.nginx import Nginx, response, tell
 from tests.harness.ports import free_port
+from tests.harness.waiting import LIMIT
 from tests.nginx.certificates import Pair, make_pair
-from tests.nginx.harness import LIMIT, Nginx, response, tell
 from tests.nginx.test_start import start
 
 pytestmark = pytest.mark.integration
@@ -55,18 +56,10 @@ def tls_port(nginx: Nginx) -> int:
     return int(nginx.environ["NGINX_TLS_PORT"])
 
 
-def https(
-    nginx: Nginx, pair: Pair, target: str, **fields: str
-) -> tuple[http.client.HTTPResponse, bytes]:
-    """Send a GET over TLS; return the response and its body."""
-    connection = http.client.HTTPSConnection(
-        "localhost", tls_port(nginx), timeout=LIMIT, context=context(pair)
-    )
-    connection.request("GET", target, headers=fields)
-    answer = connection.getresponse()
-    content = answer.read()
-    connection.close()
-    return answer, content
+def https(nginx: Nginx, pair: Pair, target: str, **fields: str) -> Reply:
+    """Send a GET over TLS; return the response."""
+    address = ("localhost", tls_port(nginx))
+    return fetch(address, target, fields=fields, limit=LIMIT, tls=context(pair))
 
 
 def handshake(nginx: Nginx, settings: ssl.SSLContext) -> str | None:
@@ -79,9 +72,9 @@ def handshake(nginx: Nginx, settings: ssl.SSLContext) -> str | None:
 
 
 def test_a_worker_is_told_that_the_client_came_over_tls(secured: Nginx, pair: Pair) -> None:
-    answer, body = https(secured, pair, "/alice?a=1")
+    answer = https(secured, pair, "/alice?a=1")
     assert answer.status == 200
-    seen: dict[str, Any] = json.loads(body)
+    seen: dict[str, Any] = json.loads(answer.body)
     fields = dict(seen["fields"])
     assert seen["line"] == "GET /alice?a=1 HTTP/1.1"
     assert fields["X-Forwarded-Proto"] == "https"
@@ -92,7 +85,7 @@ def test_a_worker_is_told_that_the_client_came_over_tls(secured: Nginx, pair: Pa
 def test_without_a_port_in_host_the_forwarded_port_is_that_of_https(
     secured: Nginx, pair: Pair
 ) -> None:
-    _, body = https(secured, pair, "/", Host="example.org")
+    body = https(secured, pair, "/", Host="example.org").body
     assert dict(json.loads(body)["fields"])["X-Forwarded-Port"] == "443"
 
 
@@ -154,27 +147,27 @@ def test_tls_1_2_is_spoken_with_the_ciphers_of_the_intermediate_profile_only(
 
 def test_http_is_sent_to_https_whatever_is_asked_for(secured: Nginx) -> None:
     for target in ("/alice?a=%2F", "/static/bascule.svg"):
-        answer, _ = secured.request(target, method="GET", fields={"Host": "example.org:8080"})
+        answer = secured.request(target, method="GET", fields={"Host": "example.org:8080"})
         assert answer.status == 308
-        assert answer.getheader("Location") == f"https://example.org:{tls_port(secured)}{target}"
-    answer, _ = secured.request("/form", method="POST", body=b"a=1")
+        assert answer.field("Location") == f"https://example.org:{tls_port(secured)}{target}"
+    answer = secured.request("/form", method="POST", body=b"a=1")
     assert answer.status == 308
 
 
 def test_the_containers_health_check_is_not_redirected(secured: Nginx) -> None:
-    answer, _ = secured.request("/", fields={"User-Agent": "bascule-health"})
+    answer = secured.request("/", fields={"User-Agent": "bascule-health"})
     assert answer.status == 200
 
 
 def test_the_redirect_to_443_names_no_port(binary: str, pair: Pair) -> None:
     settings = {"NGINX_TLS_PORT": str(free_port()), "NGINX_TLS_REDIRECT": "443"}
     with Nginx(binary, **settings, **pair.settings) as nginx:
-        answer, _ = nginx.request("/a", fields={"Host": "example.org"})
-        assert answer.getheader("Location") == "https://example.org/a"
+        answer = nginx.request("/a", fields={"Host": "example.org"})
+        assert answer.field("Location") == "https://example.org/a"
 
 
 def test_the_outside_gets_no_status_page_over_tls_either(secured: Nginx, pair: Pair) -> None:
-    assert https(secured, pair, "/-/status")[0].status == 404
+    assert https(secured, pair, "/-/status").status == 404
 
 
 def test_hsts_is_sent_over_tls_only_and_the_applications_own_goes_first(
@@ -182,30 +175,30 @@ def test_hsts_is_sent_over_tls_only_and_the_applications_own_goes_first(
 ) -> None:
     name = "Strict-Transport-Security"
     for target in ("/", "/static/bascule.svg", "/-/nothing"):
-        answer, _ = https(secured, pair, target)
-        assert answer.headers.get_all(name) == [f"max-age={TWO_YEARS}"], target
-    assert secured.request("/", fields={"User-Agent": "bascule-health"})[0].getheader(name) is None
+        answer = https(secured, pair, target)
+        assert answer.fields.get_all(name) == [f"max-age={TWO_YEARS}"], target
+    assert secured.request("/", fields={"User-Agent": "bascule-health"}).field(name) is None
     (upstream,) = secured.upstreams
     upstream.answer = lambda _: response(200, b"", f"{name}: max-age=1; preload")
     try:
-        answer, _ = https(secured, pair, "/own")
+        answer = https(secured, pair, "/own")
     finally:
         upstream.answer = tell
-    assert answer.headers.get_all(name) == ["max-age=1; preload"]
+    assert answer.fields.get_all(name) == ["max-age=1; preload"]
 
 
 def test_without_the_settings_there_is_no_redirect_and_no_hsts(binary: str, pair: Pair) -> None:
     with Nginx(binary, NGINX_TLS_PORT=str(free_port()), **pair.settings) as nginx:
         nginx.upstream("worker-0.sock")
-        assert nginx.request("/")[0].status == 200
-        answer, _ = https(nginx, pair, "/")
-        assert answer.getheader("Strict-Transport-Security") is None
+        assert nginx.request("/").status == 200
+        answer = https(nginx, pair, "/")
+        assert answer.field("Strict-Transport-Security") is None
 
 
 def test_without_a_certificate_nothing_listens_for_tls(binary: str) -> None:
     port = free_port()
     with Nginx(binary, NGINX_TLS_PORT=str(port)) as nginx:
-        assert nginx.request("/static/bascule.svg")[0].status == 200
+        assert nginx.request("/static/bascule.svg").status == 200
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), LIMIT)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.nginx.harness import Nginx
+from tests.harness.nginx import Nginx
 
 pytestmark = pytest.mark.integration
 
@@ -18,9 +18,9 @@ def test_a_worker_without_a_socket_costs_no_request_not_even_a_post(binary: str)
         nginx.upstream("worker-1.sock")
         for number in range(20):
             method = ("GET", "POST")[number % 2]
-            answer, body = nginx.request(f"/{number}", method, b"data")
+            answer = nginx.request(f"/{number}", method, b"data")
             assert answer.status == 200
-            assert json.loads(body)["body"] == "data"
+            assert json.loads(answer.body)["body"] == "data"
 
 
 def test_a_worker_that_comes_back_is_used_at_once(binary: str) -> None:
@@ -35,12 +35,12 @@ def test_a_worker_that_comes_back_is_used_at_once(binary: str) -> None:
 
 
 def test_a_post_that_was_sent_is_not_sent_again(nginx: Nginx) -> None:
-    from tests.nginx.harness import tell
+    from tests.harness.nginx import tell
 
     for upstream in nginx.upstreams:
         upstream.answer = lambda _: None
     try:
-        answer, _ = nginx.request("/once", "POST", b"order")
+        answer = nginx.request("/once", "POST", b"order")
     finally:
         for upstream in nginx.upstreams:
             upstream.answer = tell
@@ -62,14 +62,14 @@ def test_a_body_arrives_whole_and_with_a_length_although_the_client_sent_chunks(
 
 
 def test_connections_to_workers_are_kept_alive(nginx: Nginx) -> None:
-    _, body = nginx.request("/keep")
+    body = nginx.request("/keep").body
     assert "Connection" not in dict(json.loads(body)["fields"])
 
 
 def test_other_sockets_can_be_named_for_the_baseline(binary: str) -> None:
     with Nginx(binary, NGINX_UPSTREAM_SOCKETS="gunicorn.sock") as nginx:
         nginx.upstream("gunicorn.sock")
-        _, body = nginx.request("/")
+        body = nginx.request("/").body
         assert json.loads(body)["worker"] == "gunicorn.sock"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ops.harness import Tree
+from tests.harness.tree import Tree
 
 
 @pytest.fixture(scope="session")

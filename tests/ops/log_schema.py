@@ -9,7 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from tests.ops.harness import ROOT
+from tests.harness.processes import ROOT
 
 PAGE = ROOT / "docs" / "logs.md"
 TYPES: dict[str, Any] = {

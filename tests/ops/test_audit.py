@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.harness.ports import free_port
-from tests.ops.harness import ROOT
+from tests.harness.processes import ROOT
 
 pytestmark = pytest.mark.integration
 

@@ -17,8 +17,10 @@ import pytest
 from tests.bench import arguments, heads, machine, mixed, native, processes, runner, spread, wrk
 from tests.bench.install import LOCKS, locked_version, reason
 from tests.bench.peers import PEERS
-from tests.nginx.harness import Nginx, binaries
-from tests.ops.harness import is_alive, wait_for
+from tests.harness.nginx import Nginx, binaries
+from tests.harness.processes import Process, is_alive, tree
+from tests.harness.tree import LIMIT
+from tests.harness.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 INSTALL_LIMIT = 600  # seconds; the first of these tests installs what tests/bench/run needs
@@ -34,8 +36,7 @@ def test_processor_time_of_a_server_counts_its_children(tmp_path: Path) -> None:
     command = ["sh", "-c", f"({busy}; sleep 60) & wait"]
     with processes.Server(command, "127.0.0.1:1", tmp_path / "log") as server:
         own = server.pids()[0]
-        while server.cpu_us() < 50_000:
-            assert server.is_running()
+        server.wait_until(lambda: server.cpu_us() >= 50_000, "some work", limit=LIMIT)
         assert len(server.pids()) >= 2
         assert processes.cpu_ticks(Path(f"/proc/{own}/stat").read_text()) <= 2
 
@@ -43,10 +44,10 @@ def test_processor_time_of_a_server_counts_its_children(tmp_path: Path) -> None:
 def test_ending_a_server_ends_its_children(tmp_path: Path) -> None:
     command = ["sh", "-c", "sleep 60 & wait"]
     with processes.Server(command, "127.0.0.1:1", tmp_path / "log") as server:
-        while len(server.pids()) < 2:
-            assert server.is_running()
-        child = server.pids()[1]
-    wait_for(lambda: not is_alive(child), "the child's end")
+        _, child = server.wait_until(
+            lambda: len(pids := server.pids()) == 2 and pids, "a child", limit=LIMIT
+        )
+    wait_until(lambda: not is_alive(child), "the child's end", limit=LIMIT)
 
 
 def test_a_process_that_nothing_keeps_is_ended_with_those_under_it() -> None:
@@ -72,7 +73,7 @@ except KeyboardInterrupt:
     *pids, told = done.stdout.split()
     assert told == "interrupted"
     assert len(pids) == 2
-    wait_for(lambda: not any(is_alive(int(pid)) for pid in pids), "the end of both")
+    wait_until(lambda: not any(is_alive(int(pid)) for pid in pids), "the end of both", limit=LIMIT)
 
 
 def test_a_server_that_ends_at_once_is_reported_with_its_last_words(tmp_path: Path) -> None:
@@ -235,22 +236,16 @@ def bench() -> str:
 @pytest.mark.timeout(INSTALL_LIMIT)
 def test_an_interrupted_run_leaves_no_server(bench: str, tmp_path: Path) -> None:
     command = [bench, "--seconds", "30", "--servers", "bascule", "--only", "hello"]
-    with subprocess.Popen(
-        [*command, "--output", str(tmp_path)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        assert process.stdout is not None
+    with Process([*command, "--output", tmp_path]) as process:
         # Two servers: the one that is tried first ends, the second is under measurement.
-        while "measurements" not in process.stdout.readline():
-            assert process.poll() is None
-        while not (servers := children(process.pid, "-m\0bascule")):
-            assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=20)
-    assert process.returncode == 130
+        while "measurements" not in process.read_line(LIMIT):
+            pass
+        servers = process.wait_until(
+            lambda: children(process.pid, "-m\0bascule"), "the server that is measured", limit=LIMIT
+        )
+        process.signal(signal.SIGINT)
+        status, output = process.wait(20), process.out
+    assert status == 130
     assert "Interrupted" in output
     assert [pid for pid in servers if is_alive(pid)] == []
     assert list(tmp_path.iterdir()) == []
@@ -259,7 +254,7 @@ def test_an_interrupted_run_leaves_no_server(bench: str, tmp_path: Path) -> None
 def children(parent: int, command: str) -> list[int]:
     """The processes under `parent` that run a command."""
     found = []
-    for pid in processes.tree(parent):
+    for pid in tree(parent):
         try:
             if command in Path(f"/proc/{pid}/cmdline").read_text():
                 found.append(pid)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import ipaddress
 import json
 import os
@@ -18,7 +17,10 @@ from bascule_ops.blocking.blocks import Blocks
 from bascule_ops.blocking.guard import objection
 from bascule_ops.blocking.markers import markers, parse, written
 
-from tests.ops.harness import ROOT, Tree, wait_for
+from tests.harness.fetch import Connection, ask, connect
+from tests.harness.processes import ROOT
+from tests.harness.tree import LIMIT, Tree
+from tests.harness.waiting import wait_until
 
 TEMPLATE = ROOT / "nginx" / "templates" / "15-blocked.conf.template"
 BLOCKED = "127.0.0.66"  # a client's address that the loopback interface has, too
@@ -167,18 +169,15 @@ def test_many_who_block_at_once_lose_nothing(tmp_path: Path) -> None:
 # --- A running stack ---
 
 
-def client(tree: Tree, address: str = BLOCKED) -> http.client.HTTPConnection:
+def client(tree: Tree, address: str = BLOCKED) -> Connection:
     """A client of that address, with a connection that stays open."""
-    source = (address, 0) if "." in address else None
-    host = "127.0.0.1" if "." in address else address
-    return http.client.HTTPConnection(host, tree.port, timeout=10, source_address=source)
+    if "." in address:
+        return connect(tree.port, limit=10, source=address)
+    return connect((address, tree.port), limit=10)
 
 
-def status(connection: http.client.HTTPConnection, target: str = "/alice") -> int:
-    connection.request("GET", target)
-    answer = connection.getresponse()
-    answer.read()
-    return answer.status
+def status(connection: Connection, target: str = "/alice") -> int:
+    return ask(connection, target).status
 
 
 def block(tree: Tree, *words: str) -> str:
@@ -219,7 +218,7 @@ def test_a_refusal_says_so_in_the_log_and_no_worker_hears_of_it(running: Tree) -
     request_id = answer.headers["X-Request-ID"]
     assert (answer.status, answer.headers["Content-Type"]) == (403, "text/plain")
     assert request_id in answer.read().decode()
-    wait_for(lambda: lines(running, request_id), "the line in the log")
+    wait_until(lambda: lines(running, request_id), "the line in the log", limit=LIMIT)
     (line,) = lines(running, request_id)
     assert (line["worker"], line["status"], line["blocked"]) == ("nginx", 403, True)
     abuser.close()
@@ -272,9 +271,11 @@ def test_a_block_outlives_workers_and_nginx_and_ends_after_its_time(running: Tre
     assert running.run("ops/restart").returncode == 0
     nginx = int((running.run_dir / "nginx" / "nginx.pid").read_text())
     os.kill(nginx, signal.SIGKILL)
-    wait_for(lambda: is_refused(running), "nginx to be back and to refuse the client")
+    wait_until(
+        lambda: is_refused(running), "nginx to be back and to refuse the client", limit=LIMIT
+    )
     block(running, BLOCKED, "--force", "--for", "1s")
-    wait_for(lambda: not is_refused(running), "the block to end")
+    wait_until(lambda: not is_refused(running), "the block to end", limit=LIMIT)
     told = [line for line in running.log() if line["event"] == "unblocked"]
     assert [line["network"] for line in told] == [BLOCKED]
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import ssl
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from bascule_ops.certificate import pem_pair
 
+from tests.harness.fetch import NO_RESPONSE, Connection, ask, connect
 from tests.harness.ports import free_port
+from tests.harness.tree import LIMIT, Crowd, Tree, crowd_of
+from tests.harness.waiting import wait_until
 from tests.nginx.certificates import EC, RSA, make_pair
-from tests.ops.harness import LIMIT, Crowd, Tree, crowd_of, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -58,21 +59,18 @@ class Secured:
             "GATE": str(self.gate),
         }
 
-    def connect(self) -> http.client.HTTPSConnection:
+    def connect(self) -> Connection:
         """A client that takes whatever certificate it is shown."""
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=LIMIT, context=context)
+        return connect(self.port, limit=LIMIT, tls=context)
 
     def get(self, target: str = "/") -> tuple[int, bytes]:
         """One request over TLS, on a connection of its own."""
-        connection = self.connect()
-        connection.request("GET", target)
-        answer = connection.getresponse()
-        body = answer.read()
-        connection.close()
-        return answer.status, body
+        with closing(self.connect()) as connection:
+            reply = ask(connection, target)
+        return reply.status, reply.body
 
     def certificate(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """Run ``ops/certificate``."""
@@ -86,7 +84,7 @@ class Secured:
             while not crowd.over.is_set():
                 try:
                     status, body = self.get()
-                except (OSError, http.client.HTTPException) as error:
+                except NO_RESPONSE as error:
                     crowd.failures.append(repr(error))
                     continue
                 if (status, body) != (200, b"https"):
@@ -155,7 +153,9 @@ def test_a_request_that_began_before_a_renewal_is_answered_on_its_connection(
         installing = pool.submit(secured.certificate, "install", new.certificate, new.key)
         # A new nginx begins with it at once, an older one waits for who is there.
         closing = secured.tree.run_dir / "nginx" / "closing"
-        wait_for(lambda: closing.exists() or installing.done(), "the renewal to reach nginx")
+        wait_until(
+            lambda: closing.exists() or installing.done(), "the renewal to reach nginx", limit=LIMIT
+        )
         secured.gate.write_text("")
         assert slow.getresponse().read() == b"https"
         slow.close()

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.ops.harness import LIMIT, ROOT
+from tests.harness.processes import ROOT
+from tests.harness.tree import LIMIT
 
 pytestmark = pytest.mark.integration
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import signal
-import subprocess
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from tests.ops.harness import Tree, is_alive, wait_for
+from tests.harness.processes import Process, is_alive
+from tests.harness.tree import LIMIT, Tree
 
 pytestmark = pytest.mark.integration
 
@@ -92,28 +92,22 @@ def test_settings_that_nginx_refuses_change_nothing(tree: Tree) -> None:
     assert not (tree.run_dir / "check").exists()
 
 
-def start_a_deployment_that_hangs(tree: Tree) -> subprocess.Popen[str]:
-    """Start one whose new workers never get ready; return when they are there."""
+@contextmanager
+def a_deployment_that_hangs(tree: Tree) -> Iterator[Process]:
+    """Start one whose new workers never get ready; yield when they are there."""
     (tree.root / "hangs.py").write_text(
         "import sys\nif '--check-config' not in sys.orig_argv:\n    import time; time.sleep(600)\n"
         "from bascule_middleware.wsgi import application\n"
-    )
-    process = subprocess.Popen(
-        ["ops/deploy"],
-        cwd=tree.root,
-        env=tree.environ | {"BASCULE_APP": "hangs:application"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
     )
 
     def has_begun() -> bool:
         states = [line["message"] for line in tree.log() if line["event"] == "process_state"]
         return any(text.startswith("next:next-1 is STARTING") for text in states)
 
-    wait_for(has_begun, "the new workers to start")
-    return process
+    environ = tree.environ | {"BASCULE_APP": "hangs:application"}
+    with Process(["ops/deploy"], cwd=tree.root, env=environ) as process:
+        process.wait_until(has_begun, "the new workers to start", limit=LIMIT)
+        yield process
 
 
 def programs(tree: Tree) -> set[str]:
@@ -130,11 +124,10 @@ def programs(tree: Tree) -> set[str]:
 def test_an_interrupt_while_the_new_workers_are_tried_leaves_the_old_ones(tree: Tree) -> None:
     assert tree.up().returncode == 0
     before = tree.worker_pids()
-    with start_a_deployment_that_hangs(tree) as process:
-        os.killpg(process.pid, signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "interrupted. Nothing has changed." in errors
+    with a_deployment_that_hangs(tree) as process:
+        process.signal_group(signal.SIGINT)
+        assert process.wait(LIMIT) == 130
+        assert "interrupted. Nothing has changed." in process.err
     assert tree.worker_pids() == before
     assert programs(tree) == {"old"}
     done = tree.run("ops/deploy")
@@ -144,9 +137,8 @@ def test_an_interrupt_while_the_new_workers_are_tried_leaves_the_old_ones(tree: 
 def test_what_a_killed_deployment_left_behind_is_cleared_up_by_the_next(tree: Tree) -> None:
     assert tree.up().returncode == 0
     before = tree.worker_pids()
-    with start_a_deployment_that_hangs(tree) as process:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(60)
+    with a_deployment_that_hangs(tree) as process:
+        process.kill()
     assert tree.worker_pids() == before
     assert programs(tree) == {"old", "new"}
     done = tree.run("ops/deploy")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.ops.harness import LIMIT, Tree, wait_for
+from tests.harness.tree import LIMIT, Tree
+from tests.harness.waiting import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -75,5 +76,5 @@ def test_down_stops_it(tree: Tree, supervisord: subprocess.Popen[str]) -> None:
     done = tree.run("ops/down")
     assert (done.returncode, done.stdout, done.stderr) == (0, "Stopped.\n", "")
     assert supervisord.wait(LIMIT) == 0
-    wait_for(lambda: not tree.run_dir.exists(), "the run directory to go")
+    wait_until(lambda: not tree.run_dir.exists(), "the run directory is gone")
     assert tree.run("ops/down").stdout == "Nothing runs.\n"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.ops.harness import Tree, is_alive, wait_for
+from tests.harness.processes import Process, is_alive
+from tests.harness.tree import LIMIT, Tree
+from tests.harness.waiting import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -66,7 +67,7 @@ def test_a_request_has_the_same_id_in_nginxs_line_and_in_the_workers(running: Tr
     def ids() -> list[str]:
         return [line["request_id"] for line in running.log() if line.get("target") == "/traced"]
 
-    wait_for(lambda: len(ids()) == 2, "both lines of the request")
+    wait_until(lambda: len(ids()) == 2, "both lines of the request", limit=LIMIT)
     first, second = ids()
     assert first == second
 
@@ -86,7 +87,7 @@ def test_a_killed_worker_comes_back(running: Tree) -> None:
         health = running.run("ops/health")
         return health.returncode == 0 and f"process {victim}" not in health.stdout
 
-    wait_for(is_back, "worker-0 to come back")
+    wait_until(is_back, "worker-0 to come back", limit=LIMIT)
 
 
 def test_settings_are_read_from_the_env_file_and_the_environment_wins(tree: Tree) -> None:
@@ -115,17 +116,13 @@ def test_what_a_killed_supervisord_left_behind_is_cleared_up(tree: Tree, command
     os.kill(int((tree.run_dir / "supervise.pid").read_text()), signal.SIGKILL)
     done = tree.up() if command == "up" else tree.run("ops/down")
     assert done.returncode == 0, done.stdout + done.stderr
-    wait_for(lambda: not any(map(is_alive, pids)), "the old processes to end")
+    wait_until(lambda: not any(map(is_alive, pids)), "the old processes to end", limit=LIMIT)
     assert tree.run_dir.exists() == (command == "up")
 
 
 def test_following_the_log_ends_with_the_stack(tree: Tree) -> None:
     assert tree.up().returncode == 0
-    with subprocess.Popen(
-        ["ops/logs", "--follow"], cwd=tree.root, env=tree.environ, stdout=subprocess.PIPE
-    ) as following:
-        assert following.stdout
-        assert following.stdout.readline().startswith(b"{")
+    with Process(["ops/logs", "--follow"], cwd=tree.root, env=tree.environ) as following:
+        assert following.read_line(LIMIT).startswith("{")
         tree.run("ops/down")
-        following.communicate(timeout=30)
-    assert following.returncode == 0
+        assert following.wait(30) == 0

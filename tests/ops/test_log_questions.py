@@ -20,7 +20,7 @@ from bascule_ops.logs.record import parsed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.ops.harness import ROOT
+from tests.harness.processes import ROOT
 from tests.ops.log_lines import ID, call, line, request
 
 Save = Callable[..., str]

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.ops.harness import ROOT
+from tests.harness.processes import ROOT, Process
 from tests.ops.log_lines import ID, Done, call, line, request
 
 Run = Callable[..., str]
@@ -370,25 +370,18 @@ def test_no_control_character_of_the_log_reaches_the_terminal(form: list[str], s
 def test_following_goes_on_in_the_new_file_after_a_rotation(tmp_path: Path) -> None:
     log = tmp_path / "bascule.log"
     log.write_text(line("10:00:00.000", n=0) + "\n")
-    with subprocess.Popen(
-        [sys.executable, "-c", FOLLOW, str(log)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as following:
-        assert following.stdout
-        numbers = [json.loads(following.stdout.readline())["n"]]
+    with Process([sys.executable, "-c", FOLLOW, log]) as following:
+        numbers = [json.loads(following.read_line())["n"]]
         with log.open("a") as file:
             file.write(line("10:00:01.000", n=1)[:20])
             file.flush()
             file.write(line("10:00:01.000", n=1)[20:] + "\n")
             file.flush()
-            numbers.append(json.loads(following.stdout.readline())["n"])
+            numbers.append(json.loads(following.read_line())["n"])
             log.rename(tmp_path / "bascule.log.1")
             file.write(line("10:00:02.000", n=2) + "\n")
         log.write_text(line("10:00:03.000", n=3) + "\n")
-        numbers += [json.loads(following.stdout.readline())["n"] for _ in range(2)]
-        following.terminate()
+        numbers += [json.loads(following.read_line())["n"] for _ in range(2)]
     assert numbers == [0, 1, 2, 3]
     rotated = show("--file", str(tmp_path / "bascule.log.1"))
     assert len(rotated.stdout.splitlines()) == 3

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import http.client
 import itertools
 import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bascule_ops.supervision.log_rotation import RotationError, rotate
 
-from tests.ops.harness import LIMIT, ROOT, Tree, wait_for
+from tests.harness.client import Client
+from tests.harness.fetch import ask, connect, fetch
+from tests.harness.ports import listen
+from tests.harness.processes import ROOT, Process
+from tests.harness.tree import LIMIT, Tree
+from tests.harness.waiting import wait_until
 from tests.ops.log_schema import events_in_the_code, examples, faults, section_of, sections
 
 CHAIN = """
@@ -51,12 +55,8 @@ class Shop:
 
     def get(self, path: str) -> tuple[int, str]:
         """Ask for a path; return the status and the request's id."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.tree.port, timeout=LIMIT)
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        answer.read()
-        connection.close()
-        return answer.status, answer.headers["X-Request-ID"]
+        reply = fetch(self.tree.port, path, limit=LIMIT)
+        return reply.status, reply.fields["X-Request-ID"]
 
     def logs(self, *arguments: str) -> list[dict[str, Any]]:
         """What ops/logs gives a script."""
@@ -71,7 +71,7 @@ class Shop:
             found = self.tree.run("ops/logs", "--request-id", request_id)
             return {json.loads(line)["event"] for line in found.stdout.splitlines()} >= set(events)
 
-        wait_for(told, f"{events} of {request_id}")
+        wait_until(told, f"{events} of {request_id}", limit=LIMIT)
         done = self.tree.run("ops/logs", "--request-id", request_id, "--text")
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -147,10 +147,9 @@ def test_the_story_of_a_request_that_was_refused_by_a_limit(shop: Shop) -> None:
 @pytest.mark.integration
 def test_the_story_of_a_request_that_nginx_refused(shop: Shop) -> None:
     head = b"PUT /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", shop.tree.port), LIMIT) as sock:
-        sock.sendall(head)
-        answer = sock.recv(65536).decode()
-    request_id = answer.split("X-Request-ID: ")[1].split("\r\n")[0]
+    with Client(("127.0.0.1", shop.tree.port), deadline=LIMIT) as client:
+        request_id = client.request(head).one("X-Request-ID")
+    assert request_id
     told = shop.story(request_id, "nginx_error", "request")
     assert "PUT /upload to localhost from 127.0.0.1" in told
     assert "nginx_error: client intended to send too large body: 9999 bytes" in told
@@ -162,12 +161,13 @@ def test_every_line_of_every_source_is_as_the_page_says(shop: Shop) -> None:
     for path in ("/", "/log", "/slow", "/raise"):
         shop.get(path)
     hung = shop.get("/hang")[1]
-    with socket.create_connection(("127.0.0.1", shop.tree.port), LIMIT) as sock:
-        sock.sendall(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n")
-        sock.recv(65536)
+    with Client(("127.0.0.1", shop.tree.port), deadline=LIMIT) as client:
+        client.request(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n")
     shop.story(hung, "hung_request_ended")
     os.kill(int(shop.tree.worker_pids()["worker-0"]), signal.SIGKILL)
-    wait_for(lambda: shop.tree.run("ops/health").returncode == 0, "worker-0 to come back")
+    wait_until(
+        lambda: shop.tree.run("ops/health").returncode == 0, "worker-0 to come back", limit=LIMIT
+    )
     assert shop.tree.run("ops/restart").returncode == 0
     lines = shop.logs("--lines", "all")
     schema = sections()
@@ -197,26 +197,17 @@ def test_rotating_loses_no_line_and_tears_none(shop: Shop) -> None:
     asked: list[list[str]] = [[] for _ in range(4)]
 
     def client(targets: list[str], name: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", shop.tree.port, timeout=LIMIT)
-        for number in itertools.count():
-            if over.is_set():
-                break
-            targets.append(f"/rotated/{name}/{number}")
-            connection.request("GET", targets[-1])
-            connection.getresponse().read()
-        connection.close()
+        with closing(connect(shop.tree.port, limit=LIMIT)) as connection:
+            for number in itertools.count():
+                if over.is_set():
+                    break
+                targets.append(f"/rotated/{name}/{number}")
+                ask(connection, targets[-1])
 
-    followed: list[str] = []
-    with subprocess.Popen(
-        ["ops/logs", "--follow", "--lines", "all", "--path", "/rotated/"],
-        cwd=shop.tree.root,
-        env=shop.tree.environ,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as following:
-        assert following.stdout
+    command = ["ops/logs", "--follow", "--lines", "all", "--path", "/rotated/"]
+    with Process(command, cwd=shop.tree.root, env=shop.tree.environ) as following:
         shop.get("/rotated/first")
-        followed.append(following.stdout.readline())
+        followed = [following.read_line(LIMIT)]
         clients = [
             threading.Thread(target=client, args=each) for each in zip(asked, range(4), strict=True)
         ]
@@ -229,7 +220,9 @@ def test_rotating_loses_no_line_and_tears_none(shop: Shop) -> None:
                 done = shop.tree.run("ops/logs", "--rotate", "--keep", "2")
                 assert (done.returncode, done.stderr) == (0, "")
                 assert done.stdout == f"The log so far is in {log}.1; it is complete.\n"
-                wait_for(lambda before=before: len(asked[0]) > before + 20, "more requests")
+                wait_until(
+                    lambda before=before: len(asked[0]) > before + 20, "more requests", limit=LIMIT
+                )
         finally:
             over.set()
             for each in clients:
@@ -237,8 +230,7 @@ def test_rotating_loses_no_line_and_tears_none(shop: Shop) -> None:
         wanted = Counter({target: 2 for targets in asked for target in targets})
         wanted["/rotated/first"] = 2
         while len(followed) < wanted.total():
-            followed.append(following.stdout.readline())
-        following.terminate()
+            followed.append(following.read_line(LIMIT))
     assert Counter(json.loads(line)["target"] for line in followed) == wanted
     assert sorted(path.name for path in log.parent.glob("bascule.log*")) == [
         "bascule.log",
@@ -248,7 +240,9 @@ def test_rotating_loses_no_line_and_tears_none(shop: Shop) -> None:
     kept = shop.logs("--lines", "all")
     assert [line for line in kept if line["event"] == "output"] == []
     last = asked[0][-1]
-    wait_for(lambda: len(shop.logs("--path", last)) == 2, "both lines of the last request")
+    wait_until(
+        lambda: len(shop.logs("--path", last)) == 2, "both lines of the last request", limit=LIMIT
+    )
 
 
 @pytest.mark.integration
@@ -264,14 +258,12 @@ def test_a_rotation_that_supervisord_does_not_follow_says_so_and_loses_nothing(
 ) -> None:
     log = tmp_path / "bascule.log"
     ignore = "trap '' USR2; echo before; read -r line; echo $line"
-    with (
-        log.open("w") as output,
-        subprocess.Popen(["bash", "-c", ignore], stdin=subprocess.PIPE, stdout=output) as deaf,
-    ):
-        wait_for(log.read_text, "the process to start")
+    with Process(["bash", "-c", ignore], log=log, stdin=subprocess.PIPE) as deaf:
+        deaf.wait_until(log.read_text, "its first line", limit=LIMIT)
         with pytest.raises(RotationError, match=r"still writes to .*bascule\.log\.1"):
             rotate(log, 5, deaf.pid, limit=0.1)
-        deaf.communicate(b"after\n")
+        deaf.tell("after\n")
+        assert deaf.wait() == 0
     assert (tmp_path / "bascule.log.1").read_text() == "before\nafter\n"
 
 
@@ -293,7 +285,7 @@ def test_the_pages_rsyslog_ships_every_line_over_a_rotation(tmp_path: Path) -> N
     lines = [
         json.dumps({"time": "2026-11-21T10:00:00.000Z", "n": n, "x": "é" * 3000}) for n in range(6)
     ]
-    with socket.create_server(("127.0.0.1", 0)) as collector:
+    with listen() as collector:
         configuration = page_block("", "global(workDirectory")
         for theirs, ours in {
             "/var/spool/rsyslog": str(tmp_path),
@@ -307,19 +299,16 @@ def test_the_pages_rsyslog_ships_every_line_over_a_rotation(tmp_path: Path) -> N
         log.write_text(f"{lines[0]}\n{lines[1]}\n")
         command = ["rsyslogd", "-n", "-f", tmp_path / "rsyslog.conf", "-i", tmp_path / "pid"]
         path = f"/usr/sbin:{os.environ['PATH']}"
-        with subprocess.Popen(command, env=os.environ | {"PATH": path}) as shipping:
-            try:
-                collector.settimeout(LIMIT)
-                connection, _ = collector.accept()
-                with connection, connection.makefile(encoding="utf-8") as received:
-                    connection.settimeout(LIMIT)
-                    got = [received.readline() for _ in range(2)]
-                    with log.open("a") as file:
-                        file.write(f"{lines[2]}\n")
-                        log.rename(tmp_path / "bascule.log.1")
-                        file.write(f"{lines[3]}\n")
-                    log.write_text(f"{lines[4]}\n{lines[5]}\n")
-                    got += [received.readline() for _ in range(4)]
-            finally:
-                shipping.terminate()
+        with Process(command, env=os.environ | {"PATH": path}):
+            collector.settimeout(LIMIT)
+            connection, _ = collector.accept()
+            with connection, connection.makefile(encoding="utf-8") as received:
+                connection.settimeout(LIMIT)
+                got = [received.readline() for _ in range(2)]
+                with log.open("a") as file:
+                    file.write(f"{lines[2]}\n")
+                    log.rename(tmp_path / "bascule.log.1")
+                    file.write(f"{lines[3]}\n")
+                log.write_text(f"{lines[4]}\n{lines[5]}\n")
+                got += [received.readline() for _ in range(4)]
     assert [json.loads(line) for line in got] == [json.loads(line) for line in lines]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.ops.harness import Tree
+from tests.harness.tree import Tree
 
 pytestmark = pytest.mark.integration
 

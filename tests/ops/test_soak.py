@@ -7,17 +7,16 @@ import math
 import os
 import re
 import signal
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.harness.processes import Process
+from tests.harness.tree import LIMIT, Tree
+from tests.harness.waiting import wait_until
 from tests.load.account import Failure
 from tests.load.kinds import Kind, Reuse
-from tests.ops.harness import LIMIT, Tree, wait_for
 from tests.soak.faults import FAULTS, Faults
 from tests.soak.samples import MEBIBYTE, WARM_UP, Sample, Sampler, slope
 from tests.soak.stack import Stack
@@ -143,23 +142,10 @@ def test_a_short_soak_does_every_fault_and_nothing_fails_that_must_not(venv: Pat
         tree.remove()
 
 
-@contextmanager
-def soaking(tree: Tree) -> Iterator[subprocess.Popen[str]]:
+def soaking(tree: Tree) -> Process:
     """A long soak in a group of its own, as on a terminal."""
-    with subprocess.Popen(
-        ["env", "--default-signal=INT", "tests/soak/run", "5"],
-        cwd=tree.root,
-        env=tree.environ | {"TMPDIR": str(tree.root)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
+    command = ["env", "--default-signal=INT", "tests/soak/run", "5"]
+    return Process(command, cwd=tree.root, env=tree.environ | {"TMPDIR": str(tree.root)})
 
 
 @pytest.mark.integration
@@ -167,13 +153,12 @@ def test_an_interrupted_soak_reports_what_it_found_and_blames_nothing_else(venv:
     tree = Tree(venv)
     try:
         with soaking(tree) as process:
-            assert process.stdout is not None
             # The reload still waits for the clients, in a process beside.
-            while "last: nginx reload" not in process.stdout.readline():
-                assert process.poll() is None
-            os.killpg(process.pid, signal.SIGINT)
-            output = process.stdout.read()
-        assert process.returncode == 0, output
+            while "last: nginx reload" not in process.read_line(LIMIT):
+                pass
+            process.signal_group(signal.SIGINT)
+            status, output = process.wait(LIMIT), process.words
+        assert status == 0, output
         assert "Interrupted" in output
         assert re.search(r"^0[.0-9]* min, [0-9]+ requests", output, re.MULTILINE), output
         assert list(tree.root.glob("soak-*")) == []
@@ -186,10 +171,12 @@ def test_a_soak_that_is_interrupted_while_the_stack_starts_leaves_nothing(venv: 
     tree = Tree(venv)
     try:
         with soaking(tree) as process:
-            wait_for(lambda: list(tree.root.glob("soak-*/run/*.sock")), "the stack to begin")
-            os.killpg(process.pid, signal.SIGINT)
-            output, _ = process.communicate(timeout=LIMIT)
-        assert process.returncode == 130, output
+            wait_until(
+                lambda: list(tree.root.glob("soak-*/run/*.sock")), "the stack to begin", limit=LIMIT
+            )
+            process.signal_group(signal.SIGINT)
+            status, output = process.wait(LIMIT), process.words
+        assert status == 130, output
         assert "interrupted" in output
         assert "Traceback" not in output
         assert list(tree.root.glob("soak-*")) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import re
@@ -17,7 +16,10 @@ from typing import Any
 import pytest
 from bascule_ops.observe.exposition import CONTENT_TYPE
 
-from tests.ops.harness import LIMIT, Tree, is_alive, wait_for
+from tests.harness.fetch import fetch
+from tests.harness.processes import Process, is_alive
+from tests.harness.tree import LIMIT, Tree
+from tests.harness.waiting import wait_until
 from tests.ops.observed import seconds
 from tests.ops.test_exposition import CONTRACT, samples
 
@@ -95,13 +97,7 @@ def in_flight(tree: Tree) -> int:
 def stuck(tree: Tree, *targets: str) -> Iterator[None]:
     """Requests that stay in flight during the block."""
 
-    def send(target: str) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", tree.port, timeout=LIMIT)
-        connection.request("GET", target)
-        connection.getresponse().read()
-        connection.close()
-
-    clients = [threading.Thread(target=send, args=(target,)) for target in targets]
+    clients = [threading.Thread(target=tree.get, args=(target,)) for target in targets]
     for client in clients:
         client.start()
     try:
@@ -123,7 +119,7 @@ def test_a_stack_that_is_well_is_healthy_with_a_line_for_each_worker(stack: Tree
         return sum(sum(each["requests"].values()) for each in metrics)
 
     # A request is counted when it is over, which its client hears of a moment before.
-    wait_for(lambda: counted() >= 20, "all requests to be counted")
+    wait_until(lambda: counted() >= 20, "all requests to be counted", limit=LIMIT)
     done = stack.run("ops/status")
     assert done.returncode == 0, done.stdout + done.stderr
     first, *lines = done.stdout.splitlines()
@@ -161,13 +157,9 @@ def test_its_json_has_every_part_and_the_page_gives_the_same(stack: Tree) -> Non
 
 
 def test_the_metrics_are_there_for_this_machine_and_closed_on_the_site(stack: Tree) -> None:
-    connection = http.client.HTTPConnection("localhost", stack.status_port, timeout=LIMIT)
-    connection.request("GET", "/-/metrics")
-    answer = connection.getresponse()
-    page = answer.read()
-    connection.close()
-    assert answer.getheader("Content-Type") == CONTENT_TYPE
-    found = samples(page)
+    reply = fetch(("localhost", stack.status_port), "/-/metrics")
+    assert reply.field("Content-Type") == CONTENT_TYPE
+    found = samples(reply.body)
     assert {name for name, _ in found} >= {name for name in CONTRACT if "nginx" not in name}
     answered = [
         found["bascule_requests_total", (("status", "2xx"), ("worker", worker))] for worker in "01"
@@ -178,10 +170,8 @@ def test_the_metrics_are_there_for_this_machine_and_closed_on_the_site(stack: Tr
 
 
 def test_a_name_from_outside_is_refused_on_the_inside_port(stack: Tree) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", stack.status_port, timeout=LIMIT)
-    connection.request("GET", "/-/status.json", headers={"Host": "evil.example"})
-    assert connection.getresponse().status == 421
-    connection.close()
+    reply = fetch(stack.status_port, "/-/status.json", fields={"Host": "evil.example"})
+    assert reply.status == 421
 
 
 def test_every_thread_of_every_worker_stuck_is_seen_in_time(stack: Tree) -> None:
@@ -191,7 +181,11 @@ def test_every_thread_of_every_worker_stuck_is_seen_in_time(stack: Tree) -> None
     with ExitStack() as requests:
         for targets, state in (("/spin", "/sleep") * 2, "running"), (("/a", "/b"), "waiting"):
             requests.enter_context(stuck(stack, *targets))
-            wait_for(lambda: states().count(state) == len(targets), f"requests {state}")  # noqa: B023
+            wait_until(
+                lambda: states().count(state) == len(targets),  # noqa: B023
+                f"requests {state}",
+                limit=LIMIT,
+            )
         done: list[subprocess.CompletedProcess[str]] = []
         took = [
             seconds(lambda: done.append(stack.run("ops/running", "--stacks"))),
@@ -217,7 +211,7 @@ def test_an_observer_that_dies_takes_nothing_along_and_comes_back(stack: Tree) -
     def is_back() -> bool:
         return stack.get("/-/metrics", port=stack.status_port)[0] == 200
 
-    wait_for(is_back, "the observer to come back")
+    wait_until(is_back, "the observer to come back", limit=LIMIT)
     assert pid_of(stack, "observer") != pid
     assert stack.get("/")[0] == 200
 
@@ -251,7 +245,9 @@ def test_they_explain_themselves_and_refuse_what_they_do_not_know(
 
 def test_a_worker_that_is_frozen_is_named_in_time(stack: Tree) -> None:
     # Until then it "is being started", which is no reason to worry.
-    wait_for(lambda: process(stack, "bascule:worker-1")["state"] == "RUNNING", "worker 1")
+    wait_until(
+        lambda: process(stack, "bascule:worker-1")["state"] == "RUNNING", "worker 1", limit=LIMIT
+    )
     pid = pid_of(stack, "bascule:worker-1")
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -271,10 +267,14 @@ def test_a_worker_that_is_frozen_is_named_in_time(stack: Tree) -> None:
 
 def test_a_worker_that_was_killed_is_a_last_error_when_it_is_back(stack: Tree) -> None:
     # Who ends before that failed to start.
-    wait_for(lambda: process(stack, "bascule:worker-0")["state"] == "RUNNING", "worker 0")
+    wait_until(
+        lambda: process(stack, "bascule:worker-0")["state"] == "RUNNING", "worker 0", limit=LIMIT
+    )
     os.kill(process(stack, "bascule:worker-0")["pid"], signal.SIGKILL)
-    wait_for(lambda: process(stack, "bascule:worker-0")["last_error"], "the news of its end")
-    wait_for(lambda: is_healthy(stack), "worker 0 to come back")
+    wait_until(
+        lambda: process(stack, "bascule:worker-0")["last_error"], "the news of its end", limit=LIMIT
+    )
+    wait_until(lambda: is_healthy(stack), "worker 0 to come back", limit=LIMIT)
     done = stack.run("ops/status")
     assert "Last errors:\n    bascule:worker-0: 2" in done.stdout
     assert "as if it was killed" in done.stdout
@@ -283,12 +283,12 @@ def test_a_worker_that_was_killed_is_a_last_error_when_it_is_back(stack: Tree) -
 def during(tree: Tree, command: str) -> str:
     """What ops/status prints while a command works, healthy all the time."""
     shown = []
-    with subprocess.Popen(command, cwd=tree.root, env=tree.environ, stdout=subprocess.PIPE) as work:
-        while work.poll() is None:
+    with Process([command], cwd=tree.root, env=tree.environ) as work:
+        while work.is_running():
             done = tree.run("ops/status")
             assert done.returncode == 0, done.stdout + done.stderr
             shown.append(done.stdout)
-    assert work.returncode == 0
+        assert work.status == 0
     return "".join(shown)
 
 
@@ -301,11 +301,9 @@ def test_a_restart_is_no_fault_and_brings_the_observer_along(stack: Tree) -> Non
         return re.search(r"\nnote: worker-\d is being restarted \(\d of 2\): it ", done.stdout)
 
     with stuck(stack, "/sleep", "/sleep"):  # which a worker that is restarted waits for
-        wait_for(lambda: in_flight(stack) == 2, "the requests")
-        with subprocess.Popen(
-            "ops/restart", cwd=stack.root, env=stack.environ, stdout=subprocess.PIPE
-        ) as work:
-            wait_for(says_whose_turn_it_is, "the turn of a worker with a request")
+        wait_until(lambda: in_flight(stack) == 2, "the requests", limit=LIMIT)
+        with Process(["ops/restart"], cwd=stack.root, env=stack.environ) as work:
+            wait_until(says_whose_turn_it_is, "the turn of a worker with a request", limit=LIMIT)
             (stack.root / "over").touch()
             assert work.wait(LIMIT) == 0
     assert pid_of(stack, "observer") != before
@@ -322,8 +320,10 @@ def test_an_observer_that_cannot_start_leaves_the_site_alone(tree: Tree) -> None
         "raise RuntimeError('broken')\n"
     )
     assert tree.up().returncode == 0
-    wait_for(
-        lambda: "broken" in (process(tree, "observer")["last_error"] or ""), "the observer to fail"
+    wait_until(
+        lambda: "broken" in (process(tree, "observer")["last_error"] or ""),
+        "the observer to fail",
+        limit=LIMIT,
     )
     assert tree.get("/alice")[0] == 200
 
@@ -342,7 +342,7 @@ def test_a_dead_supervisord_is_named_and_the_rest_is_still_seen(tree: Tree) -> N
     assert document["nginx"]["up"]
     assert tree.run("ops/running").stdout == "No request is in flight.\n"
     assert tree.run("ops/down").returncode == 0
-    wait_for(lambda: not any(map(is_alive, pids)), "everything to end")
+    wait_until(lambda: not any(map(is_alive, pids)), "everything to end", limit=LIMIT)
     for command in ("ops/status", "ops/running"):
         done = tree.run(command)
         assert (done.returncode, done.stdout) == (3, "")

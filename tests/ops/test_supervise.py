@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
-from tests.ops.harness import Tree, wait_for
+from tests.harness.processes import Process
+from tests.harness.tree import LIMIT, Tree
+from tests.harness.waiting import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -37,32 +38,19 @@ def contained(tree: Tree) -> Iterator[Tree]:
     tree.environ.pop("RUN_DIR")
 
 
-@contextmanager
-def supervise(tree: Tree, **settings: str) -> Iterator[subprocess.Popen[str]]:
+def supervise(tree: Tree, **settings: str) -> Process:
     """The supervisor, stopped at the end of the block where it still runs."""
-    process = subprocess.Popen(
-        [tree.environ["PYTHON"], "-P", "-m", "bascule_ops.supervision.supervised"],
-        cwd=tree.root,
-        env=tree.environ | settings,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        try:
-            yield process
-        finally:
-            process.terminate()
+    command = [tree.environ["PYTHON"], "-P", "-m", "bascule_ops.supervision.supervised"]
+    return Process(command, cwd=tree.root, env=tree.environ | settings)
 
 
 def test_it_ends_with_0_and_only_json_when_it_is_asked_to(contained: Tree) -> None:
     with supervise(contained) as process:
-        wait_for((contained.root / "run" / "worker-1.sock").exists, "worker-1")
-        wait_for((contained.root / "run" / "worker-0.sock").exists, "worker-0")
-        process.send_signal(signal.SIGTERM)
-        stdout, stderr = process.communicate(timeout=60)
-        assert process.returncode == 0
-        lines = [json.loads(line) for line in (stdout + stderr).splitlines()]
+        wait_until((contained.root / "run" / "worker-1.sock").exists, "worker-1", limit=LIMIT)
+        wait_until((contained.root / "run" / "worker-0.sock").exists, "worker-0", limit=LIMIT)
+        process.signal(signal.SIGTERM)
+        assert process.wait(LIMIT) == 0
+        lines = [json.loads(line) for line in (process.out + process.err).splitlines()]
         assert all("worker" in line for line in lines)
         assert {line["worker"] for line in lines if line["event"] == "listening"} == {"0", "1"}
 
@@ -71,9 +59,8 @@ def test_it_fails_with_a_last_line_that_says_why_when_no_worker_can_start(
     contained: Tree,
 ) -> None:
     with supervise(contained, BASCULE_APP="no.such:application") as process:
-        _, stderr = process.communicate(timeout=60)
-        assert process.returncode == 1
-        last = json.loads(stderr.splitlines()[-1])
+        assert process.wait(LIMIT) == 1
+        last = json.loads(process.err.splitlines()[-1])
         assert last["level"] == "critical"
         assert "could not be started" in last["message"]
         assert any("no.such" in words or "'no'" in words for words in last["last_words"])
@@ -82,17 +69,22 @@ def test_it_fails_with_a_last_line_that_says_why_when_no_worker_can_start(
 def test_one_worker_that_cannot_start_does_not_take_the_other_down(contained: Tree) -> None:
     (contained.root / "half.py").write_text(FAILS_IN_WORKER_1)
     with supervise(contained, BASCULE_APP="half:application") as process:
-        assert process.stderr
-        for line in process.stderr:
-            told = json.loads(line) if line.startswith("{") else {"level": "plain"}
-            if told["level"] == "critical" and told["event"] == "process_state":
-                break
-        assert told["process"] == "bascule:worker-1"
-        assert process.poll() is None
+
+        def critical() -> list[dict[str, Any]]:
+            whole, _, _ = process.err.rpartition("\n")
+            told = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
+            return [
+                line
+                for line in told
+                if (line["level"], line["event"]) == ("critical", "process_state")
+            ]
+
+        told = process.wait_until(critical, "the news of worker-1", limit=LIMIT)
+        assert told[0]["process"] == "bascule:worker-1"
+        assert process.is_running()
         assert (contained.root / "run" / "worker-0.sock").exists()
-        process.terminate()
-        process.communicate(timeout=60)
-        assert process.returncode == 0
+        process.signal(signal.SIGTERM)
+        assert process.wait(LIMIT) == 0
 
 
 @pytest.mark.parametrize(
@@ -101,10 +93,9 @@ def test_one_worker_that_cannot_start_does_not_take_the_other_down(contained: Tr
 )
 def test_a_wrong_setting_ends_it_with_one_line(contained: Tree, setting: str, value: str) -> None:
     with supervise(contained, **{setting: value}) as process:
-        stdout, stderr = process.communicate(timeout=60)
-        assert process.returncode == 2
-        assert stdout == ""
-        line = json.loads(stderr)
+        assert process.wait(LIMIT) == 2
+        assert process.out == ""
+        line = json.loads(process.err)
         assert line["level"] == "critical"
         assert value in line["message"]
 
@@ -114,6 +105,5 @@ def test_a_link_in_place_of_its_directories_ends_it(contained: Tree, setting: st
     link = contained.root / "link"
     link.symlink_to(contained.root)
     with supervise(contained, **{setting: str(link)}) as process:
-        _, stderr = process.communicate(timeout=60)
-        assert process.returncode == 2
-        assert f'{setting} is "{link}": that is a link' in json.loads(stderr)["message"]
+        assert process.wait(LIMIT) == 2
+        assert f'{setting} is "{link}": that is a link' in json.loads(process.err)["message"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ops.harness import ROOT
+from tests.harness.processes import ROOT
 
 pytestmark = pytest.mark.integration
 

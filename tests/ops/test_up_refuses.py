@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.ops.harness import Tree, is_alive, wait_for
+from tests.harness.processes import Process, is_alive
+from tests.harness.tree import LIMIT, Tree
 
 pytestmark = pytest.mark.integration
 
@@ -152,28 +153,27 @@ def test_workers_that_cannot_start_end_it_with_their_own_words(tree: Tree) -> No
 @pytest.mark.parametrize(
     ("send", "signal_number", "status"),
     [
-        (os.killpg, signal.SIGINT, 130),  # as a terminal does on Ctrl-C
-        (os.kill, signal.SIGINT, 130),  # and what it runs goes on
-        (os.kill, signal.SIGTERM, 143),
+        (Process.signal_group, signal.SIGINT, 130),  # as a terminal does on Ctrl-C
+        (Process.signal, signal.SIGINT, 130),  # and what it runs goes on
+        (Process.signal, signal.SIGTERM, 143),
     ],
 )
 def test_an_interrupted_start_leaves_no_process_and_no_directory(
-    tree: Tree, send: Callable[[int, int], None], signal_number: int, status: int
+    tree: Tree,
+    send: Callable[[Process, signal.Signals], None],
+    signal_number: signal.Signals,
+    status: int,
 ) -> None:
     (tree.root / "slow.py").write_text(HANGS_IN_A_WORKER)
-    up = subprocess.Popen(
-        ["ops/up", "--local"],
-        cwd=tree.root,
-        env=tree.environ | {"BASCULE_APP": "slow:application", "BASCULE_GRACEFUL_TIMEOUT": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    settings = {"BASCULE_APP": "slow:application", "BASCULE_GRACEFUL_TIMEOUT": "1"}
     pid_file = tree.run_dir / "supervise.pid"
-    wait_for(lambda: pid_file.exists() and pid_file.read_text(), "supervisord to be started")
-    wait_for(lambda: len(tree.pids()) >= 5, "all processes")
-    pids = tree.pids()
-    send(up.pid, signal_number)
-    assert up.wait(30) == status
+    with Process(["ops/up", "--local"], cwd=tree.root, env=tree.environ | settings) as up:
+        up.wait_until(
+            lambda: pid_file.exists() and pid_file.read_text(), "supervisord", limit=LIMIT
+        )
+        up.wait_until(lambda: len(tree.pids()) >= 5, "all processes", limit=LIMIT)
+        pids = tree.pids()
+        send(up, signal_number)
+        assert up.wait(30) == status
     assert [pid for pid in pids if is_alive(pid)] == []
     assert not tree.run_dir.exists()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
-import os
 import re
 import shutil
 import signal
@@ -22,8 +20,11 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from tests.harness import namesakes
+from tests.harness.fetch import fetch
 from tests.harness.ports import free_port
-from tests.ops.harness import LIMIT, OURS, ROOT, wait_for
+from tests.harness.processes import ROOT, Process, inherited
+from tests.harness.tree import LIMIT
+from tests.harness.waiting import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -72,7 +73,7 @@ def project(tmp_path: Path) -> Path:
 
 def environment(bin_: Path, **settings: str) -> dict[str, str]:
     """What somebody has whose virtual environment is active."""
-    mine = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
+    mine = inherited()
     more = {"PATH": f"{bin_}:{mine['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
     return mine | more | settings
 
@@ -88,21 +89,8 @@ def files(project: Path) -> dict[str, str]:
 
 def get(port: int) -> tuple[int, str | None, str]:
     """The status, the request's id and the body of one answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT)
-    try:
-        connection.request("GET", "/")
-        answer = connection.getresponse()
-        return answer.status, answer.getheader("X-Request-ID"), answer.read().decode()
-    finally:
-        connection.close()
-
-
-def answers(port: int) -> bool:
-    """Whether somebody serves there."""
-    try:
-        return get(port)[0] == 200
-    except OSError:
-        return False
+    reply = fetch(port, "/", limit=LIMIT)
+    return reply.status, reply.field("X-Request-ID"), reply.text
 
 
 @contextmanager
@@ -110,13 +98,13 @@ def served(bin_: Path, project: Path, *arguments: str) -> Iterator[int]:
     """The server alone, while the block runs; yields its port."""
     port = free_port()
     command = [bin_ / "bascule", "--bind", f"127.0.0.1:{port}", *arguments]
-    with subprocess.Popen(command, cwd=project, env=environment(bin_)) as process:
-        try:
-            wait_for(lambda: answers(port), "the server to answer")
-            yield port
-        finally:
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(LIMIT) == 0
+    with Process(command, cwd=project, env=environment(bin_)) as process:
+        process.wait_until(
+            lambda: get(port)[0] == 200, "an answer", limit=LIMIT, passing=(OSError,)
+        )
+        yield port
+        process.signal(signal.SIGTERM)
+        assert process.wait(LIMIT) == 0
 
 
 def test_nothing_but_the_three_packages_is_in_it(bin_: Path, tmp_path: Path) -> None:
@@ -187,10 +175,7 @@ def test_what_is_to_be_done_about_a_fault_can_be_done_and_helps(bin_: Path, proj
         must(*server, "stop", "bascule:worker-1", cwd=project, environ=environ)
         told = run("basculectl", "status", "--json", cwd=project, environ=environ)
         assert told.returncode == 1
-        connection = http.client.HTTPConnection("127.0.0.1", status_port, timeout=LIMIT)
-        connection.request("GET", "/-/status.json")
-        page = connection.getresponse().read().decode()
-        connection.close()
+        page = fetch(status_port, "/-/status.json").text
         for text in (told.stdout, page):
             document = json.loads(text)
             assert document["command_prefix"] == "basculectl "
@@ -199,9 +184,10 @@ def test_what_is_to_be_done_about_a_fault_can_be_done_and_helps(bin_: Path, proj
             assert fault["name"] == "worker-1"
             assert fault["remedy"] == "basculectl down && basculectl up starts it"
         must("sh", "-c", "basculectl down && basculectl up --local", cwd=project, environ=environ)
-        wait_for(
+        wait_until(
             lambda: run("basculectl", "status", cwd=project, environ=environ).returncode == 0,
-            "the stack to be well",
+            "the stack is well",
+            limit=LIMIT,
         )
     finally:
         must("basculectl", "down", cwd=project, environ=environ)

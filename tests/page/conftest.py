@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +19,7 @@ from playwright.sync_api import (
     expect,
 )
 
+from tests.harness.waiting import wait_until
 from tests.page import scenes
 from tests.page.fixture_server import FixtureServer, Scene
 from tests.pictures.browser import chromium
@@ -67,10 +67,9 @@ class Visit:
         """Let the page ask again, whatever comes of it."""
         asked = self.server.asked
         self.page.clock.fast_forward(2000)
-        until(self.page, lambda: self.server.asked > asked)
+        until(self.page, lambda: self.server.asked > asked, "that the page asks")
 
 
-LIMIT = 10.0  # seconds for anything that a test waits for
 Visitor = Callable[..., Visit]
 
 
@@ -104,12 +103,9 @@ def visit(browser: Browser) -> Iterator[Visitor]:
     assert [complaint for each in visits for complaint in each.complaints] == []
 
 
-def until(page: Page, fact: Callable[[], bool]) -> None:
+def until(page: Page, fact: Callable[[], bool], what: str) -> None:
     """Let the page go on until `fact`."""
-    deadline = time.monotonic() + LIMIT
-    while not fact():
-        assert time.monotonic() < deadline, f"waited {LIMIT} s"
-        page.wait_for_timeout(5)
+    wait_until(fact, what, pause=lambda seconds: page.wait_for_timeout(seconds * 1000))
 
 
 def words(message: ConsoleMessage) -> str:

@@ -10,14 +10,13 @@ import signal
 import struct
 import subprocess
 import termios
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pyte
 
-LIMIT = 10.0  # seconds for anything that a test waits for
-ROOT = Path(__file__).parents[2]
+from tests.harness.processes import ROOT
+from tests.harness.waiting import wait_until
 
 
 class Terminal:
@@ -79,28 +78,28 @@ class Terminal:
 
     def wait_for(self, *parts: str, gone: str = "\0") -> str:
         """Read until all `parts` are on the screen, and `gone` is not; return the screen."""
-        self.wait_until(lambda: gone not in self.text and all(part in self.text for part in parts))
+        self._wait(
+            lambda: gone not in self.text and all(part in self.text for part in parts),
+            f"{parts} on the screen",
+        )
         return self.text
 
     def wait_until(self, fact: Callable[[], bool]) -> None:
         """Read until `fact`."""
-        deadline = time.monotonic() + LIMIT
-        while not fact():
-            assert time.monotonic() < deadline, f"waited {LIMIT} s, there is\n{self.text}"
-            self._read()
+        self._wait(fact, "what the test looks for on the screen")
 
-    def _read(self) -> None:
-        if select.select([self._ours], [], [], 0.1)[0]:
+    def _wait(self, fact: Callable[[], bool], what: str) -> None:
+        wait_until(fact, what, seen=lambda: self.text, pause=self._read, interval=0.1)
+
+    def _read(self, seconds: float) -> None:
+        if select.select([self._ours], [], [], seconds)[0]:
             self._stream.feed(os.read(self._ours, 65536))
 
     def wait(self) -> int:
         """Read until the program ends; return its status."""
-        deadline = time.monotonic() + LIMIT
-        while self.process.poll() is None:
-            assert time.monotonic() < deadline, f"it does not end; there is\n{self.text}"
-            self._read()
+        self._wait(lambda: self.process.poll() is not None, "the program's end")
         while select.select([self._ours], [], [], 0)[0]:
-            self._read()
+            self._read(0)
         return self.process.returncode
 
     @property

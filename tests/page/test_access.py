@@ -66,7 +66,7 @@ def test_a_narrow_window_that_grows_has_charts_as_wide_as_their_place(visit: Vis
     page.set_viewport_size({"width": 1000, "height": 800})
     fits = """() => [...document.querySelectorAll('.drawing')].every(
          (node) => Math.abs(node.clientWidth - node.querySelector('.uplot').clientWidth) < 2)"""
-    until(page, lambda: bool(page.evaluate(fits)))
+    until(page, lambda: bool(page.evaluate(fits)), "a page that fits")
 
 
 @pytest.mark.parametrize(("scheme", "is_dark"), [("light", False), ("dark", True)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import re
 import shlex
 from collections.abc import Iterator
@@ -10,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.ops.harness import LIMIT, Tree
+from tests.harness.fetch import fetch
+from tests.harness.tree import LIMIT, Tree
 from tests.page.conftest import words
 from tests.page.terminal import Terminal
 
@@ -49,13 +49,9 @@ def failed(shop: Tree) -> str:
 
 
 def identity_of(tree: Tree, method: str, path: str, status: int) -> str:
-    connection = http.client.HTTPConnection("127.0.0.1", tree.port, timeout=LIMIT)
-    connection.request(method, path)
-    answer = connection.getresponse()
-    answer.read()
-    connection.close()
+    answer = fetch(tree.port, path, method, limit=LIMIT)
     assert answer.status == status
-    identity = answer.headers["X-Request-ID"]
+    identity = answer.fields["X-Request-ID"]
     assert identity is not None
     return identity
 

@@ -19,16 +19,17 @@ import platform
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import sysconfig
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.harness.client import Client
+from tests.harness.processes import Process
 
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES = Path(__file__).with_suffix(".json")
@@ -137,41 +138,20 @@ def _callgrind(profile: Path) -> list[str]:
 def _serve(scenario: Scenario, requests: int, directory: Path, prefix: list[str]) -> None:
     """Have one server process answer so many requests on one connection."""
     path = directory / "socket"
-    with _server(scenario, path, prefix) as process, socket.socket(socket.AF_UNIX) as client:
-        end = time.monotonic() + START_DEADLINE
-        while not path.exists():  # it appears when the server listens
-            if process.poll() is not None or time.monotonic() > end:
-                raise CountingError(f"the server did not start: exit status {process.poll()}")
-            time.sleep(0.02)
-        client.settimeout(REPLY_DEADLINE)
-        client.connect(str(path))
-        for number in range(requests):
-            client.sendall(scenario.request(number))
-            _read_reply(client)
-
-
-def _read_reply(client: socket.socket) -> None:
-    reply = client.recv(65536)
-    head, _, body = reply.partition(b"\r\n\r\n")
-    while b"\r\n\r\n" not in reply or len(body) < _content_length(head):
-        more = client.recv(65536)
-        if not more:
-            raise CountingError("the server closed the connection")
-        reply += more
-        head, _, body = reply.partition(b"\r\n\r\n")
-    if not head.startswith(b"HTTP/1.1 200 "):
-        raise CountingError(f"the server answered {head[:60]!r}")
-
-
-def _content_length(head: bytes) -> int:
-    match = re.search(rb"^content-length: *(\d+)", head, re.IGNORECASE | re.MULTILINE)
-    if match is None:
-        raise CountingError("the answer has no Content-Length")
-    return int(match[1])
+    with _server(scenario, path, prefix) as process:
+        try:  # it appears when the server listens
+            process.wait_until(path.exists, "the server's socket", limit=START_DEADLINE)
+        except AssertionError as error:
+            raise CountingError(str(error)) from None
+        with Client(str(path), deadline=REPLY_DEADLINE) as client:
+            for number in range(requests):
+                reply = client.request(scenario.request(number))
+                if reply.status != 200:
+                    raise CountingError(f"the server answered {reply.status} {reply.reason}")
 
 
 @contextmanager
-def _server(scenario: Scenario, path: Path, prefix: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+def _server(scenario: Scenario, path: Path, prefix: list[str]) -> Iterator[Process]:
     """Run one server; it ends, as it does when nobody is connected any more, with the block."""
     log = scenario.access_log
     if log != "off":
@@ -180,21 +160,15 @@ def _server(scenario: Scenario, path: Path, prefix: list[str]) -> Iterator[subpr
         "--bind", f"unix:{path}", "--threads", "1", "--timeout", "0",
         "--access-logfile", log, "--access-logformat", "json", "--log-level", "error",
     ]  # fmt: skip
-    process = subprocess.Popen(
-        [*prefix, sys.executable, "-m", "bascule", *arguments, APPLICATION],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0"},
-        stdin=subprocess.DEVNULL,
-    )
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGINT)
+    command = [*prefix, sys.executable, "-m", "bascule", *arguments, APPLICATION]
+    env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0"}
+    with Process(command, env=env) as process:
         try:
-            process.wait(START_DEADLINE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            yield process
+        finally:
+            process.signal(signal.SIGINT)
+            with suppress(AssertionError):
+                process.wait(START_DEADLINE)
 
 
 def look(scenario: Scenario) -> str:

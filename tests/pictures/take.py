@@ -8,7 +8,6 @@ import re
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -19,6 +18,7 @@ from bascule_ops.observe.screen import screen
 from playwright.sync_api import Page
 from rich.console import Console
 
+from tests.harness.fetch import fetch
 from tests.pictures.browser import Look, chromium, open_page, save
 from tests.pictures.visitors import ask, shopping
 
@@ -36,10 +36,9 @@ LINES: Final = 40
 OUTSIDE_FONT: Final = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
-def snapshot(url: str) -> bytes:
+def snapshot(port: int) -> bytes:
     """What /-/status.json tells, with paths as they are in the containers."""
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        told: bytes = answer.read()
+    told = fetch(port, "/-/status.json", limit=10).body
     for here, there in ((str(ROOT), "/opt/bascule"), (sys.base_prefix, "/usr")):
         told = told.replace(here.encode(), there.encode())
     return told
@@ -70,7 +69,7 @@ def unfold(page: Page) -> None:
     page.locator("#requests-table .fold").first.click()
 
 
-def watch(pages: list[Page], history: History, url: str, port: int) -> None:
+def watch(pages: list[Page], history: History, status_port: int, port: int) -> None:
     """Let the shop run for a while before pages and a history that follow it."""
     began = time.monotonic()
     checkout(port)
@@ -78,7 +77,7 @@ def watch(pages: list[Page], history: History, url: str, port: int) -> None:
     while (elapsed := time.monotonic() - began) < SECONDS:
         while later and elapsed >= later[0][0]:
             later.pop(0)[1](port)
-        history.add(json.loads(snapshot(url)))
+        history.add(json.loads(snapshot(status_port)))
         pages[0].wait_for_timeout(PERIOD * 1000)  # which lets the pages poll
 
 
@@ -91,9 +90,9 @@ def main() -> int:
     with chromium() as browser, shopping(port):
         pages = {file: open_page(browser, look) for file, look in LOOKS.items()}
         for page in pages.values():
-            page.route(url, lambda route: route.fulfill(body=snapshot(url)))
+            page.route(url, lambda route: route.fulfill(body=snapshot(status_port)))
             page.goto(page_url)
-        watch(list(pages.values()), history, url, port)
+        watch(list(pages.values()), history, status_port, port)
         for file, page in pages.items():
             if LOOKS[file].width > 1000:
                 unfold(page)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
+
+from tests.harness import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,14 +23,8 @@ BASKET_EVERY: Final = 4.0
 
 def ask(port: int, method: str, path: str) -> None:
     """Send one request; whatever comes of it."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT)
-    try:
-        connection.request(method, path)
-        connection.getresponse().read()
-    except (OSError, http.client.HTTPException):
-        pass
-    finally:
-        connection.close()
+    with suppress(*fetch.NO_RESPONSE):
+        fetch.fetch(port, path, method, limit=LIMIT)
 
 
 @contextmanager
@@ -38,16 +33,14 @@ def shopping(port: int) -> Iterator[None]:
     over = threading.Event()
 
     def walk(number: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT)
         step = number
-        while not over.wait(PAUSE):
-            # By turns more and less, so that there is something to see.
-            if int(time.monotonic() / 5) % 3 < number % 3:
-                continue
-            step += 1
-            connection.request("GET", WALK[step % len(WALK)])
-            connection.getresponse().read()
-        connection.close()
+        with closing(fetch.connect(port, limit=LIMIT)) as connection:
+            while not over.wait(PAUSE):
+                # By turns more and less, so that there is something to see.
+                if int(time.monotonic() / 5) % 3 < number % 3:
+                    continue
+                step += 1
+                fetch.ask(connection, WALK[step % len(WALK)])
 
     def every(seconds: float, path: str) -> None:
         while not over.wait(seconds):

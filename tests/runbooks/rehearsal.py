@@ -7,12 +7,11 @@ always rings nor a remedy that does nothing gets through.
 
 from __future__ import annotations
 
-import subprocess
-import threading
-import time
 from pathlib import Path
 
-from tests.ops.harness import Tree
+from tests.harness.processes import Process
+from tests.harness.tree import Tree
+from tests.harness.waiting import wait_until
 from tests.runbooks.page import Block, Step, read
 from tests.runbooks.shell import LIMIT, check_output, run_block
 
@@ -70,30 +69,19 @@ def _all_hold(page: Path, tree: Tree, blocks: list[Block]) -> bool:
 
 
 def _look_until_it_holds(page: Path, tree: Tree, block: Block) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return _check(page, tree, block)
-        except AssertionError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
+    def holds() -> bool:
+        _check(page, tree, block)
+        return True
+
+    what = f"{page.name}: {block.heading}"
+    wait_until(holds, what, limit=PATIENCE, passing=(AssertionError,), interval=0.2)
 
 
 def _follow(tree: Tree, step: Step) -> None:
     """Run a command that does not end by itself until it has printed what is expected."""
-    process = subprocess.Popen(
-        step.command.split(), cwd=tree.root, env=tree.environ, stdout=subprocess.PIPE, text=True
-    )
-    timer = threading.Timer(LIMIT, process.kill)
-    timer.start()
-    output = ""
-    with process:
-        assert process.stdout
-        for line in process.stdout:
-            output += line
-            if step.pattern.match(output):
-                break
-        process.terminate()
-    timer.cancel()
-    assert step.pattern.match(output), f"{step.command}\nprinted\n{output}"
+    with Process(step.command.split(), cwd=tree.root, env=tree.environ) as process:
+        process.wait_until(
+            lambda: any(map(step.pattern.match, process.out.splitlines(keepends=True))),
+            f"{step.command} to print {step.expected}",
+            limit=LIMIT,
+        )

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.ops.harness import Tree
+from tests.harness.tree import Tree
 from tests.runbooks.page import Step
 
 MARK = "--- end of a command, status "

@@ -14,7 +14,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.ops.harness import ROOT, Tree
+from tests.harness.processes import ROOT
+from tests.harness.tree import Tree
 from tests.runbooks.page import Step, blocks
 from tests.runbooks.shell import check_output, run_block
 

@@ -7,13 +7,13 @@ The page says port 8000; here each server takes a free one.
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tests.ops.harness import ROOT, Tree
+from tests.harness.processes import ROOT, Process
+from tests.harness.tree import LIMIT, Tree
 from tests.runbooks.page import Step, blocks
 from tests.runbooks.shell import check_output, environ, run_block
 
@@ -37,24 +37,14 @@ def tree() -> Iterator[Tree]:
 def serving(tree: Tree, step: Step) -> Iterator[str]:
     """Start a server and check what it prints first; give its address."""
     command = step.command + (" --port 0" if "-m app" in step.command else "")
-    process = subprocess.Popen(
-        ["bash", "-c", f"exec env {command}"],
-        cwd=tree.root,
-        env=environ(tree) | {"BASCULE_BIND": "127.0.0.1:0"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    with process:
-        try:
-            assert process.stdout
-            line = process.stdout.readline()
-            address = re.search(r"127\.0\.0\.1:\d+", line)
-            assert address, line
-            check_output(PAGE, step, line.replace(address[0], PORT_8000))
-            yield address[0]
-        finally:
-            process.terminate()
+    argv = ["bash", "-c", f"exec env {command} 2>&1"]
+    settings = {"BASCULE_BIND": "127.0.0.1:0"}
+    with Process(argv, cwd=tree.root, env=environ(tree) | settings) as process:
+        line = process.read_line(LIMIT)
+        address = re.search(r"127\.0\.0\.1:\d+", line)
+        assert address, line
+        check_output(PAGE, step, line.replace(address[0], PORT_8000))
+        yield address[0]
 
 
 @pytest.mark.integration

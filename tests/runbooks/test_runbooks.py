@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.harness.ports import free_port
+from tests.harness.processes import ROOT
+from tests.harness.tree import LIMIT, Tree
+from tests.harness.waiting import wait_until
 from tests.nginx.certificates import make_pair
-from tests.ops.harness import ROOT, Tree, wait_for
 from tests.runbooks.page import blocks, headings, read
 from tests.runbooks.rehearsal import SHAPE, rehearse
 
@@ -114,7 +116,9 @@ def test_a_runbook_does_what_it_says(page: Path, request: pytest.FixtureRequest)
     tree: Tree = request.getfixturevalue(STACKS.get(page.stem, "running"))
     rehearse(page, tree)
     # What a page leaves behind is a stack that serves.
-    wait_for(lambda: tree.run("ops/health").returncode == 0, "every worker to answer")
+    wait_until(
+        lambda: tree.run("ops/health").returncode == 0, "every worker to answer", limit=LIMIT
+    )
     assert tree.get("/alice") == (200, b"<h1>Hello, alice!</h1>")
 
 

@@ -12,6 +12,7 @@ from bascule.engine.crew import BUSY, IDLE_LOOKS, SLOW, SLOW_MEMORY, TASKS_A_TUR
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.harness.waiting import wait_until
 from tests.server.shift import LONG, Shift, Turns, Work
 
 
@@ -379,11 +380,14 @@ def test_the_slow_leave_one_of_four_places_to_the_fast(shift: Callable[[int], Sh
     finish(fast)  # though slow ones wait that came before it
     assert [task.called.is_set() for task in tasks] == [True] * 3 + [False] * 3
     # Once no fast one has come for a while, the slow have that place too.
-    end = time.monotonic() + LONG
-    while not tasks[3].called.is_set():
-        assert time.monotonic() < end
-        tasks[3].called.wait(0.05)
-        assert found.turn()
+    wait_until(
+        lambda: tasks[3].called.is_set() or not found.turn(),
+        "the call of a fourth slow one",
+        limit=LONG,
+        pause=tasks[3].called.wait,
+        interval=0.05,
+    )
+    assert tasks[3].called.is_set()
     assert not tasks[4].called.is_set()
     gate.set()
     finish(*tasks)

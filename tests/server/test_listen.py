@@ -17,6 +17,8 @@ import pytest
 from bascule.engine.listen import UNIX_SOCKET_MODE, Listener, open_listener
 from bascule.errors import StartError
 
+from tests.harness.ports import listen
+
 Open = Callable[[str], Listener]
 
 
@@ -367,7 +369,7 @@ def test_another_users_socket_is_not_taken_over_in_a_sticky_directory(directory:
 
 
 def test_an_inherited_socket_is_used_as_it_is(opened: Open) -> None:
-    given = socket.create_server(("127.0.0.1", 0))
+    given = listen()
     address = given.getsockname()
     listener = opened(f"fd://{given.detach()}")
     assert listener.url == f"http://127.0.0.1:{address[1]}"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,6 +13,10 @@ from pathlib import Path
 import pytest
 from bascule.config import default_text, flag, settings, variable
 from bascule.version import __version__
+
+from tests.harness.fetch import fetch
+from tests.harness.ports import listen
+from tests.harness.processes import Process
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("BASCULE_")}
@@ -170,7 +172,7 @@ def test_debugging_shows_the_traceback_as_well(modules: Path, written: tuple[str
 
 
 def test_a_port_in_use_is_one_line_and_exit_code_1(modules: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with listen() as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         done = run(modules, "--bind", address, "good:application")
     assert done.returncode == 1
@@ -189,20 +191,14 @@ def test_a_log_that_cannot_be_written_is_one_line_and_exit_code_1(modules: Path)
 def test_it_says_where_it_serves_and_ends_without_a_trace(
     modules: Path, number: signal.Signals
 ) -> None:
-    with subprocess.Popen(
-        command(["--bind", "127.0.0.1:0", "good:application"]),
-        cwd=modules,
-        env=environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr is not None
-        first = process.stderr.readline()
-        process.send_signal(number)
-        _, rest = process.communicate(timeout=60)
+    arguments = ["--bind", "127.0.0.1:0", "good:application"]
+    with Process(command(arguments), cwd=modules, env=environment()) as process:
+        process.wait_until(lambda: "\n" in process.err, "a line", limit=60)
+        first, _, _ = process.err.partition("\n")
+        process.signal(number)
+        assert process.wait(60) == 0
+        assert "Traceback" not in process.err
     assert re.search(r" Serving good:application on http://127\.0\.0\.1:\d+$", first.rstrip())
-    assert process.returncode == 0
-    assert "Traceback" not in rest
 
 
 @pytest.mark.parametrize(
@@ -277,20 +273,8 @@ def test_a_server_for_an_application_that_is_at_hand(tmp_path: Path) -> None:
         "    server.serve_forever()\n"
     )
     environ = os.environ | {"BASCULE_ACCESS_LOGFILE": "off"}
-    process = subprocess.Popen(
-        [sys.executable, "mine.py"],
-        cwd=tmp_path,
-        env=environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    with process:
-        assert process.stdout
-        port = int(process.stdout.readline())
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        connection.request("GET", "/")
-        assert connection.getresponse().read() == b"made"
-        connection.close()
-        process.terminate()
-    assert process.returncode == 0
+    with Process([sys.executable, "mine.py"], cwd=tmp_path, env=environ) as process:
+        port = int(process.read_line(60))
+        assert fetch(port, "/").body == b"made"
+        process.signal(signal.SIGTERM)
+        assert process.wait(60) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -27,6 +28,8 @@ from bascule.told.metrics import (
     read,
 )
 
+from tests.harness.processes import Process
+
 # A process that claims a slot for a name, adds to it what it is told, and waits to be ended.
 OWNER = """\
 import sys
@@ -37,7 +40,7 @@ print("counted", flush=True)
 sys.stdin.read()
 """
 
-Owner = Callable[[str, int], subprocess.Popen[str]]
+Owner = Callable[[str, int], Process]
 
 
 @pytest.fixture
@@ -48,24 +51,16 @@ def path(tmp_path: Path) -> str:
 @pytest.fixture
 def owner(path: str) -> Iterator[Owner]:
     """Start processes that own a slot."""
-    processes: list[subprocess.Popen[str]] = []
+    stack = contextlib.ExitStack()
 
-    def start(name: str, sent: int) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-c", OWNER, path, name, str(sent)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        processes.append(process)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "counted\n"
+    def start(name: str, sent: int) -> Process:
+        command = [sys.executable, "-c", OWNER, path, name, str(sent)]
+        process = stack.enter_context(Process(command, stdin=subprocess.PIPE))
+        assert process.read_line() == "counted\n"
         return process
 
-    yield start
-    for process in processes:
-        process.kill()
-        process.communicate()
+    with stack:
+        yield start
 
 
 def claimed(path: str, name: str) -> memoryview:
@@ -127,7 +122,6 @@ def test_counters_outlive_a_process_that_is_killed(path: str, owner: Owner) -> N
     for sent in (5, 7):
         process = owner("0", sent)
         process.kill()
-        process.wait()
     (found,) = read(path)
     assert (found.sent_bytes, found.starts) == (12, 2)
     claimed(path, "0")
@@ -140,12 +134,9 @@ def test_processes_that_overlap_are_added_up_and_take_no_third_slot(
     first, second = owner("0", 1), owner("0", 10)
     assert [each.sent_bytes for each in read(path)] == [11]
     first.kill()
-    first.wait()
     third = owner("0", 100)
     second.kill()
-    second.wait()
     third.kill()
-    third.wait()
     with Path(path).open("rb") as file:
         named = file.read().count(b"0".ljust(NAME_SIZE, b"\0"))
     (found,) = read(path)
@@ -172,13 +163,12 @@ def test_workers_are_read_in_order_and_an_empty_name_is_one(path: str) -> None:
 
 def test_many_processes_that_start_together_all_get_a_slot(path: str) -> None:
     code = OWNER.replace("sys.stdin.read()", "")
-    together = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, path, str(number % 4), "1"], stdout=subprocess.DEVNULL
-        )
-        for number in range(12)
-    ]
-    assert [process.wait(60) for process in together] == [0] * 12
+    with contextlib.ExitStack() as stack:
+        together = [
+            stack.enter_context(Process([sys.executable, "-c", code, path, str(number % 4), "1"]))
+            for number in range(12)
+        ]
+        assert [process.wait(60) for process in together] == [0] * 12
     found = read(path)
     assert [each.worker for each in found] == ["0", "1", "2", "3"]
     assert [(each.starts, each.sent_bytes) for each in found] == [(3, 3)] * 4

@@ -15,6 +15,8 @@ from bascule.wsgi.file_wrapper import FileRange
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.harness.ports import listen
+
 MEBIBYTE = 1 << 20
 
 
@@ -127,7 +129,7 @@ def test_a_client_that_has_gone_is_reported(pair: Pair, more: bytes | None) -> N
 
 
 def test_a_large_file_fills_segments_and_what_follows_it_is_sent_at_once() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with listen() as server:
         client = socket.create_connection(server.getsockname())
         ours, _ = server.accept()
     with client, ours, tempfile.TemporaryFile() as file:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bascule.watch.stacks import FRAMES, Stack, stacks
+
+from tests.harness.waiting import wait_until
 
 
 def here() -> Stack:
@@ -37,9 +38,9 @@ def waiting_thread() -> Iterator[int]:
     thread.start()
     assert inside.wait(10)
     assert thread.ident is not None
-    end = time.monotonic() + 10
-    while not stacks([thread.ident])[thread.ident].frames[-1].endswith(" wait"):
-        assert time.monotonic() < end
+    wait_until(
+        lambda: stacks([thread.ident])[thread.ident].frames[-1].endswith(" wait"), "it waits"
+    )
     yield thread.ident
     go_on.set()
     thread.join(10)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
 import resource
 import signal
@@ -15,9 +14,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from tests.harness.fetch import NO_RESPONSE, fetch
+from tests.harness.processes import Process
+from tests.harness.waiting import NotInTimeError, wait_until
 from tests.load.account import Failure
 from tests.soak.application import HANG_PATH
-from tests.soak.stack import ROOT, Stack, StackError
+from tests.soak.stack import Stack, StackError
 
 MEBIBYTE: Final = 1024 * 1024
 # What a worker may spool while the disk is full, and what is then sent.
@@ -61,7 +63,7 @@ class Faults:
         self.done[name] = self.done.get(name, 0) + 1
         try:
             FAULTS[name](self)
-        except (UnexpectedError, OSError, http.client.HTTPException) as error:
+        except (NotInTimeError, UnexpectedError, *NO_RESPONSE) as error:
             self.note(f"{name}: {error!r}")
 
     def note(self, what: str) -> None:
@@ -95,7 +97,12 @@ class Faults:
         name, pid = min(self.stack.workers().items())
         self._kills.append(time.monotonic())
         os.kill(pid, signal.SIGKILL)
-        _wait(lambda: self.stack.workers().get(name, pid) != pid, f"{name} to come back")
+        wait_until(
+            lambda: self.stack.workers().get(name, pid) != pid,
+            f"{name} to come back",
+            limit=BACK_SECONDS,
+            interval=0.1,  # a look reads all processes
+        )
 
     def hang(self) -> None:
         """Have one call hang, beside all the others: its client gets 504."""
@@ -121,7 +128,7 @@ class Faults:
         status: int | str
         try:
             status = self._request("GET", HANG_PATH)
-        except (OSError, http.client.HTTPException) as error:
+        except NO_RESPONSE as error:
             status = repr(error)
         # nginx asks another worker where the one that had it was killed, and says 502 or 504
         # where all were.
@@ -151,32 +158,14 @@ class Faults:
         name = ATTACKS[self._attacks % len(ATTACKS)]
         self._attacks += 1
         command = [sys.executable, "-m", "tests.attack.attacker", name]
-        with subprocess.Popen(
-            [*command, f"127.0.0.1:{self.stack.port}"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-        ) as attacker:
+        command.append(f"127.0.0.1:{self.stack.port}")
+        with Process(command, stdin=subprocess.PIPE) as attacker:
             time.sleep(ATTACK_SECONDS)
-            attacker.communicate(timeout=PATIENCE)
+            attacker.end_input()
+            attacker.wait(PATIENCE)
 
     def _request(self, method: str, target: str, body: bytes | None = None) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", self.stack.port, timeout=PATIENCE)
-        try:
-            connection.request(method, target, body)
-            answer = connection.getresponse()
-            answer.read()
-            return answer.status
-        finally:
-            connection.close()
-
-
-def _wait(fact: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + BACK_SECONDS
-    while not fact():
-        if time.monotonic() > deadline:
-            raise UnexpectedError(f"waited {BACK_SECONDS:g} s for {what}")
-        time.sleep(0.1)
+        return fetch(self.stack.port, target, method, body, limit=PATIENCE).status
 
 
 @contextlib.contextmanager

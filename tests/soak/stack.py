@@ -7,25 +7,20 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
 
 from tests.harness.ports import free_port
+from tests.harness.processes import Process, inherited
+from tests.harness.waiting import NotInTimeError
 
-ROOT: Final = Path(__file__).parents[2]
 APPLICATION: Final = "tests.soak.application:application"
 # Seconds after which a call hangs: the load's slow calls take 5.
 TIMEOUT: Final = 8
 HANG_SECONDS: Final = TIMEOUT + 3
 COMMAND_SECONDS: Final = 180.0
-# Settings of another stack must not get into this one.
-OURS: Final = (
-    *("BASCULE_", "NGINX_", "RUN_DIR", "SUPERVISOR_", "WORKERS", "WEB_CONCURRENCY"),
-    *("HTTP_PORT", "STATUS_"),
-)
 
 
 class StackError(Exception):
@@ -44,8 +39,7 @@ class Stack:
         self._directory = Path(tempfile.mkdtemp(prefix="soak-"))
         self.run_dir = self._directory / "run"
         self.port = free_port()
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
-        self._environ = inherited | {
+        self._environ = inherited() | {
             "RUN_DIR": str(self.run_dir),
             "HTTP_PORT": str(self.port),
             "STATUS_PORT": "off",
@@ -76,29 +70,22 @@ class Stack:
             StackError: it failed, or took longer than `COMMAND_SECONDS`.
         """
         # In a group of its own: Ctrl-C on a terminal is for whoever soaks, who ends the rest.
-        with subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=self._environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        ) as process:
+        with Process(command, env=self._environ) as process:
             try:
-                output, errors = process.communicate(timeout=COMMAND_SECONDS)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
+                status = process.wait(COMMAND_SECONDS)
+            except NotInTimeError:
+                process.kill()
                 raise StackError(
                     f"{' '.join(command)}: not done after {COMMAND_SECONDS:g} s"
                 ) from None
             except BaseException:
-                os.killpg(process.pid, signal.SIGTERM)
+                process.signal_group(signal.SIGTERM)
+                process.wait(COMMAND_SECONDS)  # it clears up
                 raise
-        if process.returncode:
-            words = (errors or output).strip().splitlines()[-3:]
-            raise StackError(f"{' '.join(command)}: {' / '.join(words)}")
-        return output
+            if status:
+                words = (process.err or process.out).strip().splitlines()[-3:]
+                raise StackError(f"{' '.join(command)}: {' / '.join(words)}")
+            return process.out
 
     def workers(self) -> Mapping[str, int]:
         """Return the processes that serve, by the worker's name; a stand-in is none."""

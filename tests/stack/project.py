@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import subprocess
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.harness.processes import ROOT
+
 COMPOSE_FILE = "docker-compose.yml"
 COMMAND_SECONDS = 240  # a cold build fetches packages
 FACT_SECONDS = 30  # for something that must come true
@@ -20,15 +18,6 @@ FACT_SECONDS = 30  # for something that must come true
 
 class CommandError(Exception):
     """A command failed; the text is what it printed."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """A response, read whole."""
-
-    status: int
-    fields: dict[str, str]
-    body: bytes
 
 
 def attempt(
@@ -62,13 +51,6 @@ def run(*command: str, environment: Mapping[str, str] | None = None) -> str:
             f"{' '.join(command)}: exit {ended.returncode}\n{ended.stdout}\n{ended.stderr}"
         )
     return ended.stdout
-
-
-def eventually(fact: Callable[[], object], what: str) -> None:
-    """Wait until `fact` holds."""
-    deadline = time.monotonic() + FACT_SECONDS
-    while not fact():
-        assert time.monotonic() < deadline, f"{what}: not within {FACT_SECONDS} s"
 
 
 @dataclass
@@ -172,29 +154,3 @@ class Project:
     def events(self, service: str) -> list[dict[str, Any]]:
         """Return the lines of a service's log that are JSON objects."""
         return [json.loads(line) for line in self.log_lines(service) if line.startswith("{")]
-
-
-def request(
-    address: tuple[str, int],
-    target: str,
-    *,
-    method: str = "GET",
-    body: bytes | None = None,
-    fields: Mapping[str, str] | None = None,
-) -> Reply:
-    """Send one request on a connection of its own and read the whole response.
-
-    Raises:
-        OSError, http.client.HTTPException: no whole response came.
-    """
-    connection = http.client.HTTPConnection(*address, timeout=20)
-    try:
-        connection.request(method, target, body=body, headers=dict(fields or {}))
-        response = connection.getresponse()
-        return Reply(
-            response.status,
-            {name.lower(): value for name, value in response.getheaders()},
-            response.read(),
-        )
-    finally:
-        connection.close()

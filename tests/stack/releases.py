@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 
-from tests.stack.project import ROOT, CommandError, run
+from tests.harness.processes import ROOT
+from tests.stack.project import CommandError, run
 
 GOOD = """
 FROM {base}

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import signal
 import subprocess
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from threading import Event
 
 import pytest
 
+from tests.harness.fetch import connect
+from tests.harness.processes import ROOT, Process
+from tests.harness.waiting import wait_until
 from tests.load.account import Account
 from tests.load.background import BackgroundLoad
 from tests.stack import releases
-from tests.stack.project import ROOT, Project, attempt, eventually, run
+from tests.stack.project import FACT_SECONDS, Project, attempt, run
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -118,7 +121,7 @@ def test_a_new_image_and_more_workers_are_deployed_and_rolled_back_without_a_los
 
     # nginx knows them after a restart of its own as well, and compose has nothing to mend.
     stack.project.compose("restart", "nginx")
-    eventually(lambda: has_begun(stack), "nginx to begin")
+    wait_until(lambda: has_begun(stack), "nginx to begin", limit=FACT_SECONDS)
     assert len(stack.upstreams()) == 3
     up = stack.run("docker", "compose", "up", "--detach", "--no-build", "--wait", WORKERS="3")
     assert up.returncode == 0, up.stderr
@@ -158,22 +161,16 @@ def test_an_interrupt_leaves_the_old_container_and_no_other(stack: Stack) -> Non
     bad = f"{stack.tag}-hangs"
     releases.build(bad, releases.HANGS, f"bascule-server:{stack.tag}")
     before = stack.project.container("server")
-    with subprocess.Popen(
-        ["ops/deploy", "--image", bad],
-        cwd=ROOT,
-        env={**os.environ, **stack.environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        eventually(
-            lambda: len(stack.project.container("server").split()) == 2, "a second container"
+    command = ["ops/deploy", "--image", bad]
+    with Process(command, env={**os.environ, **stack.environment}) as process:
+        process.wait_until(
+            lambda: len(stack.project.container("server").split()) == 2,
+            "a second container",
+            limit=FACT_SECONDS,
         )
-        os.killpg(process.pid, signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert f"Nothing has changed: container {before[:12]} serves." in errors
+        process.signal_group(signal.SIGINT)
+        assert process.wait(60) == 130
+        assert f"Nothing has changed: container {before[:12]} serves." in process.err
     assert stack.project.container("server") == before
     assert stack.project.answers()
 
@@ -188,8 +185,7 @@ def download(
     project: Project, address: tuple[str, int], name: str, may_go_on: Event
 ) -> tuple[str, int]:
     """Read an answer until nginx is done with it, and the rest once that may be."""
-    connection = http.client.HTTPConnection(*address, timeout=20)
-    try:
+    with closing(connect(address)) as connection:
         connection.request("GET", f"/{name}?token={name}&bytes={LONG}")
         response = connection.getresponse()
         first_line = response.readline().decode()
@@ -198,8 +194,6 @@ def download(
             size += len(response.read(1 << 18))
         may_go_on.wait()
         return first_line.split()[0], size + len(response.read())
-    finally:
-        connection.close()
 
 
 # The last one: nothing runs after it.
@@ -212,10 +206,9 @@ def test_a_stop_waits_until_slow_clients_have_the_end_of_their_answers(stack: St
             pool.submit(download, project, address, name, nginx_has_ended)
             for name, address in ways.items()
         ]
-        with subprocess.Popen(
-            project.command("stop"), cwd=ROOT, env={**os.environ, **project.environment}
-        ) as stop:
-            eventually(lambda: not runs_nginx(project), "the end of nginx")
+        environ = {**os.environ, **project.environment}
+        with Process(project.command("stop"), env=environ) as stop:
+            wait_until(lambda: not runs_nginx(project), "the end of nginx", limit=FACT_SECONDS)
             nginx_has_ended.set()
             assert stop.wait(60) == 0
         assert [each.result() for each in downloads] == [(name, LONG) for name in ways]

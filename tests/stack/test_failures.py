@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -13,7 +12,9 @@ from threading import Event
 
 import pytest
 
-from tests.stack.project import CommandError, Project, eventually, request
+from tests.harness.fetch import NO_RESPONSE, fetch
+from tests.harness.waiting import wait_until
+from tests.stack.project import FACT_SECONDS, CommandError, Project
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -63,14 +64,16 @@ def test_a_killed_worker_comes_back_and_no_request_fails_meanwhile(stack: Projec
         def keep_asking() -> list[int]:
             statuses = []
             while not done.is_set():
-                statuses.append(request(address, "/alice").status)
+                statuses.append(fetch(address, "/alice").status)
             return statuses
 
         asking = pool.submit(keep_asking)
         try:
             stack.execute("server", "sh", "-c", f"kill -9 {killed}")
-            eventually(lambda: find_worker(stack) not in ("", killed), "a new worker")
-            eventually(stack.answers, "an answer of every worker")
+            wait_until(
+                lambda: find_worker(stack) not in ("", killed), "a new worker", limit=FACT_SECONDS
+            )
+            wait_until(stack.answers, "an answer of every worker", limit=FACT_SECONDS)
         finally:
             done.set()
         statuses = asking.result()
@@ -78,7 +81,7 @@ def test_a_killed_worker_comes_back_and_no_request_fails_meanwhile(stack: Projec
 
 
 def test_every_line_of_the_logs_is_json(stack: Project) -> None:
-    request(stack.address(), "/%22quoted%22", fields={"User-Agent": 'a "quote" \\ and \xe9'})
+    fetch(stack.address(), "/%22quoted%22", fields={"User-Agent": 'a "quote" \\ and \xe9'})
     assert_json_lines(stack.log_lines("server"))
     assert_json_lines(
         [line for line in stack.log_lines("nginx") if not NGINX_ERROR_LINE.fullmatch(line)]
@@ -112,11 +115,11 @@ def test_a_stop_under_load_loses_nothing_that_had_been_accepted(slow_stack: Proj
 
     def ask(path: str, body: bytes | None) -> None:
         try:
-            reply = request(address, path, method="POST" if body else "GET", body=body)
+            reply = fetch(address, path, method="POST" if body else "GET", body=body)
             digest = hashlib.sha256(body or b"").hexdigest()
             assert reply.body == f"{path} {digest}\n".encode()
             results[path] = reply.status
-        except (OSError, http.client.HTTPException) as error:
+        except NO_RESPONSE as error:
             results[path] = error
 
     def keep_asking(who: str) -> None:
@@ -130,9 +133,10 @@ def test_a_stop_under_load_loses_nothing_that_had_been_accepted(slow_stack: Proj
         asking = [pool.submit(ask, path, b"slow" if path.endswith("1") else None) for path in SLOW]
         asking += [pool.submit(keep_asking, who) for who in ("a", "b", "c")]
         try:
-            eventually(
+            wait_until(
                 lambda: {each.get("path") for each in slow_stack.events("server")} >= set(SLOW),
                 "all slow requests in flight",
+                limit=FACT_SECONDS,
             )
             slow_stack.compose("stop")
         finally:

@@ -13,7 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack.project import ROOT, Project, attempt, eventually, request
+from tests.harness.fetch import fetch
+from tests.harness.ports import listen
+from tests.harness.processes import ROOT, Process
+from tests.harness.waiting import wait_until
+from tests.stack.project import FACT_SECONDS, Project, attempt
 
 pytestmark = pytest.mark.stack
 
@@ -39,13 +43,13 @@ def without_python(tmp_path: Path) -> dict[str, str]:
 
 def asked_for(stack: Project, target: str) -> str:
     """Ask for a path; return the request's id once both of its lines are in the log."""
-    request_id = request(stack.address(), target).fields["x-request-id"]
+    request_id = fetch(stack.address(), target).fields["x-request-id"]
 
     def is_logged() -> bool:
         done = ops(stack, "logs", "--request-id", request_id, "--json")
         return len(done.stdout.splitlines()) == 2
 
-    eventually(is_logged, "both lines of the request")
+    wait_until(is_logged, "both lines of the request", limit=FACT_SECONDS)
     return request_id
 
 
@@ -92,22 +96,20 @@ def test_following_shows_what_is_logged_from_now_on(stack: Project) -> None:
         | {"COMPOSE_PROJECT_NAME": stack.name, "RUN_DIR": "/nonexistent"}
     )
     command = ["ops/logs", "--follow", "--lines", "0", "--path", "/followed"]
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True
-    ) as following:
-        assert following.stdout
+    with Process(command, env=environ) as following:
         over = threading.Event()
 
         def ask() -> None:
             while not over.wait(0.2):  # docker compose takes a moment until it follows
-                request(stack.address(), "/followed")
+                fetch(stack.address(), "/followed")
 
         asking = threading.Thread(target=ask)
         asking.start()
-        lines = [json.loads(following.stdout.readline()) for _ in range(4)]
-        over.set()
-        asking.join()
-        following.terminate()
+        try:
+            lines = [json.loads(following.read_line(FACT_SECONDS)) for _ in range(4)]
+        finally:
+            over.set()
+            asking.join()
     assert {line["target"] for line in lines} == {"/followed"}
 
 
@@ -122,7 +124,7 @@ def test_the_pages_logging_driver_ships_lines_and_leaves_a_copy(
 ) -> None:
     page = (ROOT / "docs" / "logs.md").read_text()
     override = page.split("```yaml\n")[1].split("```")[0]
-    with socket.create_server(("127.0.0.1", 0)) as collector:
+    with listen() as collector:
         override = override.replace("127.0.0.1:6514", f"127.0.0.1:{collector.getsockname()[1]}")
         (tmp_path / "override.yml").write_text(override)
         received: list[str] = []
@@ -139,8 +141,10 @@ def test_the_pages_logging_driver_ships_lines_and_leaves_a_copy(
         project = make_project(override=str(tmp_path / "override.yml"))
         project.up()
         request_id = asked_for(project, "/shipped")
-        eventually(
-            lambda: sum(request_id in line for line in list(received)) == 2, "both lines to arrive"
+        wait_until(
+            lambda: sum(request_id in line for line in list(received)) == 2,
+            "both lines to arrive",
+            limit=FACT_SECONDS,
         )
         project.down()
     lines = [line for line in received if request_id in line]

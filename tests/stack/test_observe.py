@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterator
+from urllib.parse import urlencode
 
 import pytest
 
-from tests.stack.project import CommandError, Project, eventually, request
+from tests.harness.fetch import fetch
+from tests.harness.waiting import wait_until
+from tests.stack.project import FACT_SECONDS, CommandError, Project
 from tests.stack.test_hardening import NO_CAPABILITY, UID, process_statuses
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
@@ -27,11 +27,11 @@ def observed(make_project: Callable[..., Project]) -> Iterator[Project]:
 
 def ask(project: Project, path: str, **parameters: str) -> object:
     """The ``data`` of an answer of Prometheus' HTTP API."""
-    published = project.compose("port", "prometheus", "9090").strip()
-    assert published.startswith("127.0.0.1:")
-    url = f"http://{published}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return json.load(answer)["data"]
+    host, _, port = project.compose("port", "prometheus", "9090").strip().rpartition(":")
+    assert host == "127.0.0.1"
+    reply = fetch((host, int(port)), f"/api/v1/{path}?{urlencode(parameters)}", limit=10)
+    assert reply.status == 200, reply.text
+    return reply.json["data"]
 
 
 def value(project: Project, expression: str) -> float | None:
@@ -42,11 +42,21 @@ def value(project: Project, expression: str) -> float | None:
 
 
 def test_it_reads_the_metrics_of_the_stack(observed: Project) -> None:
-    assert request(observed.address(), "/alice").status == 200
-    eventually(lambda: value(observed, 'up{job="bascule"}') == 1, "the scrape to be up")
-    eventually(lambda: value(observed, "sum(bascule_worker_up)") == 2, "both workers to be up")
+    assert fetch(observed.address(), "/alice").status == 200
+    wait_until(
+        lambda: value(observed, 'up{job="bascule"}') == 1, "the scrape to be up", limit=FACT_SECONDS
+    )
+    wait_until(
+        lambda: value(observed, "sum(bascule_worker_up)") == 2,
+        "both workers to be up",
+        limit=FACT_SECONDS,
+    )
     assert value(observed, "bascule_nginx_up") == 1
-    eventually(lambda: value(observed, "sum(bascule_requests_total)"), "requests to be counted")
+    wait_until(
+        lambda: value(observed, "sum(bascule_requests_total)"),
+        "requests to be counted",
+        limit=FACT_SECONDS,
+    )
 
 
 def test_it_has_the_alert_rules_and_none_of_them_fires(observed: Project) -> None:

@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.harness import namesakes
-from tests.stack.project import ROOT, Project, eventually, request, run
+from tests.harness.fetch import fetch
+from tests.harness.processes import ROOT
+from tests.harness.waiting import wait_until
+from tests.stack.project import FACT_SECONDS, Project, run
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -47,18 +50,19 @@ def own(
 def test_its_own_application_answers_through_the_chain_with_the_clients_address(
     own: Project,
 ) -> None:
-    reply = request(own.inner_address(), "/")
-    identity = reply.fields["x-request-id"]
+    reply = fetch(own.inner_address(), "/")
+    identity = reply.field("X-Request-ID")
+    assert identity
     line: list[dict[str, str]] = []
 
     def is_logged() -> bool:
         line[:] = [each for each in own.events("nginx") if each.get("request_id") == identity]
         return bool(line)
 
-    eventually(is_logged, "nginx logs the request")
+    wait_until(is_logged, "nginx logs the request", limit=FACT_SECONDS)
     client = line[0]["remote_addr"]
     assert client
-    assert (reply.status, reply.body.decode()) == (200, f"app of the project for {client}")
+    assert (reply.status, reply.text) == (200, f"app of the project for {client}")
 
 
 def test_nothing_but_the_project_is_in_its_place(own: Project) -> None:
@@ -73,10 +77,10 @@ def test_what_supervises_and_observes_it_is_well(own: Project) -> None:
 
     def is_healthy() -> bool:
         # A worker counts as started after five seconds.
-        reply = request((host, int(port)), "/-/status.json")
-        return reply.status == 200 and bool(json.loads(reply.body)["healthy"])
+        reply = fetch((host, int(port)), "/-/status.json")
+        return reply.status == 200 and bool(reply.json["healthy"])
 
-    eventually(is_healthy, "the observer finds the stack healthy")
+    wait_until(is_healthy, "the observer finds the stack healthy", limit=FACT_SECONDS)
     document = json.loads(own.execute("server", "basculectl", "status", "--json"))
     states = {each["name"]: each["state"] for each in document["processes"]}
     for name in ("bascule:worker-0", "bascule:worker-1", "observer", "process-events"):

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.ops.harness import ROOT, Tree, wait_for
+from tests.harness.processes import ROOT
+from tests.harness.tree import LIMIT, Tree
+from tests.harness.waiting import wait_until
 from tests.runbooks.rehearsal import rehearse
 from tests.runbooks.test_runbooks import RUNBOOKS, impatient
 
@@ -46,7 +48,9 @@ def containers(image_tag: str) -> Iterator[Tree]:
 )
 def test_a_runbook_does_what_it_says_in_containers(containers: Tree, page: str) -> None:
     rehearse(RUNBOOKS / f"{page}.md", containers, "docker")
-    wait_for(lambda: containers.run("ops/health").returncode == 0, "every worker to answer")
+    wait_until(
+        lambda: containers.run("ops/health").returncode == 0, "every worker to answer", limit=LIMIT
+    )
     assert containers.get("/alice") == (200, b"<h1>Hello, alice!</h1>")
 
 
@@ -70,7 +74,11 @@ def test_a_blocked_client_is_refused_until_it_is_unblocked(containers: Tree) -> 
     assert containers.get("/alice")[0] == 200
     assert "a “flood”" in containers.run("ops/block", "--list").stdout
     containers.run("docker", "compose", "restart", "nginx")
-    wait_for(lambda: containers.run(*ask).stdout == "403\n", "nginx to be back, and to refuse")
+    wait_until(
+        lambda: containers.run(*ask).stdout == "403\n",
+        "nginx to be back, and to refuse",
+        limit=LIMIT,
+    )
     assert containers.run("ops/unblock", address).returncode == 0
     assert containers.run(*ask).stdout == "200\n"
 

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack.project import ROOT, CommandError, Project, request, run
+from tests.harness.fetch import fetch
+from tests.harness.processes import ROOT
+from tests.stack.project import CommandError, Project, run
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -56,7 +58,7 @@ def with_secret(make_project: Callable[..., Project], file: Path) -> Iterator[Pr
 
 
 def test_the_application_reads_it(with_secret: Project) -> None:
-    reply = request(with_secret.address(), "/")
+    reply = fetch(with_secret.address(), "/")
     assert reply.body.decode() == hashlib.sha256(SECRET.encode()).hexdigest()
 
 
@@ -80,7 +82,7 @@ def test_another_secret_is_read_after_a_restart(with_secret: Project, file: Path
         *("server", "/opt/bascule/ops/bin/python", "-P", "-m"),
         "bascule_ops.supervision.rolling_restart",
     )
-    reply = request(with_secret.address(), "/")
+    reply = fetch(with_secret.address(), "/")
     assert reply.body.decode() == hashlib.sha256(ANOTHER.encode()).hexdigest()
 
 

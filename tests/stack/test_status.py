@@ -10,7 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.stack.project import Project, attempt, request, run
+from tests.harness.fetch import fetch
+from tests.stack.project import Project, attempt, run
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -55,13 +56,13 @@ def test_metrics_and_the_page_are_published_for_this_machine_alone(stack: Projec
     bindings = stack.inspect("nginx")["NetworkSettings"]["Ports"]["8081/tcp"]
     assert [each["HostIp"] for each in bindings] == ["127.0.0.1"]
     inside = ("127.0.0.1", int(bindings[0]["HostPort"]))
-    reply = request(inside, "/-/metrics")
+    reply = fetch(inside, "/-/metrics")
     assert reply.status == 200
     assert b'bascule_worker_up{worker="1"} 1.0' in reply.body
-    assert request(inside, "/-/status").fields["content-type"] == "text/html; charset=utf-8"
-    assert request(inside, "/-/status.json", fields={"Host": "evil.example"}).status == 421
+    assert fetch(inside, "/-/status").fields["content-type"] == "text/html; charset=utf-8"
+    assert fetch(inside, "/-/status.json", fields={"Host": "evil.example"}).status == 421
     for target in ("/-/metrics", "/-/status", "/-/status.json"):
-        assert request(stack.address(), target).status == 404
+        assert fetch(stack.address(), target).status == 404
 
 
 def test_metrics_can_be_scraped_from_the_projects_network(stack: Project) -> None:

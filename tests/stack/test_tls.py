@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import ssl
@@ -11,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.fetch import Reply, fetch
 from tests.nginx.certificates import Pair, make_pair
-from tests.stack.project import CommandError, Project, request, run
+from tests.stack.project import CommandError, Project, run
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -48,16 +48,11 @@ def secured(make_project: Callable[..., Project], pair: Pair) -> Iterator[Projec
     project.down()
 
 
-def get(project: Project, pair: Pair) -> tuple[http.client.HTTPResponse, bytes]:
+def get(project: Project, pair: Pair) -> Reply:
     """One request over TLS by a client that believes in the pair's certificate alone."""
     port = int(project.compose("port", "nginx", "8443").strip().rpartition(":")[2])
     context = ssl.create_default_context(cafile=str(pair.certificate))
-    connection = http.client.HTTPSConnection("localhost", port, timeout=20, context=context)
-    connection.request("GET", "/alice")
-    answer = connection.getresponse()
-    body = answer.read()
-    connection.close()
-    return answer, body
+    return fetch(("localhost", port), "/alice", tls=context)
 
 
 def certificate(project: Project, *arguments: str) -> dict[str, object]:
@@ -70,10 +65,10 @@ def certificate(project: Project, *arguments: str) -> dict[str, object]:
 
 
 def test_the_site_is_served_over_tls(secured: Project, pair: Pair) -> None:
-    answer, body = get(secured, pair)
-    assert (answer.status, body) == (200, b"<h1>Hello, alice!</h1>")
-    assert answer.getheader("Strict-Transport-Security") == "max-age=300"
-    reply = request(secured.address(), "/alice", fields={"Host": "example.org"})
+    answer = get(secured, pair)
+    assert (answer.status, answer.body) == (200, b"<h1>Hello, alice!</h1>")
+    assert answer.field("Strict-Transport-Security") == "max-age=300"
+    reply = fetch(secured.address(), "/alice", fields={"Host": "example.org"})
     assert (reply.status, reply.fields["location"]) == (308, "https://example.org/alice")
 
 
@@ -93,7 +88,7 @@ def test_a_new_pair_is_served_without_a_restart(
     new = make_pair(tmp_path, "renewed.example")
     said = certificate(secured, "install", str(new.certificate), str(new.key))
     assert (said["subject"], said["served"], said["problem"]) == ("renewed.example", True, None)
-    assert get(secured, new)[0].status == 200
+    assert get(secured, new).status == 200
     assert secured.inspect("nginx")["State"]["StartedAt"] == started
 
 

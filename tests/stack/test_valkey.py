@@ -7,8 +7,10 @@ from time import monotonic
 
 import pytest
 
+from tests.harness.fetch import fetch
+from tests.harness.waiting import wait_until
 from tests.middleware.workers import answers, hammering
-from tests.stack.project import CommandError, Project, eventually, request
+from tests.stack.project import FACT_SECONDS, CommandError, Project
 from tests.stack.test_hardening import NO_CAPABILITY, UID, process_statuses
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
@@ -50,7 +52,7 @@ def test_eight_processes_are_admitted_exactly_the_limit(shared: Project) -> None
     }
     with hammering(8, 12_500, settings) as workers:
         said = answers(workers)
-    assert (len(said), said.count(b"+"), said.count(b"!")) == (100_000, 1000, 0)
+    assert (len(said), said.count("+"), said.count("!")) == (100_000, 1000, 0)
 
 
 def test_a_request_is_counted_by_every_limit_or_by_none_and_again_after_its_interval(
@@ -65,12 +67,12 @@ def test_a_request_is_counted_by_every_limit_or_by_none_and_again_after_its_inte
     }
     with hammering(1, 10_000, settings) as workers:
         said = answers(workers)
-    assert said.count(b"+") == 5
-    assert b"!" not in said
+    assert said.count("+") == 5
+    assert "!" not in said
 
 
 def test_the_stack_counts_in_it(shared: Project) -> None:
-    replies = [request(shared.address(), "/login") for _ in range(5)]
+    replies = [fetch(shared.address(), "/login") for _ in range(5)]
     assert [reply.status for reply in replies] == [200, 200, 200, 429, 429]
     assert changes(shared) == []
     found = shared.execute("valkey", "valkey-cli", "--scan").split()
@@ -83,25 +85,27 @@ def test_requests_are_answered_without_valkey_and_counted_in_it_when_it_is_back(
     goes: str, comes: str, shared: Project
 ) -> None:
     address = shared.address()
-    assert request(address, "/").status == 200
+    assert fetch(address, "/").status == 200
     assert keys(shared) > 0
     before = changes(shared)
     shared.compose(goes, "valkey")
     for _ in range(20):
         began = monotonic()
-        assert request(address, "/").status == 200
+        assert fetch(address, "/").status == 200
         assert monotonic() - began < PATIENCE
     lost = changes(shared)[len(before) :]
     workers = {worker for worker, _ in lost}
     assert workers
     assert sorted(lost) == [(worker, "rate_store_away") for worker in sorted(workers)]
     shared.compose(comes, "valkey")
-    eventually(
-        lambda: len(changes(shared)) == len(before) + 2 * len(lost), "all workers found Valkey"
+    wait_until(
+        lambda: len(changes(shared)) == len(before) + 2 * len(lost),
+        "all workers found Valkey",
+        limit=FACT_SECONDS,
     )
     found = changes(shared)[len(before) + len(lost) :]
     assert sorted(found) == [(worker, "rate_store_back") for worker in sorted(workers)]
-    assert request(address, "/back").status == 200
+    assert fetch(address, "/back").status == 200
     assert keys(shared) > 0
 
 

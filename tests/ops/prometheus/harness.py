@@ -6,18 +6,19 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
-import urllib.error
-import urllib.parse
-import urllib.request
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlencode
 
 import pytest
 
+from tests.harness.fetch import NO_RESPONSE, fetch
 from tests.harness.ports import free_port
-from tests.ops.harness import ROOT, wait_for
+from tests.harness.processes import ROOT, Process
+from tests.harness.tree import LIMIT
 
 SHIPPED = ROOT / "ops" / "stack" / "prometheus"
 PAGE = ROOT / "docs" / "metrics.md"
@@ -106,42 +107,33 @@ class Prometheus:
         )
 
     def __enter__(self) -> Self:
-        self._output = (self.directory / "output").open("wb")
-        self.process = subprocess.Popen(
+        self._process = Process(
             [
                 binary("prometheus"),
                 f"--config.file={self.directory / 'prometheus.yml'}",
                 f"--storage.tsdb.path={self.directory / 'data'}",
                 f"--web.listen-address=127.0.0.1:{self.port}",
-            ],
-            stdout=self._output,
-            stderr=subprocess.STDOUT,
+            ]
         )
-        wait_for(self._is_ready, "Prometheus to be ready")
+        self._process.wait_until(
+            self._is_ready, "Prometheus to be ready", limit=LIMIT, passing=NO_RESPONSE
+        )
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.process.terminate()
-        self.process.wait(60)
-        self._output.close()
-        shutil.rmtree(self.directory)
-
     def _is_ready(self) -> bool:
-        assert self.process.poll() is None, (self.directory / "output").read_text()
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{self.port}/-/ready", timeout=5).close()
-        except OSError:
-            return False
-        return True
+        return fetch(self.port, "/-/ready", limit=5).status == 200
+
+    def __exit__(self, *_: object) -> None:
+        with self._process:
+            self._process.signal(signal.SIGTERM)
+            self._process.wait(LIMIT)
+        shutil.rmtree(self.directory)
 
     def get(self, path: str, **parameters: str) -> Any:
         """The ``data`` of an answer of the HTTP API; what it complains of fails the test."""
-        url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
-        try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
-                said = json.load(answer)
-        except urllib.error.HTTPError as error:
-            pytest.fail(f"{path} {parameters}: {error.read().decode()}")
+        reply = fetch(self.port, f"/api/v1/{path}?{urlencode(parameters)}", limit=10)
+        assert reply.status == 200, f"{path} {parameters}: {reply.text}"
+        said = reply.json
         assert said["status"] == "success", said
         assert not said.get("warnings"), said
         return said["data"]

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.ops.harness import wait_for
+from tests.harness.tree import LIMIT
+from tests.harness.waiting import wait_until
 from tests.ops.prometheus.harness import (
     DOCUMENTED,
     PAGE,
@@ -81,7 +82,11 @@ def prometheus() -> Iterator[Prometheus]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Exposition) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         with Prometheus(f"127.0.0.1:{server.server_port}") as running:
-            wait_for(lambda: running.value("count_over_time(bascule_nginx_up[1m])") >= 2, "scrapes")
+            wait_until(
+                lambda: running.value("count_over_time(bascule_nginx_up[1m])") >= 2,
+                "scrapes",
+                limit=LIMIT,
+            )
             yield running
         server.shutdown()
 
@@ -97,7 +102,11 @@ def test_an_expression_of_the_rules_is_evaluated_without_an_error(prometheus: Pr
     def evaluated() -> list[dict[str, Any]]:
         return [rule for rule in prometheus.rules() if rule["health"] != "unknown"]
 
-    wait_for(lambda: len(evaluated()) == len(prometheus.rules()), "all rules to be evaluated")
+    wait_until(
+        lambda: len(evaluated()) == len(prometheus.rules()),
+        "all rules to be evaluated",
+        limit=LIMIT,
+    )
     assert [rule["lastError"] for rule in evaluated() if rule["health"] != "ok"] == []
     for rule in evaluated():
         prometheus.query(rule["query"])

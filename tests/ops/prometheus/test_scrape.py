@@ -7,7 +7,6 @@ import re
 import signal
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.fetch import fetch
 from tests.harness.ports import free_port
+from tests.harness.tree import LIMIT, Tree
+from tests.harness.waiting import wait_until
 from tests.nginx.certificates import make_pair
-from tests.ops.harness import Tree, wait_for
 from tests.ops.prometheus.harness import (
     Prometheus,
     dashboard_expressions,
@@ -54,16 +55,17 @@ class Watched:
     def __init__(self, tree: Tree, port: int, prometheus: Prometheus) -> None:
         self.tree = tree
         self.prometheus = prometheus
-        self.metrics_url = f"http://127.0.0.1:{port}/-/metrics"
+        self._port = port
 
     def metrics(self) -> str:
         """The exposition as it is now."""
-        with urllib.request.urlopen(self.metrics_url, timeout=10) as answer:
-            return str(answer.read().decode())
+        reply = fetch(self._port, "/-/metrics", limit=10)
+        assert reply.status == 200
+        return reply.text
 
     def wait_for_alert(self, name: str) -> dict[str, str]:
         """Wait until an alert fires; return its labels."""
-        wait_for(lambda: name in self.prometheus.firing(), f"{name} to fire")
+        wait_until(lambda: name in self.prometheus.firing(), f"{name} to fire", limit=LIMIT)
         alert = self.prometheus.firing()[name]
         # A template that does not fit its expression ends up in the text.
         for text in alert["annotations"].values():
@@ -72,7 +74,7 @@ class Watched:
 
     def wait_until_over(self, name: str) -> None:
         """Wait until an alert fires no more."""
-        wait_for(lambda: name not in self.prometheus.firing(), f"{name} to be over")
+        wait_until(lambda: name not in self.prometheus.firing(), f"{name} to be over", limit=LIMIT)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +95,11 @@ def watched(venv: Path) -> Iterator[Watched]:
     done = tree.up()
     assert done.returncode == 0, done.stdout + done.stderr
     with Prometheus(f"127.0.0.1:{port}", INTERVAL) as prometheus:
-        wait_for(lambda: prometheus.value('count_over_time(up{job="bascule"}[1m])') > 1, "scrapes")
+        wait_until(
+            lambda: prometheus.value('count_over_time(up{job="bascule"}[1m])') > 1,
+            "scrapes",
+            limit=LIMIT,
+        )
         yield Watched(tree, port, prometheus)
     tree.remove()
 
@@ -134,7 +140,7 @@ def test_every_expression_of_the_dashboard_has_data(watched: Watched) -> None:
             if not watched.prometheus.query(expression)
         ]
 
-    wait_for(lambda: not empty(), "data in every panel")
+    wait_until(lambda: not empty(), "data in every panel", limit=LIMIT)
 
 
 def test_a_stack_that_serves_sets_no_alert_off(watched: Watched) -> None:
@@ -163,11 +169,15 @@ def test_a_killed_worker_loses_none_of_its_counts(watched: Watched) -> None:
     assert before > 0
     killed = int(watched.tree.worker_pids()["worker-0"])
     os.kill(killed, signal.SIGKILL)
-    wait_for(lambda: watched.tree.run("ops/health").returncode == 0, "the worker to be back")
+    wait_until(
+        lambda: watched.tree.run("ops/health").returncode == 0, "the worker to be back", limit=LIMIT
+    )
     assert int(watched.tree.worker_pids()["worker-0"]) != killed
     assert counted("0") >= before
     expression = 'bascule_worker_starts_total{worker="0"} >= 2'
-    wait_for(lambda: watched.prometheus.query(expression), "its second start to be counted")
+    wait_until(
+        lambda: watched.prometheus.query(expression), "its second start to be counted", limit=LIMIT
+    )
 
 
 def test_errors_of_the_application_set_an_alert_off(watched: Watched) -> None:
@@ -175,7 +185,7 @@ def test_errors_of_the_application_set_an_alert_off(watched: Watched) -> None:
         assert watched.tree.get("/error")[0] == 500
         return "BasculeErrors" in watched.prometheus.firing()
 
-    wait_for(fires, "BasculeErrors to fire")
+    wait_until(fires, "BasculeErrors to fire", limit=LIMIT)
     assert watched.wait_for_alert("BasculeErrors")["severity"] == "critical"
 
 

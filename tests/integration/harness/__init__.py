@@ -1,1 +1,0 @@
-"""What the integration tests share: a client that sends bytes, and real server processes."""
