@@ -167,11 +167,12 @@ plain_python() {
 # find_python [RELEASE]: prints a Python that is new enough, or of that release, such as 3.12, and
 # can make virtual environments. A release is looked for among pyenv's as well, which has only its
 # user's choice on the PATH.
+# shellcheck disable=SC2120  # ops/test names a release
 find_python() {
     local names=(python3.13 python3.12 python3.11 python3 python3.14) elsewhere='' name candidate reason=''
     if [[ -n ${1:-} ]]; then
         names=("python$1")
-        elsewhere=${PYENV_ROOT:-${HOME-}/.pyenv}/versions/*/bin/python$1
+        elsewhere="${PYENV_ROOT:-${HOME-}/.pyenv}/versions/*/bin/python$1"
     fi
     for name in "${names[@]}"; do
         while IFS= read -r candidate; do
@@ -196,6 +197,7 @@ ensure_venv() {
     if [[ -x $directory/bin/python ]] && cat "${locks[@]}" | cmp -s - "$directory/installed.txt"; then
         return
     fi
+    # shellcheck disable=SC2119  # any that is new enough
     python=${venv_python:-$(find_python)}
     say "Installing $* into ${directory#"$root"/} with $("$python" --version) ..."
     rm -rf "$directory"
