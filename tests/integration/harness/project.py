@@ -23,15 +23,17 @@ class ProjectServer(ServerProcess):
 
     before: tuple[str, ...] = ()  # what the command line begins with: unshare, for one
 
-    def start_there(self, env: Mapping[str, str] | None = None) -> None:
-        """Run the command in its directory."""
+    def start_there(
+        self, env: Mapping[str, str] | None = None, directory: Path | None = None
+    ) -> None:
+        """Run the command in its directory, or in another project's."""
         with (
             (self.directory / "stdout").open("wb") as out,
             (self.directory / "stderr").open("wb") as err,
         ):
             self.process = subprocess.Popen(
                 [*self.before, *self.argv],
-                cwd=self.directory,
+                cwd=directory or self.directory,
                 env=environment(dict(env or {})),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
