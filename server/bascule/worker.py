@@ -89,7 +89,7 @@ class Worker:
         self._held: list[Listener] = []  # those that have not taken their path yet
         try:
             for address in config.bind:
-                self._listeners.append(open_listener(address, config.backlog))
+                self._listeners.append(open_listener(address, config.backlog, beside=config.bind))
             if config.status_socket:
                 self._status_socket = StatusSocket(config.status_socket)
             application = application or load_application(config.application)

@@ -176,6 +176,7 @@ KINDS: dict[str, Callable[[Path], Any]] = {
 }
 # Of these two readings differ by themselves.
 RESTLESS = {"proc", "proc, unbuffered"}
+COMPARED = sorted(KINDS.keys() - RESTLESS)
 POSITIONS = st.one_of(
     st.none(),
     st.integers(0, 3),
@@ -193,9 +194,20 @@ def at(file: Any, position: int | None, skipped: int) -> Any:
     return file
 
 
+@pytest.mark.parametrize("kind", COMPARED)
+@pytest.mark.parametrize("position", [None, 0, 4])
+def test_each_kind_of_file_is_sent_as_it_is_read(
+    tmp_path: Path, kind: str, position: int | None
+) -> None:
+    file = at(KINDS[kind](tmp_path / "file"), position, 0)
+    expected = b"".join(iter(lambda: file.read(8192), b""))
+    file.close()
+    assert body_of(at(KINDS[kind](tmp_path / "file"), position, 0)) == expected
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
-    kind=st.sampled_from(sorted(KINDS.keys() - RESTLESS)),
+    kind=st.sampled_from(COMPARED),
     position=POSITIONS,
     skipped=st.sampled_from([0, 0, 1, 100, 10_000]),
     block=st.one_of(st.integers(1, 40), st.sampled_from([0, -1, None, True, 8192, 65536])),

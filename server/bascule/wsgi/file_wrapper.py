@@ -73,7 +73,7 @@ class FileWrapper:
         ``fileno()`` may still change what it reads, as ``gzip.GzipFile`` does.
 
         Raises:
-            OSError, ValueError: as reading would, of a file that is closed or cannot be written.
+            ValueError: as reading would, of a file that is closed.
         """
         filelike = self.filelike
         if type(self.block_size) is not int or self.block_size <= 0:
@@ -86,18 +86,15 @@ class FileWrapper:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
         offset = filelike.tell()
-        if buffered:
-            # What is in the buffer was read earlier, or is yet to be written.
-            if raw.tell() != offset:
-                return None
-            filelike.flush()
+        if raw.tell() != offset:  # its buffer holds what was read earlier, or is yet to be written
+            return None
         size = _true_size(descriptor)
         return None if size is None else FileRange(descriptor, offset, max(0, size - offset))
 
 
 def _reads_as_its_class(*files: IO[bytes] | io.FileIO) -> bool:
-    """Return whether the files can be read, and no attribute of theirs changes how."""
-    return all(each.readable() and vars(each).keys() <= _HARMLESS for each in files)
+    """Return whether no attribute of the files' own changes how they are read."""
+    return all(vars(each).keys() <= _HARMLESS for each in files)
 
 
 def _true_size(descriptor: int) -> int | None:
@@ -108,7 +105,7 @@ def _true_size(descriptor: int) -> int | None:
     """
     size = os.fstat(descriptor).st_size
     try:
-        ends_there = size > 0 and len(os.pread(descriptor, 2, size - 1)) == 1
-    except OSError:  # O_DIRECT, for one
+        ends_there = len(os.pread(descriptor, 2, size - 1)) == 1
+    except OSError:  # the size is 0, the file is open for writing only or with O_DIRECT
         return None
     return size if ends_there else None
