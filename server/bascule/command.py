@@ -10,6 +10,7 @@ from typing import Final
 
 from bascule import cli
 from bascule.config import CHAIN_ENTRY, Config, ConfigError, build, variable
+from bascule.engine.signals import StopWhileLoading
 from bascule.errors import StartError
 from bascule.told import event_log
 from bascule.version import __version__
@@ -74,7 +75,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = _read_config(arguments)
         event_log.configure(config.access_logformat, config.log_level, config.worker)
         if cli.CHECK in arguments.switches:
+            loading = StopWhileLoading(lambda: None, EXIT_CANNOT_START)
+            loading.watch()
             load_application(config.application)
+            loading.end()
             print(f"bascule: the configuration is good; {config.application} loads")  # noqa: T201
             return 0
         return Worker(config).run()

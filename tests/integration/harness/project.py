@@ -55,6 +55,7 @@ def project(
     """
     with scratch() as directory:
         for name, text in {"site_.py": source, **(files or {})}.items():
+            (directory / name).parent.mkdir(exist_ok=True)
             (directory / name).write_text(text, encoding="utf-8")
         bind = () if "--bind" in arguments else ("--bind", "unix:app.sock")
         argv = [sys.executable, "-m", "bascule", *bind, *arguments, "site_:application"]
