@@ -15,7 +15,7 @@ from bascule.errors import StartError
 from bascule.told import event_log
 from bascule.version import __version__
 from bascule.worker import Worker
-from bascule.wsgi.load import load_application
+from bascule.wsgi.load import check_library, load_application
 
 EXIT_CANNOT_START: Final = 1
 EXIT_USAGE: Final = 2
@@ -78,6 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             loading = StopWhileLoading(lambda: None, EXIT_CANNOT_START)
             loading.watch()
             load_application(config.application)
+            check_library(config.application)
             loading.end()
             print(f"bascule: the configuration is good; {config.application} loads")  # noqa: T201
             return 0

@@ -36,7 +36,7 @@ from bascule.watch.request_ids import RequestIds
 from bascule.watch.slow_calls import SlowCalls
 from bascule.watch.status import Status
 from bascule.watch.status_socket import StatusSocket
-from bascule.wsgi.load import load_application
+from bascule.wsgi.load import check_library, load_application
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,6 +100,7 @@ class Worker:
             if self._loading:
                 self._loading.watch()
             application = application or load_application(config.application)
+            check_library(config.application)
             for handler in logging.getLogger().handlers:  # the application may have set its own
                 handler.addFilter(RequestIds())
             self._counters = self._open_counters()
