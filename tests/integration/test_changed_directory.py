@@ -84,8 +84,5 @@ use = "allowlist"
 file = "rules"
 """
     files = {"chain.toml": chain, "rules": "allow unix\n"}
-    with project(MOVES_AT_IMPORT, files=files) as server:
-        server.argv[-1:] = ["--chain", "chain.toml"]
-        server.start_there()
-        server.wait_until_it_answers()
+    with served(MOVES_AT_IMPORT, "--chain", "chain.toml", files=files) as server:
         ask(server)

@@ -193,7 +193,7 @@ class Exchange:
             _, _, known, length, second, opening = last
             if head is known and length == len(body) and 0.0 <= time.time() - second < 1.0:
                 self._framing = _LENGTH
-                self.status, _, _, _, request_id, _ = head
+                self.status, _, _, _, request_id = head
                 if request_id is not None:
                     self.request_id = request_id
                 self._transport.finish(opening + body, None)
@@ -203,7 +203,7 @@ class Exchange:
 
     def _send_anew(self, head: Head, body: bytes) -> None:
         """Send a response, head and body, unlike the last one."""
-        status, _, _, announced, _, _ = head
+        status, _, _, announced, _ = head
         length: int | None = len(body)
         framing = _LENGTH
         if self.request.line.method == "HEAD" or status in BODILESS:
@@ -323,7 +323,7 @@ class Exchange:
         elif self.request.line.minor == 0:
             connection = b"keep-alive"
         self._framing = framing
-        self.status, _, _, _, request_id, _ = head
+        self.status, _, _, _, request_id = head
         if request_id is not None:
             self.request_id = request_id
         return serialize_head(head, framing, length, connection, time.time())

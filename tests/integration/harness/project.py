@@ -44,6 +44,10 @@ class ProjectServer(ServerProcess):
         """Return its log once this is in there."""
         return wait_until(lambda: text in self.err and self.err, f"{text!r} in its log")
 
+    def logged(self, text: str) -> str:
+        """Return its access log once this is in there."""
+        return wait_until(lambda: text in self.out and self.out, f"{text!r} in the access log")
+
 
 @contextlib.contextmanager
 def project(
@@ -58,7 +62,8 @@ def project(
             (directory / name).parent.mkdir(exist_ok=True)
             (directory / name).write_text(text, encoding="utf-8")
         bind = () if "--bind" in arguments else ("--bind", "unix:app.sock")
-        argv = [sys.executable, "-m", "bascule", *bind, *arguments, "site_:application"]
+        name = () if "--chain" in arguments else ("site_:application",)
+        argv = [sys.executable, "-m", "bascule", *bind, *arguments, *name]
         server = ProjectServer(argv, str(directory / "app.sock"), directory)
         try:
             yield server
