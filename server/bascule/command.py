@@ -11,11 +11,11 @@ from typing import Final
 from bascule import cli
 from bascule.config import CHAIN_ENTRY, Config, ConfigError, build, variable
 from bascule.engine.signals import StopWhileLoading
-from bascule.errors import StartError
+from bascule.errors import LoadError, StartError
 from bascule.told import event_log
 from bascule.version import __version__
 from bascule.worker import Worker
-from bascule.wsgi.load import check_library, load_application
+from bascule.wsgi.load import check_library, explain, load_application
 
 EXIT_CANNOT_START: Final = 1
 EXIT_USAGE: Final = 2
@@ -86,5 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ConfigError, StartError) as error:
         if _debugging(argv):
             traceback.print_exc()
+        elif isinstance(error, LoadError):
+            print(explain(error), end="", file=sys.stderr)  # noqa: T201
         print(f"bascule: {error}", file=sys.stderr)  # noqa: T201
         return EXIT_USAGE if isinstance(error, ConfigError) else EXIT_CANNOT_START
