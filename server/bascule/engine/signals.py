@@ -20,6 +20,7 @@ ENDING: Final = (
     *(signal.SIGUSR2, signal.SIGIO),
 )
 
+_END: Final = b"\0"
 _STOPPED: Final = b"bascule: stopped by SIGTERM while the application was loaded\n"
 
 
@@ -55,13 +56,16 @@ class StopWhileLoading:
 
     def close(self) -> None:
         """Do no more; somebody else takes the signal by now."""
-        os.close(self._writer)  # which ends the thread
+        os.write(self._writer, _END)  # the thread's; processes forked meanwhile have the pipe too
+        os.close(self._writer)
 
     def _on_signal(self, _number: int, _frame: object) -> None:
         self._stop()
 
     def _read(self) -> None:
-        while numbers := os.read(self._reader, 64):
+        numbers = b""
+        while _END not in numbers:
+            numbers = os.read(self._reader, 64)
             if signal.SIGTERM in numbers:
                 self._stop()
         os.close(self._reader)
