@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from .harness.process import wait_until
-from .harness.project import HELLO, ProjectServer, served
+from .harness.project import HELLO, ProjectServer, project, served
 from .requests import get
 
 # What an application does, at its import or in a call.
@@ -175,3 +177,16 @@ def application(environ, start_response):
             body = client.request(get(path)).body
             assert body.count(b"SIG_DFL") == 7, body
             assert body.count(b"default_int_handler") == 1
+
+
+def test_without_proc_a_process_serves_and_stops() -> None:
+    probe = ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/proc"]
+    if shutil.which("unshare") is None or subprocess.run(probe, check=False).returncode:
+        pytest.skip("this machine lets nobody hide /proc")
+    with project(HELLO) as server:
+        hide = 'mount -t tmpfs none /proc && exec "$@"'
+        server.before = ("unshare", "--mount", "sh", "-c", hide, "sh")
+        server.start_there()
+        server.wait_until_it_answers()
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0

@@ -97,11 +97,14 @@ def _handled() -> int:
     ``getsignal`` knows nothing of those that C code has taken, faulthandler for one.
     """
     mask = 0
-    with open("/proc/self/status", encoding="ascii", errors="replace") as status:
-        for line in status:
-            name, _, value = line.partition(":")
-            if name in ("SigCgt", "SigIgn"):
-                mask |= int(value, 16)
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+            for line in status:
+                name, _, value = line.partition(":")
+                if name in ("SigCgt", "SigIgn"):
+                    mask |= int(value, 16)
+    except OSError:  # no /proc, so nobody knows: each is left alone
+        return -1
     return mask
 
 
