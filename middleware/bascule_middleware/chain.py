@@ -45,10 +45,15 @@ class ChainError(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """The file that a chain comes from. The text is kept to find the lines that errors name."""
+    """The file that a chain comes from.
+
+    The text is kept to find the lines that errors name; the directory, absolute, because an
+    application may change the working directory when it is imported.
+    """
 
     path: Path
     text: str
+    directory: Path
 
     def error(self, message: str, *where: str | int) -> ChainError:
         """Return an error that speaks of the key at `where`: table names, indices, a key."""
@@ -89,7 +94,7 @@ def load(path: Path) -> Chain:
         raise ChainError(f"{path}: not UTF-8, from byte {error.start} on") from None
     except tomllib.TOMLDecodeError as error:
         raise ChainError(f"{path}: not valid TOML: {error}") from None
-    source = Source(path, text)
+    source = Source(path, text, path.parent.absolute())
 
     keys = ("application", "links")
     for key in document:
@@ -153,7 +158,7 @@ def _wrapped(chain: Chain, index: int, application: WSGIApplication) -> Any:
     try:
         constructor = imported(link.target)
         settings.check(constructor, link.settings)
-        values = settings.with_paths(constructor, link.settings, source.path.parent)
+        values = settings.with_paths(constructor, link.settings, source.directory)
         return constructor(application, **values)
     except NameRefusedError as error:
         raise source.error(f"link {error}", "links", index, "use") from error.__cause__

@@ -10,11 +10,12 @@ from typing import Final
 
 from bascule import cli
 from bascule.config import CHAIN_ENTRY, Config, ConfigError, build, variable
-from bascule.errors import StartError
+from bascule.engine.signals import StopWhileLoading
+from bascule.errors import LoadError, StartError
 from bascule.told import event_log
 from bascule.version import __version__
 from bascule.worker import Worker
-from bascule.wsgi.load import load_application
+from bascule.wsgi.load import check_library, explain, load_application
 
 EXIT_CANNOT_START: Final = 1
 EXIT_USAGE: Final = 2
@@ -74,12 +75,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = _read_config(arguments)
         event_log.configure(config.access_logformat, config.log_level, config.worker)
         if cli.CHECK in arguments.switches:
+            loading = StopWhileLoading(lambda: None, EXIT_CANNOT_START)
+            loading.watch()
             load_application(config.application)
+            check_library(config.application)
+            loading.end()
             print(f"bascule: the configuration is good; {config.application} loads")  # noqa: T201
             return 0
         return Worker(config).run()
     except (ConfigError, StartError) as error:
         if _debugging(argv):
             traceback.print_exc()
+        elif isinstance(error, LoadError):
+            print(explain(error), end="", file=sys.stderr)  # noqa: T201
         print(f"bascule: {error}", file=sys.stderr)  # noqa: T201
         return EXIT_USAGE if isinstance(error, ConfigError) else EXIT_CANNOT_START

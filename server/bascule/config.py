@@ -8,6 +8,7 @@ gunicorn has them.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final, NamedTuple, dataclass_transform
 
@@ -25,6 +26,15 @@ class ConfigError(Exception):
 
 def _text(value: str) -> str:
     return value
+
+
+def path(value: str) -> str:
+    """Return a path that means the directory of the start, wherever the application goes."""
+    return value if os.path.isabs(value) else os.path.join(os.getcwd(), value)
+
+
+def _log_path(value: str) -> str:
+    return value if value in ("-", "off") else path(value)
 
 
 def _whole(minimum: int) -> Callable[[str], int]:
@@ -65,17 +75,20 @@ def _one_of(*choices: str) -> Callable[[str], str]:
 
 
 def _addresses(value: str) -> tuple[str, ...]:
-    addresses = tuple(part.strip() for part in value.split(","))
-    for address in addresses:
-        kind, _, rest = address.partition(":")
-        host, colon, port = address.rpartition(":")
-        number = address.removeprefix("fd://")
-        is_descriptor = number != address and number.isascii() and number.isdigit()
-        is_path = kind == "unix" and bool(rest)
-        is_endpoint = bool(colon and host) and port.isascii() and port.isdigit()
-        if not (is_descriptor or is_path or (is_endpoint and int(port) <= 65535)):
-            raise ValueError("must be HOST:PORT, unix:PATH or fd://N")
-    return addresses
+    return tuple(_address(part.strip()) for part in value.split(","))
+
+
+def _address(address: str) -> str:
+    kind, _, rest = address.partition(":")
+    if kind == "unix" and rest not in ("", "@"):
+        return address if rest.startswith("@") else f"unix:{path(rest)}"
+    host, colon, port = address.rpartition(":")
+    number = address.removeprefix("fd://")
+    is_descriptor = number != address and number.isascii() and number.isdigit()
+    is_endpoint = bool(colon and host) and port.isascii() and port.isdigit()
+    if not (is_descriptor or (is_endpoint and int(port) <= 65535)):
+        raise ValueError("must be HOST:PORT, unix:PATH or fd://N")
+    return address
 
 
 class Setting(NamedTuple):
@@ -156,11 +169,12 @@ class Config(_Frozen):
         _addresses,
         _SOCKETS,
         "ADDRESS",
-        "HOST:PORT, unix:PATH or fd://N (an inherited listening socket); may be repeated",
+        "HOST:PORT, unix:PATH, unix:@NAME (an abstract socket) or fd://N (an inherited listening "
+        "socket); may be repeated",
     )
     hold: str = _setting(
         "",
-        _text,
+        path,
         _SOCKETS,
         "FILE",
         "while it is there, a unix socket that another process serves is not taken over",
@@ -247,7 +261,7 @@ class Config(_Frozen):
         GIBIBYTE, _whole(0), _LIMITS, "BYTES", "of a request's body; longer: 413; 0: no limit"
     )
     access_logfile: str = _setting(
-        "-", _text, _LOGS, "PATH", "a file (reopened on SIGUSR1), - for standard output, or off"
+        "-", _log_path, _LOGS, "PATH", "a file (reopened on SIGUSR1), - for standard output, or off"
     )
     access_logformat: str = _setting(
         "combined",
@@ -261,10 +275,10 @@ class Config(_Frozen):
     )
     worker: str = _setting("", _text, _LOGS, "NAME", "written into each line of the log")
     status_socket: str = _setting(
-        "", _text, _LOGS, "PATH", "a unix socket that tells what the process is doing, as JSON"
+        "", path, _LOGS, "PATH", "a unix socket that tells what the process is doing, as JSON"
     )
     metrics_file: str = _setting(
-        "", _text, _LOGS, "PATH", "counts into this file, which all workers share and none outgrows"
+        "", path, _LOGS, "PATH", "counts into this file, which all workers share and none outgrows"
     )
 
 

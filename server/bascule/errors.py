@@ -28,3 +28,7 @@ class ApplicationError(Exception):
 
 class StartError(Exception):
     """The process cannot start (a port in use, an application that fails to import)."""
+
+
+class LoadError(StartError):
+    """The application cannot be loaded; the cause is kept where its own code has to do with it."""

@@ -22,6 +22,7 @@ from bascule.engine.listen import Listener, open_listener
 from bascule.engine.loop import FOR_EVER, Loop
 from bascule.engine.room import Room
 from bascule.engine.service import Service
+from bascule.engine.signals import TAKEN, StopWhileLoading, bear_strays, is_stray
 from bascule.errors import StartError
 from bascule.http.request import Request
 from bascule.told.access_log import AccessLog
@@ -35,7 +36,7 @@ from bascule.watch.request_ids import RequestIds
 from bascule.watch.slow_calls import SlowCalls
 from bascule.watch.status import Status
 from bascule.watch.status_socket import StatusSocket
-from bascule.wsgi.load import load_application
+from bascule.wsgi.load import check_library, load_application
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +50,9 @@ SHORTEST_TICK: Final = 0.02
 # Lines of the access log wait for others to be written with (seconds): a write costs as much as a
 # quarter of a request. After a pause the first is written at once.
 LOG_INTERVAL: Final = 0.005
+
+# How often the main thread takes back signals that others have taken (seconds).
+SIGNALS_INTERVAL: Final = 1.0
 
 EXIT_OK: Final = 0
 EXIT_CUT_SHORT: Final = 1  # requests were in flight when the time was up, or a call hung
@@ -87,12 +91,16 @@ class Worker:
         self._is_assembled = False
         Forks(self._let_go)
         self._held: list[Listener] = []  # those that have not taken their path yet
+        self._loading = None if application else StopWhileLoading(self._withdraw, EXIT_OK)
         try:
             for address in config.bind:
-                self._listeners.append(open_listener(address, config.backlog))
+                self._listeners.append(open_listener(address, config.backlog, beside=config.bind))
             if config.status_socket:
                 self._status_socket = StatusSocket(config.status_socket)
+            if self._loading:
+                self._loading.watch()
             application = application or load_application(config.application)
+            check_library(config.application)
             for handler in logging.getLogger().handlers:  # the application may have set its own
                 handler.addFilter(RequestIds())
             self._counters = self._open_counters()
@@ -103,6 +111,8 @@ class Worker:
                     config.access_logfile, config.access_logformat, config.worker
                 )
         except BaseException:
+            if self._loading:
+                self._loading.end()
             self._withdraw()
             raise
         self._assemble(application, access_log)
@@ -209,7 +219,10 @@ class Worker:
         gc.collect()
         gc.freeze()
         self._room.reserve()
-        self._loop.watch_signals(signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+        bear_strays()
+        self._loop.watch_signals(*TAKEN)
+        if self._loading:
+            self._loading.close()
         for acceptor in self._acceptors:
             acceptor.resume()
         self._held += self._listeners
@@ -217,13 +230,39 @@ class Worker:
         self._watch_for_silence()
         if self._crew.is_alone and self._config.timeout:
             threading.Thread(target=self._watch_only_thread, name="watch", daemon=True).start()
-        self._crew.run()
+        self._run_crew()
         faulthandler.cancel_dump_traceback_later()
         self._settle()
         self._loop.close()
         event(logging.INFO, "stopped", "Stopped", pid=os.getpid())
         threading.Thread(target=self._bound_exit, name="exit", daemon=True).start()
         return self._exit_code
+
+    def _run_crew(self) -> None:
+        """Have the crew work beside the main thread, which alone may change what signals do.
+
+        So no call of the application can take them away for good: neither asyncio's loops, which
+        have handlers of their own, nor whoever sets one. A lone thread is the main one, for
+        applications that are bound to it, and takes them back at each tick.
+        """
+        if self._crew.is_alone:
+            self._crew.run()
+            return
+        failures: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                self._crew.run()
+            except BaseException as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=work, name="crew-0", daemon=True)
+        thread.start()
+        while thread.is_alive():
+            thread.join(SIGNALS_INTERVAL)
+            self._loop.watch_signals(*TAKEN)  # faulthandler and C code take them in any thread
+        if failures:
+            raise failures[0]
 
     def _let_go(self) -> None:
         """Close in a forked process what is the server's; the paths stay the worker's."""
@@ -367,6 +406,13 @@ class Worker:
                 self._service.access_log.reopen()
             except OSError as error:
                 event(logging.ERROR, "log_not_reopened", f"cannot reopen the access log: {error}")
+        elif is_stray(number):
+            event(
+                logging.WARNING,
+                "stray_signal",
+                f"{signal.Signals(number).name} came, which nothing handles and which would have "
+                "ended the process; a timer of the application (signal.setitimer) may send it",
+            )
 
     def _on_served(self, count: int) -> None:
         if count == self._request_limit:
@@ -375,6 +421,8 @@ class Worker:
 
     def _on_tick(self) -> None:
         now = self._loop.now
+        if self._crew.is_alone:
+            self._loop.watch_signals(*TAKEN)
         if self._counters:
             self._counters.fold(now)
         self._deadlines.sweep()

@@ -1,4 +1,4 @@
-"""Sets Date and Server itself: the client must see each once."""
+"""Sets Date and Server itself: the client must see each once, and the server's own."""
 
 from __future__ import annotations
 

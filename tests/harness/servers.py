@@ -29,10 +29,11 @@ class ServerProcess(Process):
         command: Sequence[str],
         address: Address,
         *,
+        cwd: Path = ROOT,
         env: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
     ) -> None:
-        super().__init__(command, env=environment(env), pass_fds=pass_fds)
+        super().__init__(command, cwd=cwd, env=environment(env), pass_fds=pass_fds)
         self.address = address
 
     def wait_until_it_answers(self) -> None:

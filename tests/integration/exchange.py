@@ -13,8 +13,8 @@ from .corpus import Entry
 
 PROBE = b"GET / HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n"
 
-# What each server says of itself and of the moment, not of the request, unless an application
-# sets them itself.
+# What each server says of itself and of the moment, not of the request, whatever an application
+# says.
 NOT_COMPARED = ("server", "date")
 # Compared under "framing" and "announces close" instead.
 FRAMING_FIELDS = ("connection", "transfer-encoding", "content-length")
@@ -129,8 +129,7 @@ def response_aspects(response: Response, ports: dict[str, str]) -> Iterator[tupl
     else:
         yield "persistence", ", ".join(response.all("Connection")).lower() or "not mentioned"
     yield "framing", framing(response)
-    own = response.all("X-Application") == ["own_server_fields"]
-    left_out = FRAMING_FIELDS if own else FRAMING_FIELDS + NOT_COMPARED
+    left_out = FRAMING_FIELDS + NOT_COMPARED
     compared = [
         (name.lower(), value) for name, value in response.fields if name.lower() not in left_out
     ]

@@ -119,8 +119,7 @@ def test_no_connection_to_our_server_ends_by_reset(exchanges) -> None:
 def test_every_answer_of_ours_has_one_date_and_one_server(entry: Entry, exchanges) -> None:
     for response in exchanges(entry)[0].responses:
         assert DATE.fullmatch(response.one("Date") or "")
-        own = entry.application == "own_server_fields"
-        assert response.one("Server") == ("an application" if own else "bascule")
+        assert response.one("Server") == "bascule"
 
 
 def pieces(data: bytes) -> Sequence[bytes]:

@@ -127,7 +127,9 @@ def test_every_type_of_setting_reaches_its_link(chain_file: Callable[[str], Path
     )
     link: Any = build(load(path))
     *settings, free = link.settings
-    file = path.parent / "some" / "where.txt"  # seen from the chain file, wherever we run
+    file = (
+        path.parent.absolute() / "some" / "where.txt"
+    )  # seen from the chain file, wherever we run
     assert settings == [1, "n", True, 1, 3, ["a", "b"], {"a": 1}, "safe", file]
     assert str(free) == "1979-05-27"
 

@@ -13,7 +13,7 @@ APPLICATION = "app.hello:application"
 # Each setting: a value as it is written, what becomes of it, and values that are refused.
 SETTINGS: dict[str, tuple[str, Any, list[str]]] = {
     "bind": ("0.0.0.0:80", ("0.0.0.0:80",), ["x", "a:b", "a:65536", "unix:", "fd://x", "a:-1"]),
-    "hold": ("run/hold", "run/hold", []),
+    "hold": ("/run/hold", "/run/hold", []),
     "backlog": ("7", 7, ["0", "-1", "x", "1.5", "²"]),
     "worker_connections": ("7", 7, ["-1", "x", "1.5"]),
     "threads": ("7", 7, ["0", "-1", "x", "1.5", " 7", "+7", "1_0"]),
@@ -172,7 +172,8 @@ def test_several_addresses_are_all_bound(flags: dict[str, list[str]]) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["localhost:0", "[::1]:8000", "[::]:80", "unix:a.sock", "unix:/a b", "fd://0"]
+    "address",
+    ["localhost:0", "[::1]:8000", "[::]:80", "unix:/a.sock", "unix:@a", "unix:/a b", "fd://0"],
 )
 def test_an_address_may_be(address: str) -> None:
     assert configured({"bind": [address]}).bind == (address,)

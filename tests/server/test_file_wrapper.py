@@ -39,7 +39,7 @@ def test_a_regular_file_is_a_range_from_where_it_stands(
     path: Path, mode: str, buffering: int, offset: int
 ) -> None:
     with path.open(mode, buffering) as file:
-        file.read(offset)
+        file.seek(offset)
         found = FileWrapper(file).file_range()
         assert found is not None
         assert (found.descriptor, found.offset, found.count) == (

@@ -122,16 +122,6 @@ def test_a_unix_listener_says_where_it_serves(opened: Open, directory: Path) -> 
     assert not listener.socket.getblocking()
 
 
-def test_a_relative_path_becomes_absolute(
-    opened: Open, directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(directory)
-    listener = opened("unix:app.sock")
-    monkeypatch.chdir("/")
-    listener.publish()
-    assert reaches(directory / "app.sock", listener)
-
-
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
 def test_owner_and_group_may_connect_and_nobody_else(
     opened: Open, directory: Path, umask: int

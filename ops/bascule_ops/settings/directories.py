@@ -9,8 +9,8 @@ from typing import Final
 
 from bascule_ops.errors import Refused
 
-# A unix socket's path has 107 bytes (sockaddr_un), and the server binds .worker-99.status.PID
-# before it takes the name: 26 bytes with the slash.
+# A unix socket's path has 107 bytes (sockaddr_un), and a worker that is held back is asked at
+# .worker-99.sock.PID: 24 bytes with the slash. supervisord binds names with its PID as well.
 MOST_BYTES: Final = 81
 _UNFIT: Final = re.compile(r"[\"\\$%']")
 

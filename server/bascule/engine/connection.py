@@ -594,6 +594,14 @@ class Connection:
         request, exchange = self.request, self._exchange
         # There is no exchange after a refusal, which was logged when it was made.
         ending = exchange.ending if exchange else Ending.CLOSE
+        if self._outgoing.missing:
+            event(
+                logging.ERROR,
+                "file_cut_short",
+                f"A file became shorter while it was sent: {self._outgoing.missing} bytes of it "
+                "are missing",
+                request_id=self.request_id,
+            )
         if self._service.is_observed:
             self._log()
         self._release()

@@ -16,9 +16,8 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from typing import Final
 
-SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+from bascule.engine import signals
 
 
 class Forks:
@@ -37,15 +36,12 @@ class Forks:
 
     def _before(self) -> None:
         # A signal that comes in between would be the child's, and told to the worker.
-        self._masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        self._masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, signals.TAKEN)
 
     def _unmask(self) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.before)
 
     def _begin(self) -> None:
-        signal.set_wakeup_fd(-1)
-        for number in SIGNALS:
-            is_interrupt = number == signal.SIGINT
-            signal.signal(number, signal.default_int_handler if is_interrupt else signal.SIG_DFL)
+        signals.restore()
         self._let_go()
         self._unmask()

@@ -7,10 +7,16 @@ import errno
 import os
 import socket
 import stat
+from binascii import crc32
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from bascule.errors import StartError
 
+# What the kernel takes as a unix socket's path or name, in bytes (unix(7)).
+LONGEST: Final = 107
+# Of a name that is made to be renamed: with the directory's in /proc it fits into an address.
+LONGEST_TEMPORARY: Final = 80
 # Connecting needs write permission: the owner and the group (nginx shares it) and nobody else.
 UNIX_SOCKET_MODE: Final = 0o660
 # Bytes that the kernel takes for a TCP client before it has sent those it has. Its own bound is
@@ -28,14 +34,15 @@ class Listener:
             and stands for port 80 of localhost.
     """
 
-    def __init__(self, sock: socket.socket, path: str = "") -> None:
+    def __init__(self, sock: socket.socket, path: str = "", *, is_own: bool = True) -> None:
         sock.setblocking(False)
         self.socket = sock
         self._path = path
+        self._is_own = is_own
         self._temporary = _temporary_name(path) if path else ""
         self._inode = os.lstat(self._temporary).st_ino if self._temporary else 0
         if sock.family == socket.AF_UNIX:
-            self.url = f"unix:{path or sock.getsockname()}"
+            self.url = f"unix:{path or _shown(sock.getsockname())}"
             self.server = ("localhost", "80")
         else:
             host, port = sock.getsockname()[:2]
@@ -81,7 +88,7 @@ class Listener:
         after the last look at it, and be reset. A unix socket of its own only: others may share
         an inherited one, and on TCP this would reset the backlog.
         """
-        if self._path:
+        if self._is_own and self.is_unix:
             self.socket.shutdown(socket.SHUT_RD)
 
     def withdraw(self) -> None:
@@ -106,13 +113,16 @@ class Listener:
             return False
 
 
-def open_listener(address: str, backlog: int, mode: int = UNIX_SOCKET_MODE) -> Listener:
+def open_listener(
+    address: str, backlog: int, mode: int = UNIX_SOCKET_MODE, beside: Collection[str] = ()
+) -> Listener:
     """Return a socket that listens, not yet published.
 
     Args:
-        address: ``HOST:PORT``, ``unix:PATH`` or ``fd://N``.
+        address: ``HOST:PORT``, ``unix:PATH`` (absolute), ``unix:@NAME`` or ``fd://N``.
         backlog: connections that may wait to be accepted.
         mode: of a unix socket's file.
+        beside: other addresses that are listened on: ``[::]`` leaves IPv4 to one of the same port.
 
     Raises:
         StartError: it cannot listen there.
@@ -120,11 +130,11 @@ def open_listener(address: str, backlog: int, mode: int = UNIX_SOCKET_MODE) -> L
     try:
         if address.startswith("fd://"):
             return _inherit(int(address.removeprefix("fd://")))
+        if address.startswith("unix:@"):
+            return _bind_abstract(address.removeprefix("unix:@"), backlog)
         if address.startswith("unix:"):
-            return _bind_unix(
-                os.path.join(os.getcwd(), address.removeprefix("unix:")), backlog, mode
-            )
-        return _bind_tcp(address, backlog)
+            return _bind_unix(address.removeprefix("unix:"), backlog, mode)
+        return _bind_tcp(address, backlog, any(_is_ipv4_of(address, each) for each in beside))
     except OSError as error:
         raise StartError(f"cannot listen on {address}: {error.strerror or error}") from error
 
@@ -135,10 +145,18 @@ def _inherit(descriptor: int) -> Listener:
     if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         sock.detach()  # whatever it is, it is not ours to close
         raise OSError("the descriptor is no listening socket")
-    return Listener(sock)
+    return Listener(sock, is_own=False)
 
 
-def _bind_tcp(address: str, backlog: int) -> Listener:
+def _is_ipv4_of(address: str, other: str) -> bool:
+    """Return whether another address is one of IPv4, or a name, with the same port."""
+    host, _, port = other.rpartition(":")
+    return (
+        not other.startswith(("unix:", "fd:", "[")) and bool(host) and address.endswith(f":{port}")
+    )
+
+
+def _bind_tcp(address: str, backlog: int, is_beside_ipv4: bool) -> Listener:
     host, _, port = address.rpartition(":")
     found = socket.getaddrinfo(
         host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -147,6 +165,8 @@ def _bind_tcp(address: str, backlog: int) -> Listener:
     sock = socket.socket(family, kind, protocol)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6 and is_beside_ipv4:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(endpoint)
         sock.listen(backlog)
     except OSError:
@@ -157,7 +177,10 @@ def _bind_tcp(address: str, backlog: int) -> Listener:
 
 def _temporary_name(path: str) -> str:
     directory, name = os.path.split(path)
-    return os.path.join(directory, f".{name}.{os.getpid()}")
+    temporary = f".{name}.{os.getpid()}"
+    if len(os.fsencode(temporary)) > LONGEST_TEMPORARY:
+        temporary = f".{crc32(os.fsencode(name)):08x}.{os.getpid()}"
+    return os.path.join(directory, temporary)
 
 
 def _remove(path: str) -> None:
@@ -165,8 +188,33 @@ def _remove(path: str) -> None:
         os.unlink(path)
 
 
+def _check_length(what: str, name: str) -> None:
+    size = len(os.fsencode(name))
+    if size > LONGEST:
+        raise OSError(f"its {what} has {size} bytes, and {LONGEST} are the most")
+
+
+def _shown(name: str | bytes) -> str:
+    """Return a bound unix socket's name; an abstract one's begins with a zero byte (unix(7))."""
+    return name if isinstance(name, str) else "@" + os.fsdecode(name[1:])
+
+
+def _bind_abstract(name: str, backlog: int) -> Listener:
+    """Bind a name that is no file: it is there at once, and gone with the socket."""
+    _check_length("name", name)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(b"\0" + os.fsencode(name))
+        sock.listen(backlog)
+    except OSError:
+        sock.close()
+        raise
+    return Listener(sock)
+
+
 def _bind_unix(path: str, backlog: int, mode: int) -> Listener:
     """Bind a temporary name beside the path; ``publish`` renames it."""
+    _check_length("path", path)
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
             raise OSError("the path is there and is no socket")
@@ -192,6 +240,21 @@ def _bind_with_mode(sock: socket.socket, path: str, mode: int) -> None:
     """
     before = os.umask(0o777 & ~mode)
     try:
-        sock.bind(path)
+        with _address_of(path) as address:
+            sock.bind(address)
     finally:
         os.umask(before)
+
+
+@contextlib.contextmanager
+def _address_of(path: str) -> Iterator[str]:
+    """Give a path as a socket's address has room for it: a long one by way of its directory."""
+    if len(os.fsencode(path)) <= LONGEST:
+        yield path
+        return
+    directory, name = os.path.split(path)
+    descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{name}"
+    finally:
+        os.close(descriptor)

@@ -108,6 +108,7 @@ class Loop:
         self._suspects: set[int] = set()  # whose last event was costly, and not yet the one before
         self._tick = tick
         self._asleep = False
+        self._is_interrupted = False
         self._wake_reader, self._wake_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.now = time.monotonic()
         self._next_tick = self.now + tick
@@ -161,20 +162,26 @@ class Loop:
         self._kept_first.add(descriptor)
 
     def watch_signals(self, *numbers: signal.Signals) -> None:
-        """Have signals reported to ``on_signal``; to be called by the main thread.
+        """Have signals reported to ``on_signal``; to be called by the main thread, again and again.
 
         The interpreter's C handler writes the signal's number to the wake-up pipe at once,
         whatever the main thread is doing. The first SIGINT also restores the default action, so
         that a second one ends a process that is stuck.
         """
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
         signal.set_wakeup_fd(self._wake_writer, warn_on_full_buffer=False)
         for number in numbers:
-            signal.signal(number, self._note_signal)
+            if number != signal.SIGINT or not self._is_interrupted:
+                signal.signal(number, self._note_signal)
 
-    @staticmethod
-    def _note_signal(number: int, _frame: object) -> None:
+    def _note_signal(self, number: int, _frame: object) -> None:
         if number == signal.SIGINT:
+            self._is_interrupted = True
             signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if signal.set_wakeup_fd(self._wake_writer, warn_on_full_buffer=False) != self._wake_writer:
+            # The C handler has not written it: somebody had taken the descriptor away.
+            with contextlib.suppress(BlockingIOError):
+                os.write(self._wake_writer, bytes([number]))
 
     def call_soon(self, call: Callable[[], None]) -> None:
         """Have the leader call something; any thread may ask, and in order."""
@@ -263,10 +270,11 @@ class Loop:
 
     def close(self) -> None:
         """Give the poller and the pipe back."""
+        writer, self._wake_writer = self._wake_writer, -1  # a signal may still be noted
         signal.set_wakeup_fd(-1)
         self._epoll.close()
         os.close(self._wake_reader)
-        os.close(self._wake_writer)
+        os.close(writer)
 
     def let_go(self) -> None:
         """Give the descriptors back in a forked process, without a word to the poller."""

@@ -28,9 +28,10 @@ class Outgoing:
         pending: something is left to be taken.
         sent: bytes that the client's side of the connection has taken so far.
         lost: the client went away, or the file became shorter than it was.
+        missing: bytes that the file has no more.
     """
 
-    __slots__ = ("_data", "_file", "_sock", "lost", "pending", "sent")
+    __slots__ = ("_data", "_file", "_sock", "lost", "missing", "pending", "sent")
 
     def __init__(self, sock: socket.SocketType) -> None:
         self._sock = sock
@@ -39,6 +40,7 @@ class Outgoing:
         self.pending = False
         self.sent = 0
         self.lost = False
+        self.missing = 0
 
     def put(self, data: bytes, more: bytes | FileRange | None = None) -> None:
         """Send what the client takes now, and keep the rest; to be called when nothing is left.
@@ -117,6 +119,7 @@ class Outgoing:
         )
         if taken == 0:
             self.lost = True
+            self.missing = file.count
             raise ClientDisconnected("the file has become shorter than it was")
         self.sent += taken
         left = FileRange(file.descriptor, file.offset + taken, file.count - taken)

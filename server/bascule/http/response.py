@@ -59,9 +59,8 @@ _LENGTH: Final = Framing.LENGTH
 # * the status line as on the wire, with the line's end;
 # * the field lines as on the wire, with their ends;
 # * the length in bytes that Content-Length announces, or None;
-# * the value of X-Request-ID, for the access log, or None;
-# * names of the fields that the application gave instead of the server's own.
-Head = tuple[int, bytes, bytes, int | None, str | None, tuple[str, ...]]
+# * the value of the first X-Request-ID, for the access log, or None.
+Head = tuple[int, bytes, bytes, int | None, str | None]
 # Places in it, for where the cost does not matter.
 STATUS: Final = 0
 FIELDS: Final = 2
@@ -82,32 +81,28 @@ def check_head(status: object, fields: object) -> Head:
     lines: list[bytes] = []
     length: int | None = None
     request_id: str | None = None
-    own: tuple[str, ...] = ()
     for field in fields:
         try:
             line, special = _FIELDS[field]
         except TypeError:
             raise ApplicationError(f"headers must hold tuples of str, not {field!r}") from None
         if special is not None:
-            if type(special) is int and length is None:
+            if isinstance(special, str):
+                request_id = request_id or special
+            elif length is None:
                 length = special
                 # "A server MUST NOT send a Content-Length header field in any response with a
                 # status code of 1xx (Informational) or 204 (No Content)." (RFC 9110 §8.6)
                 if code == 204:
                     continue
-            elif special == "x-request-id" and request_id is None:
-                request_id = field[1]
-            elif special in _OWN and special not in own:
-                own += (str(special),)
             else:
                 raise ApplicationError(f"the field {field[0]} is given twice")
         lines.append(line)
-    return code, status_line, b"".join(lines), length, request_id, own
+    return code, status_line, b"".join(lines), length, request_id
 
 
-# Fields that there may be only one of, and that the server looks at.
+# Fields of which there is one, the server's own: an application's are left out.
 _OWN: Final = frozenset({"date", "server"})
-_SPECIAL: Final = {name: name for name in (*_OWN, "x-request-id")}
 
 
 class _Statuses(Memo[str, tuple[int, bytes]]):
@@ -128,7 +123,7 @@ class _Fields(Memo[tuple[str, str], tuple[bytes, str | int | None]]):
     """Fields that have been given before.
 
     Each with its line, and with what is special about it: the number of bytes that Content-Length
-    announces, the name in lower case of another field of ``_SPECIAL``, or None.
+    announces, the value of X-Request-ID, or None.
     """
 
     def __init__(self) -> None:
@@ -142,8 +137,11 @@ class _Fields(Memo[tuple[str, str], tuple[bytes, str | int | None]]):
         parsed: tuple[bytes, str | int | None]
         if lower == "content-length":
             parsed = _content_length(value)
+        elif lower in _OWN:
+            parsed = b"", None
         else:
-            parsed = f"{name}: {value}\r\n".encode("latin-1"), _SPECIAL.get(lower)
+            line = f"{name}: {value}\r\n".encode("latin-1")
+            parsed = line, value if lower == "x-request-id" else None
         if known is None and not self.remember(name, field, parsed, len(parsed[0])):
             if len(self._names) >= ENTRIES:
                 self._names.clear()
@@ -211,16 +209,11 @@ def serialize_head(
         connection: the value for ``Connection``; None for no such field.
         now: seconds since the epoch, for ``Date``.
     """
-    status, status_line, fields, announced, _, own = head
+    status, status_line, fields, announced, _ = head
     second, preambles = _this_second
     if not 0.0 <= now - second < 1.0:
         preambles = _turn_second(now)
-    if own:
-        preamble = status_line
-        preamble += b"" if "server" in own else SERVER
-        preamble += b"" if "date" in own else preambles.date
-    else:
-        preamble = preambles[status_line]
+    preamble = preambles[status_line]
     if connection:
         preamble += b"Connection: %b\r\n" % connection
     if announced is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from traceback import format_exception_only
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol
@@ -161,12 +161,13 @@ class Exchange:
         self._send_chunk(data)
 
     def _respond(self, iterable: Iterable[bytes]) -> None:
-        if self._framing is None:
-            if isinstance(iterable, list | tuple):
-                self._send_whole(iterable)
+        if self._framing is None and isinstance(iterable, list | tuple):
+            self._send_whole(iterable)
+            return
+        if type(iterable) is FileWrapper:  # a subclass may change what it gives
+            if self._framing is None and self._send_file(iterable):
                 return
-            if isinstance(iterable, FileWrapper) and self._send_file(iterable):
-                return
+            iterable = self._up_to_length(iterable)
         only = _has_one_chunk(iterable)
         for data in iterable:
             if only and self._framing is None:
@@ -192,7 +193,7 @@ class Exchange:
             _, _, known, length, second, opening = last
             if head is known and length == len(body) and 0.0 <= time.time() - second < 1.0:
                 self._framing = _LENGTH
-                self.status, _, _, _, request_id, _ = head
+                self.status, _, _, _, request_id = head
                 if request_id is not None:
                     self.request_id = request_id
                 self._transport.finish(opening + body, None)
@@ -202,7 +203,7 @@ class Exchange:
 
     def _send_anew(self, head: Head, body: bytes) -> None:
         """Send a response, head and body, unlike the last one."""
-        status, _, _, announced, _, _ = head
+        status, _, _, announced, _ = head
         length: int | None = len(body)
         framing = _LENGTH
         if self.request.line.method == "HEAD" or status in BODILESS:
@@ -247,6 +248,16 @@ class Exchange:
         )
         self._complete = True
         return True
+
+    def _up_to_length(self, wrapper: FileWrapper) -> Iterable[bytes]:
+        """Return a file's blocks up to what Content-Length still wants.
+
+        Transmission should "continue until the end is reached, or until Content-Length bytes have
+        been written" (PEP 3333): a response to a range need not end where its file does.
+        """
+        announced = self._head[ANNOUNCED] if self._head else None
+        left = announced if self._framing is None else self._remaining
+        return wrapper if left is None else _first(left, wrapper)
 
     def _send_chunk(self, data: bytes) -> None:
         """Send one chunk of a stream, the head before the first that is not empty."""
@@ -312,7 +323,7 @@ class Exchange:
         elif self.request.line.minor == 0:
             connection = b"keep-alive"
         self._framing = framing
-        self.status, _, _, _, request_id, _ = head
+        self.status, _, _, _, request_id = head
         if request_id is not None:
             self.request_id = request_id
         return serialize_head(head, framing, length, connection, time.time())
@@ -345,6 +356,15 @@ class Exchange:
             self._complete = True
         except ClientDisconnected:
             self.ending = Ending.ABORT
+
+
+def _first(count: int, blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield so many bytes of blocks, and ask for none after them."""
+    for block in blocks:
+        yield block[:count]
+        count -= len(block)
+        if count <= 0:
+            return
 
 
 def _join(chunks: Sequence[bytes]) -> bytes:
