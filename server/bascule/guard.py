@@ -109,6 +109,11 @@ def failures() -> list[dict[str, Any]]:
     ]
 
 
+def total() -> int:
+    """Return how often anything has failed in this process."""
+    return sum(place.count for place in _places.values())
+
+
 def tell(listener: Listener) -> None:
     """Have a failure told, where it is due; the listener may be called by any thread."""
     _tellers[:] = [listener]

@@ -66,7 +66,7 @@ class Output:
         """Write whole lines; several are kept together as far as the kernel does."""
         data = text.encode("utf-8", "backslashreplace")
         with self._lock:
-            while len(data) > WRITE_SIZE:
+            while self._poller is not None and len(data) > WRITE_SIZE:
                 end = data.rfind(b"\n", 0, WRITE_SIZE) + 1 or data.index(b"\n") + 1
                 self._put(data[:end])
                 data = data[end:]
@@ -77,9 +77,12 @@ class Output:
         size = len(data)
         try:
             while data:
-                if self._poller is not None and not self._wait(self._poller):
+                if self._poller is None:
+                    data = data[os.write(self.descriptor, data) :]
+                elif self._wait(self._poller):
+                    data = data[os.write(self.descriptor, data[:WRITE_SIZE]) :]
+                else:
                     raise BlockingIOError("nobody reads it")
-                data = data[os.write(self.descriptor, data[:WRITE_SIZE]) :]
         except OSError as error:
             self.lost += 1
             self.reason = error.strerror or str(error)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from bascule import guard, streams
 from bascule.config import Config
 from bascule.engine.accept import Acceptor
+from bascule.engine.connection import Connection
 from bascule.engine.crew import Call, Crew
 from bascule.engine.deadlines import Deadlines
 from bascule.engine.forks import Forks
@@ -33,6 +34,7 @@ from bascule.told.event_log import event
 from bascule.told.metrics import INTERNAL_ERRORS, SLOW_CALLS, MetricsFileError, claim, private
 from bascule.told.recent_errors import RecentErrors
 from bascule.watch.hung_calls import HungCalls
+from bascule.watch.in_flight import connections
 from bascule.watch.memory import MemoryLimit
 from bascule.watch.request_ids import RequestIds
 from bascule.watch.slow_calls import SlowCalls
@@ -76,6 +78,7 @@ _OVERLOAD: Final = Place("tick_overload", "Refusals are reported later")
 _ROOM: Final = Place("tick_room", "Closed connections are reported later")
 _HUNG: Final = Place("tick_hung", "Calls that hang were not looked for; the next tick does")
 _SILENCE: Final = Place("tick_silence", "The watch over the interpreter was not renewed")
+_LOST: Final = Place("tick_lost", "Requests that no thread has were not looked for")
 _STREAMS: Final = Place("tick_streams", "Standard streams that were closed are still closed")
 
 
@@ -215,7 +218,10 @@ class Worker:
             (_HUNG, self._time_out),
             (_SILENCE, self._watch_for_silence),
             (_STREAMS, streams.restore),
+            (_LOST, self._answer_lost),
         )
+        self._failures = guard.total()
+        self._suspects: set[Connection] = set()
         self._is_assembled = True
 
     def _choose_on_turn(self, access_log: AccessLog | None) -> Callable[[], float]:
@@ -284,7 +290,8 @@ class Worker:
         threading.Thread(target=self._work, args=(ended,), name="crew-0", daemon=True).start()
         while not ended.is_set():
             try:
-                ended.wait()  # Thread.join() takes a thread for ended where a handler raises
+                while not ended.is_set():
+                    ended.wait()  # Thread.join() takes a thread for ended where a handler raises
             except BaseException as error:
                 _MAIN.note(error)
 
@@ -321,15 +328,17 @@ class Worker:
         The interpreter waits at its end for threads and processes that the application started
         (``threading``, ``multiprocessing``), however long they go on.
         """
-        time.sleep(max(SHORTEST_EXIT, self._drain_ends - time.monotonic()))
-        event(
-            logging.WARNING,
-            "exit_forced",
-            "Every request was served, but threads or processes of the application would not "
-            f"end within --graceful-timeout {self._config.graceful_timeout:g} s",
-        )
-        streams.flush()
-        os._exit(self._exit_code)
+        try:
+            time.sleep(max(SHORTEST_EXIT, self._drain_ends - time.monotonic()))
+            event(
+                logging.WARNING,
+                "exit_forced",
+                "Every request was served, but threads or processes of the application would not "
+                f"end within --graceful-timeout {self._config.graceful_timeout:g} s",
+            )
+            streams.flush()
+        finally:
+            os._exit(self._exit_code)
 
     def _publish(self) -> None:
         """Let clients in, where nobody holds it back."""
@@ -502,6 +511,21 @@ class Worker:
             self._hung_calls.time_out()
             if 2 * self._hung_calls.count() >= self._config.threads:
                 self._replace()
+
+    def _answer_lost(self) -> None:
+        """Answer requests that have no thread any more, because something has failed.
+
+        A thread may be about to hand its request back, so each is looked at in two ticks.
+        """
+        failures = guard.total()
+        if failures == self._failures and not self._suspects:
+            return
+        self._failures = failures
+        tasks = self._crew.tasks()
+        found = {each for each in connections(self._service) if each.is_stuck and each not in tasks}
+        for connection in found & self._suspects:
+            connection.give_up()
+        self._suspects = found - self._suspects
 
     def _report_excess(self, size: int) -> None:
         """The process has grown to so many bytes: have another one take its place."""

@@ -17,6 +17,7 @@ from bascule import streams
 from bascule.engine import loop as loops
 from bascule.engine.accept import Acceptor
 from bascule.engine.connection import Connection
+from bascule.engine.crew import Crew
 from bascule.engine.deadlines import Deadlines
 from bascule.engine.listen import Listener
 from bascule.engine.loop import Loop
@@ -71,11 +72,11 @@ def method(owner, name, times=ALWAYS, after=0):
 def turn():
     """Have turns fail."""
 
-    class Events(int):
-        add = Fails(int.__add__, 3, after=20)
+    add = Fails(int.__add__, 3, after=20)
 
+    class Events(int):
         def __add__(self, other):
-            return self.add(self, other)
+            return add(self, other)
 
     loops.MAX_EVENTS = Events(loops.MAX_EVENTS)
 
@@ -155,6 +156,7 @@ WAYS = {
     "tick_deadlines": lambda: method(Deadlines, "sweep", 3),
     "tick_draining": lambda: method(Connection, "is_idle", 3),
     "tick_hung": lambda: method(HungCalls, "time_out"),
+    "tick_lost": lambda: (method(Crew, "tasks"), method(Overload, "report", 3)),
     "tick_overload": lambda: method(Overload, "report"),
     "tick_publishing": published,
     "tick_recycling": lambda: method(MemoryLimit, "excess"),

@@ -279,12 +279,14 @@ class Connection:
         """Close the connection, whatever it is doing."""
         if self._state is State.CLOSED:
             return
-        self._watch(0)
-        self._state = State.CLOSED
-        self.deadline = NEVER
-        self._release()
-        self._sock.close()
-        self._service.forget(self)
+        try:
+            self._watch(0)
+            self._state = State.CLOSED
+            self.deadline = NEVER
+            self._release()
+        finally:
+            self._sock.close()
+            self._service.forget(self)
 
     def _watch(self, events: int) -> None:
         """Have the poller wait for these events; 0 takes the connection out of it."""
@@ -452,6 +454,23 @@ class Connection:
     def is_called(self) -> bool:
         """Whether the application has its request."""
         return self._state is State.CALL and self._exchange is not None
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether nothing is going to happen with it, unless a thread has its request."""
+        if self._state is State.CALL:
+            return self._drained is None
+        return self.deadline == NEVER and self._state is not State.ABANDONED
+
+    def give_up(self) -> None:
+        """Answer 500, or close: it is stuck since something failed; called by the leader."""
+        if self._state is State.CALL and not self._outgoing.sent:
+            self._refuse(ProtocolError(500, "the server has lost the request"))
+            return
+        self._let_go()
+        self.close()
+        self._sock.close()
+        self._service.forget(self)
 
     @property
     def is_undecided(self) -> bool:

@@ -199,6 +199,12 @@ class Crew:
                 found.setdefault(leader, Call(leader, task, time.monotonic()))
         return list(found.values())
 
+    def tasks(self) -> set[Task]:
+        """Return every task that a thread has, or is going to have; to be called by the leader."""
+        with self._lock:
+            running = [call.task for call in self._running.values()]
+            return {*self._ready, *self._held, *self._seat, *running}
+
     @property
     def waiting(self) -> int:
         """How many tasks wait for a thread, those that the leader is about to run included."""
@@ -233,15 +239,16 @@ class Crew:
             return
         # Daemons: a thread that hangs in the application must not keep a stopped process alive.
         for number in range(1, self._threads + 1):
-            threading.Thread(target=self._work, name=f"crew-{number}", daemon=True).start()
-        self._work()
+            threading.Thread(target=self._stay, name=f"crew-{number}", daemon=True).start()
+        self._stay()
         if self._failure is not None:
             raise self._failure
 
     def _run_alone(self) -> None:
         while not self._stopped:
             try:
-                self._turn_alone()
+                while not self._stopped:  # a signal's handler may raise where a loop begins anew
+                    self._turn_alone()
             except LoopError:
                 raise
             except BaseException as error:
@@ -268,16 +275,29 @@ class Crew:
                 surplus = self._take_surplus()
             self._turn_away(surplus)
 
-    def _work(self) -> None:
+    def _stay(self) -> None:
+        """Work until stopped, whatever is raised in this thread and however often."""
         while not self._stopped:
             try:
-                self._follow()
-                self._lead()
+                self._work()
+            except BaseException as error:
+                _THREAD.note(error)
+
+    def _work(self) -> None:
+        failure: BaseException | None = None
+        while not self._stopped:
+            try:
+                if failure is not None:
+                    self._recover(failure)
+                    failure = None
+                while not self._stopped:
+                    self._follow()
+                    self._lead()
             except LoopError as error:
                 self._failure = error
                 self._stopped = True
             except BaseException as error:
-                self._recover(error)
+                failure = error
         with self._lock:
             self._leader = None
             self._wanted.notify_all()

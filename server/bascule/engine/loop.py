@@ -9,7 +9,8 @@ Exactly one thread, the leader, polls at any time. ``call_soon`` is the only met
 threads may use.
 
 Nothing that the loop calls may end it (``bascule.guard``): what is raised is noted, and the turn
-goes on. A handler that raises is forgotten, since it would be called again at once.
+goes on. A handler that raises is called again, at once where its descriptor is still ready; one
+that does nothing else is forgotten.
 
 Where many descriptors are ready whose events cost much, all others would wait for them. So in a
 turn that follows a long one, the handlers' processor time is measured: what was costly twice in
@@ -54,6 +55,8 @@ FOR_EVER: Final = float("inf")
 
 # Turns that may fail with none in between that comes to its tick: it is no accident any more.
 FAILED_TURNS: Final = 1000
+# Of one descriptor's events: so many, and its handler is not called any more.
+FAILED_EVENTS: Final = 10
 
 _WAKE: Final = b"\0"
 
@@ -123,7 +126,9 @@ class Loop:
         self._suspects: set[int] = set()  # whose last event was costly, and not yet the one before
         self._tick = tick
         self._asleep = False
-        self._failed_turns = 0  # since the last tick
+        # Since the last tick: turns, and events by their descriptors.
+        self._failed_turns = 0
+        self._failed: dict[int, int] = {}
         self._wake_reader, self._wake_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.now = time.monotonic()
         self._next_tick = self.now + tick
@@ -234,13 +239,14 @@ class Loop:
                         try:
                             handler(mask)
                         except BaseException as error:
-                            self._give_up(descriptor, error)
+                            self._note_failed(descriptor, error)
             calls = self._calls
             if calls:  # else even an empty loop costs something
                 self._make_calls(calls)
             if self.now >= self._next_tick:
                 self._next_tick = self.now + self._tick
                 self._failed_turns = 0
+                self._failed.clear()
                 try:
                     self.on_tick()
                 except BaseException as error:
@@ -260,10 +266,12 @@ class Loop:
             except BaseException as error:
                 _CALL.note(error)
 
-    def _give_up(self, descriptor: int, error: BaseException) -> None:
-        """Note that a handler failed, and call it no more."""
+    def _note_failed(self, descriptor: int, error: BaseException) -> None:
+        """Note that a handler failed; call it no more if it does nothing else."""
         _HANDLER.note(error)
-        self.unregister(descriptor)
+        self._failed[descriptor] = self._failed.get(descriptor, 0) + 1
+        if self._failed[descriptor] >= FAILED_EVENTS:
+            self.unregister(descriptor)
 
     def _was_long(self, seconds: float, events: int) -> bool:
         """Return whether the last turn was long for one with so many events.
@@ -277,22 +285,24 @@ class Loop:
         handlers, suspects = self._handlers, self._suspects
         for descriptor, mask in events:
             handler = handlers.get(descriptor)
-            if type(handler) is _Behind:
-                handler(mask)  # which only notes it; there may be hundreds
-            elif handler is not None:
-                began = time.thread_time()
-                try:
-                    handler(mask)
-                except BaseException as error:
-                    self._give_up(descriptor, error)
-                if time.thread_time() - began <= COSTLY or descriptor in self._kept_first:
+            if handler is None:
+                continue
+            is_behind = type(handler) is _Behind  # it only notes the event; there may be hundreds
+            began = 0.0 if is_behind else time.thread_time()
+            try:
+                handler(mask)
+            except BaseException as error:
+                self._note_failed(descriptor, error)
+            if is_behind:
+                continue
+            if time.thread_time() - began <= COSTLY or descriptor in self._kept_first:
+                suspects.discard(descriptor)
+            elif handlers.get(descriptor) is handler:
+                if descriptor in suspects:
                     suspects.discard(descriptor)
-                elif handlers.get(descriptor) is handler:
-                    if descriptor in suspects:
-                        suspects.discard(descriptor)
-                        self.put_behind(descriptor)
-                    else:
-                        suspects.add(descriptor)
+                    self.put_behind(descriptor)
+                else:
+                    suspects.add(descriptor)
 
     def _catch_up(self) -> None:
         """Handle events that are behind, one at least, while there is time."""
@@ -306,7 +316,7 @@ class Loop:
             try:
                 each.handle()
             except BaseException as error:
-                self._give_up(each.descriptor, error)
+                self._note_failed(each.descriptor, error)
             ended = time.thread_time()
             is_usual = ended - before <= COSTLY and not each.asked
             if is_usual and handlers.get(each.descriptor) is each:
