@@ -18,6 +18,8 @@ import sys
 import threading
 from typing import Final
 
+from bascule.guard import Place
+
 STDIN: Final = 0
 STDOUT: Final = 1
 STDERR: Final = 2
@@ -30,6 +32,8 @@ WRITE_SIZE: Final = 4096
 # For how long a reader that does not read is waited for (seconds), once: all requests wait then.
 PATIENCE: Final = 1.0
 
+_OUTPUT: Final = Place("output", "Lines of a log are lost")
+
 
 class Output:
     """Writes to a descriptor; what cannot be written costs lines, and no request.
@@ -41,38 +45,37 @@ class Output:
 
     Attributes:
         descriptor: as given.
-        lost: writes that failed, since the process started.
-        reason: why the last of them did.
     """
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
-        self.lost = 0
-        self.reason = ""
         self._is_read = True
         self._end_of_line = b""
-        self._poller: select.poll | None = None
+        self._begin()
+        # In a forked process nobody is there who had the lock, or waits with the poller.
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
         # Parts of long lines must not mix. A signal's handler may write in the middle of a write.
         self._lock = threading.RLock()
-        os.register_at_fork(after_in_child=self._renew_lock)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # files are always ready
+        self._poller: select.poll | None = None
+        if not stat.S_ISREG(os.fstat(self.descriptor).st_mode):  # files are always ready
             self._poller = select.poll()
-            self._poller.register(descriptor, select.POLLOUT)
-
-    def _renew_lock(self) -> None:
-        self._lock = threading.RLock()  # whoever held it is not there
+            self._poller.register(self.descriptor, select.POLLOUT)
 
     def write(self, text: str) -> None:
         """Write whole lines; several are kept together as far as the kernel does."""
         data = text.encode("utf-8", "backslashreplace")
         with self._lock:
-            while self._poller is not None and len(data) > WRITE_SIZE:
+            while len(data) > WRITE_SIZE:
                 end = data.rfind(b"\n", 0, WRITE_SIZE) + 1 or data.index(b"\n") + 1
                 self._put(data[:end])
                 data = data[end:]
-            self._put(data)
+            if data:
+                self._put(data)
 
     def _put(self, data: bytes) -> None:
+        is_begun = bool(self._end_of_line)
         data, self._end_of_line = self._end_of_line + data, b""
         size = len(data)
         try:
@@ -84,9 +87,8 @@ class Output:
                 else:
                     raise BlockingIOError("nobody reads it")
         except OSError as error:
-            self.lost += 1
-            self.reason = error.strerror or str(error)
-            if len(data) < size:
+            _OUTPUT.note(error)
+            if len(data) < size or is_begun:
                 self._end_of_line = b"\n"  # nothing else stands on the line that was begun
 
     def _wait(self, poller: select.poll) -> bool:

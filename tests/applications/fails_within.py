@@ -147,6 +147,7 @@ WAYS = {
     "log_handler": raising_handler,
     "look": lambda: method(SlowCalls, "look"),
     "main": lambda: signal.signal(signal.SIGUSR2, raise_in_main),
+    "output": lambda: os.dup2(os.open("/dev/full", os.O_WRONLY), streams.own(1).descriptor),
     "signal": lambda: attribute("on_signal", 1),
     "slow_call": lambda: method(SlowCalls, "on_slow"),
     "status": lambda: method(Status, "document", 3),

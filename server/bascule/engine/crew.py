@@ -248,23 +248,20 @@ class Crew:
         while not self._stopped:
             try:
                 while not self._stopped:  # a signal's handler may raise where a loop begins anew
-                    self._turn_alone()
+                    self._poll(wait=not self._ready)
+                    began = time.monotonic()
+                    for number in range(1, min(len(self._ready), TASKS_A_TURN) + 1):
+                        task = self._ready.popleft()
+                        task.call()
+                        task.settle()
+                        spent = time.monotonic() - began
+                        if spent > SLOW:  # the loop has waited long enough
+                            self._end_turn(number, spent)
+                            break
             except LoopError:
                 raise
             except BaseException as error:
                 _THREAD.note(error)
-
-    def _turn_alone(self) -> None:
-        self._poll(wait=not self._ready)
-        began = time.monotonic()
-        for number in range(1, min(len(self._ready), TASKS_A_TURN) + 1):
-            task = self._ready.popleft()
-            task.call()
-            task.settle()
-            spent = time.monotonic() - began
-            if spent > SLOW:  # the loop has waited long enough
-                self._end_turn(number, spent)
-                break
 
     def _end_turn(self, calls: int, spent: float) -> None:
         """Turn tasks away after a turn of calls that took time (seconds)."""
