@@ -58,6 +58,7 @@ WAYS = {
     "closed": lambda: (sys.stdout.close(), sys.stderr.close()),
     "detached": detach,
     "descriptors": close_descriptors,
+    "unflushed": lambda: print("printed"),
     "hold": lambda: ctypes.PyDLL(None).sleep(60),  # with the interpreter's lock
 }
 WAYS[os.environ.get("STREAMS") or "as-they-are"]()
@@ -73,7 +74,7 @@ def application(environ, start_response):
     elif way in WAYS:
         WAYS[way]()
         time.sleep(seconds)
-    if way != "quiet":
+    if way not in ("quiet", "unflushed"):
         for stream in (sys.stdout, sys.stderr):
             try:
                 print("printed", file=stream, flush=True)
