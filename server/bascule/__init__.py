@@ -8,8 +8,8 @@ Each folder is a layer, and imports those above it in this list (docs/server.md)
 - ``engine``: sockets, time and threads
 - ``watch``: what is going on: requests in flight, slow and hung calls, the status
 
-Beside them ``errors``, ``config`` and ``version``, which all may know, and ``worker``,
-``command`` and ``simple_server``, which know all.
+Beside them ``errors``, ``config``, ``version``, ``guard`` and ``streams``, which all may know, and
+``worker``, ``command`` and ``simple_server``, which know all.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import MutableMapping, Sequence
 from typing import Final
 
-from bascule import cli
+from bascule import cli, streams
 from bascule.config import CHAIN_ENTRY, Config, ConfigError, build, variable
 from bascule.engine.signals import StopWhileLoading
 from bascule.errors import LoadError, StartError
@@ -64,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0: stopped as asked; 1: could not start, or requests were cut short; 2: wrong settings.
     """
     argv = sys.argv[1:] if argv is None else argv
+    streams.secure()
     try:
         arguments = cli.parse(argv)
         if not arguments.switches.isdisjoint(cli.HELP):

@@ -26,6 +26,10 @@ class ApplicationError(Exception):
     """The application broke PEP 3333; the message names the rule."""
 
 
+class LoopError(Exception):
+    """The event loop cannot go on: it has failed again and again, and nothing between worked."""
+
+
 class StartError(Exception):
     """The process cannot start (a port in use, an application that fails to import)."""
 

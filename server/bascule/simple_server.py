@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Self
 
+from bascule import streams
 from bascule.config import build
 from bascule.told import event_log
 from bascule.worker import Worker
@@ -41,6 +42,7 @@ class Server:
         name = getattr(app, "__qualname__", "") or type(app).__qualname__
         bind = [f"{host or '0.0.0.0'}:{port}"]  # noqa: S104 (as wsgiref's does where it is empty)
         config = build(f"{module}:{name}", {"bind": bind}, os.environ)
+        streams.secure()
         event_log.configure(config.access_logformat, config.log_level, config.worker)
         self._worker = Worker(config, app)
         (self.server_port,) = self._worker.ports

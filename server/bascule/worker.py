@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import enum
 import faulthandler
+import functools
 import gc
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from bascule import guard, streams
 from bascule.config import Config
 from bascule.engine.accept import Acceptor
+from bascule.engine.connection import Connection
 from bascule.engine.crew import Call, Crew
 from bascule.engine.deadlines import Deadlines
 from bascule.engine.forks import Forks
@@ -23,14 +25,17 @@ from bascule.engine.loop import FOR_EVER, Loop
 from bascule.engine.room import Room
 from bascule.engine.service import Service
 from bascule.engine.signals import TAKEN, StopWhileLoading, bear_strays, is_stray
-from bascule.errors import StartError
+from bascule.errors import LoopError, StartError
+from bascule.guard import Failure, Place
 from bascule.http.request import Request
+from bascule.told import event_log
 from bascule.told.access_log import AccessLog
 from bascule.told.counters import Counters
 from bascule.told.event_log import event
-from bascule.told.metrics import SLOW_CALLS, MetricsFileError, claim, private
+from bascule.told.metrics import INTERNAL_ERRORS, SLOW_CALLS, MetricsFileError, claim, private
 from bascule.told.recent_errors import RecentErrors
 from bascule.watch.hung_calls import HungCalls
+from bascule.watch.in_flight import connections
 from bascule.watch.memory import MemoryLimit
 from bascule.watch.request_ids import RequestIds
 from bascule.watch.slow_calls import SlowCalls
@@ -59,6 +64,27 @@ EXIT_CUT_SHORT: Final = 1  # requests were in flight when the time was up, or a 
 
 # For the application's own threads and processes to end after the last request (seconds).
 SHORTEST_EXIT: Final = 1.0
+
+_COUNTERS: Final = Place("counters", "What was served is yet to be counted")
+_LINES: Final = Place("access_log", "Lines of the access log are lost")
+_SIGNALS: Final = Place("tick_signals", "Signals could not be taken back from the application")
+_MAIN: Final = Place("main", "A signal's handler of the application raised in the main thread")
+_SLOW: Final = Place("slow_call", "A call that is slow was not sampled")
+_WATCH: Final = Place("watch", "The watch over the only thread failed, and goes on")
+_DRAIN: Final = Place("drain", "A part of the stop failed, and the others follow")
+_END: Final = Place("end", "A part of the end failed, and the process ends")
+# Parts of a tick.
+_DEADLINES: Final = Place("tick_deadlines", "Deadlines were not looked at; the next tick does")
+_DRAINING: Final = Place("tick_draining", "The stop did not go on; the next tick sees to it")
+_ACCEPTING: Final = Place("tick_accepting", "Connections are not accepted until the next tick")
+_PUBLISHING: Final = Place("tick_publishing", "The socket was not published; the next tick tries")
+_RECYCLING: Final = Place("tick_recycling", "Whether to be replaced is left to the next tick")
+_OVERLOAD: Final = Place("tick_overload", "Refusals are reported later")
+_ROOM: Final = Place("tick_room", "Closed connections are reported later")
+_HUNG: Final = Place("tick_hung", "Calls that hang were not looked for; the next tick does")
+_SILENCE: Final = Place("tick_silence", "The watch over the interpreter was not renewed")
+_LOST: Final = Place("tick_lost", "Requests that no thread has were not looked for")
+_STREAMS: Final = Place("tick_streams", "Standard streams that were closed are still closed")
 
 
 class Stop(enum.Enum):
@@ -101,9 +127,14 @@ class Worker:
                 self._loading.watch()
             application = application or load_application(config.application)
             check_library(config.application)
+            event_log.keep()
+            event_log.add_filter(RequestIds().filter)
             for handler in logging.getLogger().handlers:  # the application may have set its own
                 handler.addFilter(RequestIds())
             self._counters = self._open_counters()
+            guard.tell(_tell_failure)
+            if self._counters:
+                guard.count(functools.partial(self._counters.add, INTERNAL_ERRORS))
             self._memory_limit = MemoryLimit(config.max_memory)
             access_log = None
             if config.access_logfile != "off":
@@ -186,6 +217,23 @@ class Worker:
         self._acceptors = [
             Acceptor(listener, self._service, self._room) for listener in self._listeners
         ]
+        self._tick_parts: tuple[tuple[Place, Callable[[], None]], ...] = (
+            *([(_SIGNALS, self._take_signals)] if self._crew.is_alone else []),
+            (_COUNTERS, self._fold),
+            (_DEADLINES, self._deadlines.sweep),
+            (_DRAINING, self._go_on_draining),
+            (_ACCEPTING, self._accept),
+            (_PUBLISHING, self._publish_held),
+            (_RECYCLING, self._see_to_recycling),
+            (_OVERLOAD, lambda: self._service.overload.report(self._loop.now)),
+            (_ROOM, lambda: self._room.report(self._loop.now)),
+            (_HUNG, self._time_out),
+            (_SILENCE, self._watch_for_silence),
+            (_STREAMS, streams.restore),
+            (_LOST, self._answer_lost),
+        )
+        self._failures = guard.total()
+        self._suspects: set[Connection] = set()
         self._is_assembled = True
 
     def _choose_on_turn(self, access_log: AccessLog | None) -> Callable[[], float]:
@@ -201,13 +249,19 @@ class Worker:
             nonlocal due
             now = loop.now
             if counters and now >= counters.due:
-                counters.fold(now)
+                try:
+                    counters.fold(now)
+                except BaseException as error:
+                    _COUNTERS.note(error)
             if not access_log or not access_log.waiting:
                 return FOR_EVER
             if now < due:
                 return due - now
             due = now + interval
-            access_log.flush()
+            try:
+                access_log.flush()
+            except BaseException as error:
+                _LINES.note(error)
             return FOR_EVER
 
         return on_turn
@@ -234,7 +288,7 @@ class Worker:
         faulthandler.cancel_dump_traceback_later()
         self._settle()
         self._loop.close()
-        event(logging.INFO, "stopped", "Stopped", pid=os.getpid())
+        self._say_goodbye()
         threading.Thread(target=self._bound_exit, name="exit", daemon=True).start()
         return self._exit_code
 
@@ -242,27 +296,40 @@ class Worker:
         """Have the crew work beside the main thread, which alone may change what signals do.
 
         So no call of the application can take them away for good: neither asyncio's loops, which
-        have handlers of their own, nor whoever sets one. A lone thread is the main one, for
-        applications that are bound to it, and takes them back at each tick.
+        have handlers of their own, nor whoever sets one; and a handler of the application's that
+        raises does so in the middle of nothing. A lone thread is the main one, for applications
+        that are bound to it, and takes them back at each tick.
         """
         if self._crew.is_alone:
-            self._crew.run()
+            self._work()
             return
-        failures: list[BaseException] = []
-
-        def work() -> None:
+        ended = threading.Event()
+        threading.Thread(target=self._work, args=(ended,), name="crew-0", daemon=True).start()
+        while not ended.is_set():
             try:
-                self._crew.run()
+                # Not Thread.join(), which takes a thread for ended where a handler raises.
+                while not ended.wait(SIGNALS_INTERVAL):
+                    self._take_signals()  # faulthandler and C code take them in any thread
             except BaseException as error:
-                failures.append(error)
+                _MAIN.note(error)
 
-        thread = threading.Thread(target=work, name="crew-0", daemon=True)
-        thread.start()
-        while thread.is_alive():
-            thread.join(SIGNALS_INTERVAL)
-            self._loop.watch_signals(*TAKEN)  # faulthandler and C code take them in any thread
-        if failures:
-            raise failures[0]
+    def _take_signals(self) -> None:
+        self._loop.watch_signals(*TAKEN)
+
+    def _work(self, ended: threading.Event | None = None) -> None:
+        try:
+            self._crew.run()
+        except LoopError as error:
+            self._exit_code = EXIT_CUT_SHORT
+            event(logging.CRITICAL, "internal_error", "The server cannot go on", error)
+        finally:
+            if ended is not None:
+                ended.set()
+
+    def _say_goodbye(self) -> None:
+        event(logging.INFO, "stopped", "Stopped", pid=os.getpid())
+        event_log.settle()
+        streams.flush()
 
     def _let_go(self) -> None:
         """Close in a forked process what is the server's; the paths stay the worker's."""
@@ -282,16 +349,17 @@ class Worker:
         The interpreter waits at its end for threads and processes that the application started
         (``threading``, ``multiprocessing``), however long they go on.
         """
-        time.sleep(max(SHORTEST_EXIT, self._drain_ends - time.monotonic()))
-        event(
-            logging.WARNING,
-            "exit_forced",
-            "Every request was served, but threads or processes of the application would not "
-            f"end within --graceful-timeout {self._config.graceful_timeout:g} s",
-        )
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(self._exit_code)
+        try:
+            time.sleep(max(SHORTEST_EXIT, self._drain_ends - time.monotonic()))
+            event(
+                logging.WARNING,
+                "exit_forced",
+                "Every request was served, but threads or processes of the application would not "
+                f"end within --graceful-timeout {self._config.graceful_timeout:g} s",
+            )
+            streams.flush()
+        finally:
+            os._exit(self._exit_code)
 
     def _publish(self) -> None:
         """Let clients in, where nobody holds it back."""
@@ -319,6 +387,7 @@ class Worker:
         errors = RecentErrors()
         errors.addFilter(RequestIds())
         logging.getLogger().addHandler(errors)
+        event_log.add_listener(errors.note)
         status = Status(self._service, errors, self._slow_calls)
         self._status_socket.publish(status.document, self._slow_calls.look)
 
@@ -331,7 +400,10 @@ class Worker:
             # First, because the process ends once it drains and nobody is left; who waits in the
             # backlog is somebody.
             for acceptor in self._acceptors:
-                acceptor.close()
+                try:
+                    acceptor.close()
+                except BaseException as error:
+                    _DRAIN.note(error)
             service.drain()
             self._drain_ends = self._loop.now + self._config.graceful_timeout
             event(
@@ -375,18 +447,29 @@ class Worker:
 
         It may be the main thread, and it may hold any lock of the interpreter's shutdown.
         """
-        self._settle()
-        event(logging.INFO, "stopped", "Stopped", pid=os.getpid())
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(self._exit_code)
+        try:
+            self._settle()
+            self._say_goodbye()
+        finally:
+            os._exit(self._exit_code)
 
     def _settle(self) -> None:
         """Leave nothing behind that is half done."""
+        for part in (self._flush, self._fold, self._withdraw_status):
+            try:
+                part()
+            except BaseException as error:
+                _END.note(error)
+
+    def _flush(self) -> None:
         if self._service.access_log:
             self._service.access_log.flush()
+
+    def _fold(self) -> None:
         if self._counters:
             self._counters.fold(self._loop.now)
+
+    def _withdraw_status(self) -> None:
         if self._status_socket:
             self._status_socket.withdraw()
 
@@ -420,33 +503,57 @@ class Worker:
             self._loop.call_soon(lambda: self._recycle(reason))
 
     def _on_tick(self) -> None:
-        now = self._loop.now
-        if self._crew.is_alone:
-            self._loop.watch_signals(*TAKEN)
-        if self._counters:
-            self._counters.fold(now)
-        self._deadlines.sweep()
+        """Do each part, whatever becomes of those before it."""
+        for place, part in self._tick_parts:
+            try:
+                part()
+            except BaseException as error:
+                place.note(error)
+
+    def _go_on_draining(self) -> None:
         if self._service.draining:
             if self._stop is Stop.QUICK:  # some were not idle yet when the signal came
                 self._close_idle()
-            if now >= self._drain_ends:
+            if self._loop.now >= self._drain_ends:
                 self._cut_short()
-        else:
+
+    def _accept(self) -> None:
+        if not self._service.draining:
             for acceptor in self._acceptors:
                 acceptor.resume()
-            if self._held:
-                self._publish()
-            if self._recycle_reason:
-                self._recycle(self._recycle_reason)
-            elif excess := self._memory_limit.excess(now):
-                self._report_excess(excess)
-        self._service.overload.report(now)
-        self._room.report(now)
+
+    def _publish_held(self) -> None:
+        if self._held and not self._service.draining:
+            self._publish()
+
+    def _see_to_recycling(self) -> None:
+        if self._service.draining:
+            return
+        if self._recycle_reason:
+            self._recycle(self._recycle_reason)
+        elif excess := self._memory_limit.excess(self._loop.now):
+            self._report_excess(excess)
+
+    def _time_out(self) -> None:
         if self._config.timeout:
             self._hung_calls.time_out()
             if 2 * self._hung_calls.count() >= self._config.threads:
                 self._replace()
-            self._watch_for_silence()
+
+    def _answer_lost(self) -> None:
+        """Answer requests that have no thread any more, because something has failed.
+
+        A thread may be about to hand its request back, so each is looked at in two ticks.
+        """
+        failures = guard.total()
+        if failures == self._failures and not self._suspects:
+            return
+        self._failures = failures
+        tasks = self._crew.tasks()
+        found = {each for each in connections(self._service) if each.is_stuck and each not in tasks}
+        for connection in found & self._suspects:
+            connection.give_up()
+        self._suspects = found - self._suspects
 
     def _report_excess(self, size: int) -> None:
         """The process has grown to so many bytes: have another one take its place."""
@@ -478,9 +585,12 @@ class Worker:
     # --- slow and hung calls -------------------------------------------------------------------
 
     def _on_slow_call(self, call: Call) -> None:
-        if self._counters:
-            self._counters.add(SLOW_CALLS)
-        self._slow_calls.on_slow(call)
+        try:
+            if self._counters:
+                self._counters.add(SLOW_CALLS)
+            self._slow_calls.on_slow(call)
+        except BaseException as error:
+            _SLOW.note(error)
 
     def _replace(self) -> None:
         """Half of the threads hang: end, so that the supervisor starts another process."""
@@ -490,17 +600,39 @@ class Worker:
 
     def _watch_only_thread(self) -> None:
         """End the process, by a thread of its own, once its only other one hangs."""
-        self._hung_calls.wait_for_only_thread(self._service)
+        while True:
+            try:
+                self._hung_calls.wait_for_only_thread(self._service)
+                break
+            except BaseException as error:
+                _WATCH.note(error)
+                time.sleep(LONGEST_TICK)
         self._exit_code = EXIT_CUT_SHORT
         self._leave_at_once()
 
     def _watch_for_silence(self) -> None:
         """End the process if no tick follows: the interpreter lock is stuck, or what not.
 
-        faulthandler's own thread needs neither; it writes every thread's stack to standard error.
+        faulthandler's own thread needs neither; it writes every thread's stack to standard error,
+        as it was when the process started.
         """
         if self._config.timeout:
-            faulthandler.dump_traceback_later(self._config.timeout + LONGEST_TICK, exit=True)
+            faulthandler.dump_traceback_later(
+                self._config.timeout + LONGEST_TICK,
+                exit=True,
+                file=streams.own(streams.STDERR).descriptor,
+            )
+
+
+def _tell_failure(failure: Failure) -> None:
+    event(
+        logging.CRITICAL,
+        "internal_error",
+        failure.meaning,
+        failure.error,
+        place=failure.place,
+        kept_back=failure.kept_back,
+    )
 
 
 def _request_line(request: Request) -> str:

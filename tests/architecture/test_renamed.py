@@ -41,11 +41,15 @@ def run(directory: Path, *arguments: str, **variables: str) -> subprocess.Comple
 
 
 def refusal(directory: Path, *arguments: str, **variables: str) -> str:
-    """Return the one line that a command says which cannot do what it is asked."""
+    """Return the line that a command ends with which cannot do what it is asked.
+
+    Before it are the lines of the application's that have to do with it, if any.
+    """
     done = run(directory, *arguments, **variables)
     assert done.returncode in (1, 2)
-    assert re.fullmatch(r"[^\n]+\n", done.stderr)
-    return done.stderr
+    before, line = re.fullmatch(r"(.*\n|)([^\n]+\n)", done.stderr, re.S).groups()  # type: ignore[union-attr]
+    assert not before or before.startswith("Traceback")
+    return str(line)
 
 
 @pytest.fixture

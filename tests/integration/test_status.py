@@ -72,6 +72,7 @@ def test_an_idle_process_tells_who_it_is(path) -> None:
         "worker", "pid", "version", "python", "application", "started", "uptime_s", "state",
         "threads", "threads_busy", "waiting", "backlog_requests", "connections",
         "resident_bytes", "descriptors", "requests", "recent_errors", "slow_calls",
+        "internal_errors",
     ]  # fmt: skip
     assert status["worker"] == "7"
     assert status["application"] == application_name("hello")

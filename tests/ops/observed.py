@@ -45,6 +45,7 @@ def worker_document(name: str = "0", **changes: Any) -> dict[str, Any]:
         "requests": [],
         "recent_errors": [],
         "slow_calls": [],
+        "internal_errors": [],
         **changes,
     }
 
@@ -233,5 +234,6 @@ def metrics_document(requests: int = 10, **changes: Any) -> dict[str, Any]:
         "received_bytes": 1000,
         "sent_bytes": 2000,
         "starts": 2,
+        "internal_errors": 0,
         **changes,
     }

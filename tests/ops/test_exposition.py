@@ -17,6 +17,7 @@ CONTRACT = {
     *("bascule_threads", "bascule_requests_waiting", "bascule_connections"),
     *("bascule_slow_calls_total", "bascule_hung_requests_total", "bascule_rate_limited_total"),
     *("bascule_refused_total", "bascule_client_disconnects_total"),
+    "bascule_internal_errors_total",
     *("bascule_received_bytes_total", "bascule_sent_bytes_total"),
     *("bascule_resident_memory_bytes", "bascule_worker_starts_total"),
     *("bascule_open_descriptors", "bascule_max_descriptors"),

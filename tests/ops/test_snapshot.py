@@ -8,6 +8,7 @@ import threading
 import time
 import xmlrpc.client
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -425,3 +426,34 @@ def test_an_nginx_that_does_not_count_is_up(empty: Parts) -> None:
     document = look(empty.settings)
     assert failed(document) == {}
     assert (document["nginx"]["up"], document["nginx"]["active"]) == (True, None)
+
+
+def internal_error(age: float, **changes: Any) -> dict[str, Any]:
+    """What a worker tells of a place that failed, the last time so many seconds ago."""
+    last = datetime.fromtimestamp(time.time() - age, UTC).isoformat()
+    return {"place": "tick_hung", "count": 3, "last": last, "error": "ValueError: no", **changes}
+
+
+def test_what_a_worker_survived_is_told_with_its_last_failure_and_a_remedy(empty: Parts) -> None:
+    empty.worker("0", internal_errors=[internal_error(300.0, place="log", count=1)])
+    empty.worker("1", internal_errors=[internal_error(2.0)])
+    empty.nginx()
+    empty.counters()
+    empty.supervisor(PROCESSES)
+    document = look(empty.settings)
+    message = failed(document)["internal-errors"]
+    assert message.startswith("tick_hung failed 3 times in worker-1, the last time ")
+    assert message.endswith(" ago: ValueError: no")
+    (check,) = [each for each in document["checks"] if each["name"] == "internal-errors"]
+    assert "internal_error" in check["remedy"]
+
+
+def test_what_a_worker_survived_long_ago_is_no_fault_any_more(empty: Parts) -> None:
+    empty.worker("0", internal_errors=[internal_error(3600.0)])
+    empty.worker("1")
+    empty.nginx()
+    empty.counters()
+    empty.supervisor(PROCESSES)
+    document = look(empty.settings)
+    assert failed(document) == {}
+    assert "tick_hung failed 3 times in worker-0" in notes(document)[0]

@@ -51,6 +51,7 @@ def metrics(seconds: float, rate: float, starts: int = 1) -> dict[str, Any]:
         "duration": histogram(count, FAST, 0.006),
         "queue_wait": histogram(count, QUEUE, 0.0004),
         "slow_calls": round(count * 0.01),
+        "internal_errors": 0,
         "hung_requests": 1,
         "rate_limited": 12,
         "refused": 0,
@@ -100,6 +101,7 @@ def worker(name: str, seconds: float, rate: float, **more: Any) -> dict[str, Any
         "requests": [],
         "recent_errors": [],
         "slow_calls": [],
+        "internal_errors": [],
         "metrics": metrics(seconds + 600, rate, 1),
         **more,
     }

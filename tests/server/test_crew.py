@@ -9,6 +9,8 @@ from contextlib import ExitStack
 
 import pytest
 from bascule.engine.crew import BUSY, IDLE_LOOKS, SLOW, SLOW_MEMORY, TASKS_A_TURN, Call, Crew
+from bascule.errors import LoopError
+from bascule.guard import places
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -534,16 +536,33 @@ def fail() -> None:
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
 @pytest.mark.parametrize("where", ["poll", "task"])
-def test_a_mistake_of_ours_ends_the_crew_and_is_not_silent(threads: int, where: str) -> None:
+def test_a_mistake_of_ours_ends_nothing_and_is_not_silent(threads: int, where: str) -> None:
+    (place,) = (each for each in places() if each.name == "thread")
+    before = place.count
+    with Shift(threads) as found:
+        for _ in range(2 * threads + 2):  # each thread, and more than once
+            if where == "poll":
+                found.turns.post(fail)
+            else:
+                found.submit(Work(fail))
+            found.submit(work := Work())
+            finish(work)
+    assert found.raised == []
+    assert place.count == before + 2 * threads + 2
+    assert place.error == "Mistake"
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_a_loop_that_turns_no_more_ends_the_crew_and_is_not_silent(threads: int) -> None:
+    def end() -> None:
+        raise LoopError("no poller")
+
     before = set(crew_threads())
     with Shift(threads) as found:
-        if where == "poll":
-            found.turns.post(fail)
-        else:
-            found.submit(Work(fail))
+        found.turns.post(end)
         found.thread.join(LONG)
         mine = set(crew_threads()) - before
-    assert [type(error) for error in found.raised] == [Mistake]
+    assert [type(error) for error in found.raised] == [LoopError]
     for thread in mine:
         thread.join(LONG)
         assert not thread.is_alive()

@@ -247,3 +247,95 @@ def test_half_lines_of_two_threads_do_not_mix(
 def test_a_percent_sign_is_no_format(errors: ErrorStream, caplog: pytest.LogCaptureFixture) -> None:
     errors.write("100 %s %d\n")
     assert caplog.messages == ["100 %s %d"]
+
+
+# --- whatever an application does --------------------------------------------------------------------
+
+
+class Evil:
+    """What cannot be shown."""
+
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+    __repr__ = __str__
+
+
+def test_a_record_that_cannot_be_formatted_is_a_line_that_says_so(lines: io.StringIO) -> None:
+    record = logging.makeLogRecord(
+        {
+            **{"name": "shop", "msg": "%d left", "args": ("no number",), "event": "sold"},
+            **{"levelno": logging.ERROR, "pathname": __file__},
+        }
+    )
+    logging.getLogger().handlers[0].handle(record)
+    found = only(lines)
+    assert found["message"].startswith("%d left (TypeError where it was formatted; logged at ")
+    assert "test_event_log.py" in found["message"]
+    assert (found["level"], found["event"], found["logger"]) == ("error", "sold", "shop")
+
+
+@pytest.mark.parametrize("details", [{"value": Evil()}, {"value": {Evil(): 1}}])
+def test_an_event_with_what_cannot_be_shown_is_told(
+    lines: io.StringIO, details: dict[str, Any]
+) -> None:
+    event(logging.ERROR, "broken", "It broke", **details)
+    found = only(lines)
+    assert (found["event"], found["level"]) == ("broken", "error")
+    assert found["message"].startswith("It broke (")
+
+
+def test_levels_keep_their_names(lines: io.StringIO) -> None:
+    before = logging.getLevelName(logging.ERROR)
+    logging.addLevelName(logging.ERROR, "BAD")
+    try:
+        event(logging.ERROR, "broken", "It broke")
+        assert only(lines)["level"] == "error"
+    finally:
+        logging.addLevelName(logging.ERROR, before)
+
+
+def test_what_is_kept_is_written_whatever_logging_says(lines: io.StringIO) -> None:
+    logger = logging.getLogger("bascule.tested")
+    event_log.keep()
+    logger.disabled = True
+    logger.propagate = False
+    logging.disable(logging.CRITICAL)
+    try:
+        logger.warning("it is %s", "told", extra={"event": "testing"})
+        logger.log(logging.DEBUG - 1, "too little")
+        ErrorStream().write("and so is this\n")
+        event(logging.INFO, "listening", "And this")
+    finally:
+        logging.disable(logging.NOTSET)
+    found = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [each["message"] for each in found] == ["it is told", "and so is this", "And this"]
+    assert [each["event"] for each in found] == ["testing", "log", "listening"]
+
+
+def test_others_hear_of_an_event_once_it_is_written(lines: io.StringIO) -> None:
+    seen: list[str] = []
+
+    class Sees(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append(f"{record.name} {record.getMessage()} {lines.getvalue().count(chr(10))}")
+
+    handler = Sees()
+    logging.getLogger().addHandler(handler)
+    event(logging.INFO, "listening", "Serving there")
+    event_log.settle()
+    assert seen == ["bascule.server Serving there 1"]
+
+
+def test_a_listener_that_fails_costs_no_line(lines: io.StringIO) -> None:
+    def fail(_record: logging.LogRecord) -> None:
+        raise ValueError
+
+    event_log.add_listener(fail)
+    event_log.add_filter(fail)
+    try:
+        event(logging.INFO, "listening", "Serving there")
+    finally:
+        event_log.add_listener(lambda _record: None)
+        event_log.add_filter(lambda _record: None)
+    assert only(lines)["event"] == "listening"

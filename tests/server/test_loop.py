@@ -15,7 +15,18 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from bascule.engine.loop import COSTLY, MAX_EVENTS, READABLE, SHARE_BEHIND, WRITABLE, Loop
+from bascule.engine.loop import (
+    COSTLY,
+    FAILED_EVENTS,
+    FAILED_TURNS,
+    MAX_EVENTS,
+    READABLE,
+    SHARE_BEHIND,
+    WRITABLE,
+    Loop,
+)
+from bascule.errors import LoopError
+from bascule.guard import places
 
 ROOT = Path(__file__).parents[2]
 
@@ -501,3 +512,117 @@ def test_signals_are_reported_to_the_leader_and_a_second_sigint_ends_the_process
     expected = sorted(int(each) for each in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT))
     assert done.stdout == f"{expected}\n", done.stderr
     assert done.returncode == -signal.SIGINT
+
+
+# --- what fails ----------------------------------------------------------------------------------
+
+
+class Mistake(BaseException):  # as an application's may be named
+    """What no handler of ours would raise."""
+
+
+def fail(*_arguments: int) -> None:
+    raise Mistake
+
+
+def failures(name: str) -> int:
+    (place,) = [each for each in places() if each.name == name]
+    return place.count
+
+
+def test_a_handler_that_fails_keeps_no_other_from_its_event(
+    loop: Loop, ready: Ready, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = pair
+    theirs.send(b"x")
+    before = failures("handler")
+    loop.register(ours.fileno(), fail)
+    others = [ready.add(0.0) for _ in range(3)]
+    assert sorted(ready.turn()) == sorted(others)
+    assert failures("handler") == before + 1
+
+
+def test_a_handler_that_only_fails_is_called_no_more(
+    loop: Loop, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = pair
+    theirs.send(b"x")
+    before = failures("handler")
+    loop.register(ours.fileno(), fail)
+    for _ in range(FAILED_EVENTS + 5):
+        loop.poll(wait=False)
+    assert failures("handler") == before + FAILED_EVENTS
+
+
+@pytest.mark.parametrize("behind", [True, False])
+def test_a_handler_that_fails_in_a_measured_turn_or_behind_is_noted(
+    loop: Loop, ready: Ready, pair: tuple[socket.socket, socket.socket], *, behind: bool
+) -> None:
+    ours, theirs = pair
+    theirs.send(b"x")
+    usual = ready.add(2 * SHARE_BEHIND)
+    ready.turn()  # is long, and the next is measured
+    before = failures("handler")
+    loop.register(ours.fileno(), fail)
+    if behind:
+        loop.put_behind(ours.fileno())
+        ready.turn()
+    assert ready.turn() == [usual]
+    assert failures("handler") > before
+
+
+def test_a_call_that_fails_keeps_no_other_from_being_made(loop: Loop) -> None:
+    seen: list[int] = []
+    before = failures("call")
+    for call in (fail, lambda: seen.append(1), fail, lambda: seen.append(2)):
+        loop.call_soon(call)
+    loop.poll()
+    assert seen == [1, 2]
+    assert failures("call") == before + 2
+
+
+def test_a_tick_that_fails_is_followed_by_the_next() -> None:
+    loop = Loop(0.01)
+    ticks: list[float] = []
+
+    def tick() -> None:
+        ticks.append(loop.now)
+        raise Mistake
+
+    loop.on_tick = tick
+    before = failures("tick")
+    while len(ticks) < 3:
+        loop.poll()
+    loop.close()
+    assert failures("tick") == before + 3
+
+
+def test_a_turn_that_fails_is_followed_by_the_next(
+    loop: Loop, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = pair
+    seen: list[int] = []
+    loop.register(ours.fileno(), seen.append)
+    theirs.send(b"x")
+
+    def on_turn() -> float:
+        loop.on_turn = lambda: 0.0
+        raise Mistake
+
+    loop.on_turn = on_turn
+    before = failures("turn")
+    loop.poll()
+    assert (seen, failures("turn")) == ([], before + 1)
+    loop.poll()
+    assert seen == [READABLE]
+
+
+def test_a_loop_whose_turns_only_fail_says_so() -> None:
+    loop = Loop(NEVER)
+    loop.on_turn = fail  # type: ignore[assignment]
+    for _ in range(FAILED_TURNS - 1):
+        loop.poll()
+    with pytest.raises(LoopError) as caught:
+        loop.poll()
+    assert isinstance(caught.value.__cause__, Mistake)
+    loop.close()

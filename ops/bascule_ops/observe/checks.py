@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any, Final
 
-from bascule_ops.observe.findings import Check, Document, answering, bad, count, good
+from bascule_ops.observe.findings import Check, Document, answering, bad, count, good, noted
 from bascule_ops.observe.process_checks import (
     crash_loop,
     observer,
@@ -18,6 +19,7 @@ from bascule_ops.observe.process_checks import (
     versions,
     workers,
 )
+from bascule_ops.text.units import duration
 
 DISK_SHARE: Final = 0.05  # of a file system, that should be free
 DISK_BYTES: Final = 100 * 1024 * 1024  # that should be free, where there is so much at all
@@ -25,6 +27,7 @@ SMALL_DISK: Final = 1024 * 1024 * 1024  # bytes; of a smaller one, such as a tmp
 DESCRIPTOR_SHARE: Final = 0.8  # of a process's limit, that may be open
 CERTIFICATE_DAYS: Final = 14.0  # time to renew one by hand
 LONG_WAIT: Final = 1.0  # seconds for a thread; a burst is over by then
+RECENT_FAILURE: Final = 600.0  # seconds; what has not failed since then is past
 
 
 def nginx(document: Document) -> Iterator[Check]:
@@ -57,6 +60,38 @@ def hung(document: Document) -> Iterator[Check]:
         f"for {request['age_s']:.0f} s in worker-{worker}: {request['method']} {request['path']}",
         "ops/running --stacks shows where; a worker is replaced when half of its threads hang",
     )
+
+
+def internal_errors(document: Document) -> Iterator[Check]:
+    """Nothing has failed of late within a worker."""
+    failed = [
+        (_seconds_ago(document, failure["last"]), failure, worker["worker"])
+        for worker in answering(document)
+        for failure in worker["internal_errors"]
+    ]
+    if not failed:
+        yield good("internal-errors", "nothing has failed within the workers")
+        return
+    ago, failure, worker = min(failed, key=lambda each: each[0])
+    words = (
+        f"{failure['place']} failed {count(failure['count'], 'time', 'times')} in "
+        f"worker-{worker}, the last time {duration(ago)} ago: {failure['error']}"
+    )
+    if ago > RECENT_FAILURE:
+        yield noted("internal-errors", words)
+    else:
+        yield bad(
+            "internal-errors",
+            words,
+            "it serves on; ops/logs --event internal_error shows the traceback: where the "
+            "application is in it, mend that, else report it; ops/restart makes an end of it "
+            "until then",
+        )
+
+
+def _seconds_ago(document: Document, moment: str) -> float:
+    now = datetime.fromisoformat(document["time"])
+    return max(0.0, (now - datetime.fromisoformat(moment)).total_seconds())
 
 
 def disk(document: Document) -> Iterator[Check]:
@@ -157,6 +192,7 @@ ALL: Final[tuple[Callable[[Document], Iterator[Check]], ...]] = (
     workers,
     sockets,
     hung,
+    internal_errors,
     queue,
     crash_loop,
     descriptors,

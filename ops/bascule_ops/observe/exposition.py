@@ -25,6 +25,10 @@ CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 COUNTERS: Final = {
     "slow_calls": ("bascule_slow_calls", "Calls that were slow enough to be sampled."),
     "hung_requests": ("bascule_hung_requests", "Requests past their deadline, answered 504."),
+    "internal_errors": (
+        "bascule_internal_errors",
+        "Failures within the worker that it survived (internal_error in the log).",
+    ),
     "rate_limited": ("bascule_rate_limited", "Answers with status 429."),
     "refused": ("bascule_refused", "Requests refused with 503 for want of a thread."),
     "client_disconnects": (

@@ -39,6 +39,7 @@ WORKER_KEYS = frozenset(
         *("worker", "pid", "version", "python", "application", "started", "uptime_s", "state"),
         *("threads", "threads_busy", "waiting", "backlog_requests", "connections"),
         *("resident_bytes", "descriptors", "requests", "recent_errors", "slow_calls"),
+        "internal_errors",
     }
 )
 

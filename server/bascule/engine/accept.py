@@ -14,6 +14,8 @@ from bascule.engine.listen import Listener
 from bascule.engine.loop import EXCLUSIVE, READABLE
 from bascule.engine.room import Room
 from bascule.engine.service import Service
+from bascule.guard import Place
+from bascule.streams import STDERR, evade
 from bascule.told.event_log import event
 from bascule.wsgi import environ
 
@@ -21,6 +23,10 @@ from bascule.wsgi import environ
 ACCEPTS_A_TURN: Final = 16
 # And what their first requests may cost (seconds of processor time).
 TIME_A_TURN: Final = 0.000_150
+
+_ACCEPT: Final = Place(
+    "accept", "Accepting connections failed, and is tried again at the next tick"
+)
 
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -58,6 +64,13 @@ class Acceptor:
         self._listener.socket.close()
 
     def _on_event(self, _mask: int) -> None:
+        try:
+            self._accept_some()
+        except BaseException as error:
+            _ACCEPT.note(error)
+            self._rest()
+
+    def _accept_some(self) -> None:
         ends = time.thread_time() + TIME_A_TURN
         for accepted in range(ACCEPTS_A_TURN):
             if accepted and time.thread_time() > ends:
@@ -86,6 +99,8 @@ class Acceptor:
                 self._lack = str(error.strerror)
                 return False
             return True  # that client has gone before it was accepted
+        if descriptor <= STDERR:  # what anybody prints would go to the client
+            descriptor = evade(descriptor)
         sock = socket.SocketType(*self._kind, descriptor)
         sock.setblocking(False)
         shared = self._template
@@ -94,10 +109,13 @@ class Acceptor:
         self._connection(sock, shared, self._service).begin()
         return True
 
-    def _pause(self, reason: str) -> None:
-        """Leave clients in the backlog until the next tick, rather than ask in a busy loop."""
+    def _rest(self) -> None:
         self._paused = True
         self._service.loop.unregister(self._listener.socket.fileno())
+
+    def _pause(self, reason: str) -> None:
+        """Leave clients in the backlog until the next tick, rather than ask in a busy loop."""
+        self._rest()
         event(
             logging.ERROR,
             "accept_paused",

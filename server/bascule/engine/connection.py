@@ -24,6 +24,7 @@ from bascule.engine.loop import READABLE, WRITABLE
 from bascule.engine.outgoing import SENDING, Outgoing
 from bascule.engine.service import NEVER, Service
 from bascule.errors import ClientDisconnected, ProtocolError
+from bascule.guard import Place
 from bascule.http.body import Body
 from bascule.http.request import Environ, HeadReader, Request
 from bascule.http.response import CONTINUE, error_response
@@ -68,6 +69,8 @@ class State(enum.Enum):
 _HEAD: Final = State.HEAD
 _CALL: Final = State.CALL
 _PERSIST: Final = Ending.PERSIST
+
+_CONNECTION: Final = Place("connection", "The server itself failed, and closes the connection")
 
 
 class Connection:
@@ -137,7 +140,7 @@ class Connection:
     @property
     def request_id(self) -> str:
         """The id that the proxy, or the application, gave the request in hand; empty for none."""
-        return str(self.environ.get("HTTP_X_REQUEST_ID", ""))
+        return _text(self.environ.get("HTTP_X_REQUEST_ID", ""))
 
     @property
     def state(self) -> State:
@@ -166,6 +169,12 @@ class Connection:
 
     def begin(self) -> None:
         """Read what came with the connection; most clients have sent a request by now."""
+        try:
+            self._begin()
+        except BaseException as error:
+            self._break(error)
+
+    def _begin(self) -> None:
         try:
             data = self._sock.recv(MODEST)
         except OSError:
@@ -210,7 +219,7 @@ class Connection:
     def _take_first(self, data: bytes) -> None:
         try:
             self._take(data)
-        except Exception as error:
+        except BaseException as error:
             self._break(error)
 
     def on_event(self, _mask: int) -> None:
@@ -237,15 +246,21 @@ class Connection:
                 self._discard()
             else:
                 self._park()
-        except Exception as error:  # a mistake of ours costs one connection, not all
+        except BaseException as error:  # a mistake of ours costs one connection, not all
             self._break(error)
 
-    def _break(self, error: Exception) -> None:
-        event(logging.CRITICAL, "internal_error", "The server itself failed", error)
+    def _break(self, error: BaseException) -> None:
+        _CONNECTION.note(error)
         self.close()
 
     def on_deadline(self) -> None:
         """Act on a deadline that has passed."""
+        try:
+            self._end_wait()
+        except BaseException as error:
+            self._break(error)
+
+    def _end_wait(self) -> None:
         state = self._state
         if self.deadline == FROM_NEXT_TICK:
             self.deadline = self._service.loop.now + self._service.config.keep_alive
@@ -264,12 +279,14 @@ class Connection:
         """Close the connection, whatever it is doing."""
         if self._state is State.CLOSED:
             return
-        self._watch(0)
-        self._state = State.CLOSED
-        self.deadline = NEVER
-        self._release()
-        self._sock.close()
-        self._service.forget(self)
+        try:
+            self._watch(0)
+            self._state = State.CLOSED
+            self.deadline = NEVER
+            self._release()
+        finally:
+            self._sock.close()
+            self._service.forget(self)
 
     def _watch(self, events: int) -> None:
         """Have the poller wait for these events; 0 takes the connection out of it."""
@@ -364,7 +381,11 @@ class Connection:
         if body is not None:
             add_body(self.environ, body.file, body.length)
         self._exchange = exchange = Exchange(request, self.environ, self)
-        exchange.run(self._service.application)
+        try:
+            exchange.run(self._service.application)
+        except BaseException as error:  # not the application's: those are answered
+            _CONNECTION.note(error)
+            exchange.ending = Ending.ABORT
         if self._service.is_forked:
             # The worker answers; here nobody is left who could go on, and locks may be held for
             # good by threads that are gone.
@@ -386,13 +407,17 @@ class Connection:
 
     def hand_back(self) -> None:
         """Give the connection to the leader once the call is over; called beside it."""
-        if not self._await_request():
-            self._service.loop.call_soon(self.settle)
-            return
-        if not self._events:  # the leader parked it meanwhile
-            self._service.loop.call_soon(self._unpark)
-        if self._service.access_log:  # and the leader may sleep
-            self._service.access_log.flush()
+        try:
+            if not self._await_request():
+                self._service.loop.call_soon(self.settle)
+                return
+            if not self._events:  # the leader parked it meanwhile
+                self._service.loop.call_soon(self._unpark)
+            if self._service.access_log:  # and the leader may sleep
+                self._service.access_log.flush()
+        except BaseException as raised:
+            error = raised
+            self._service.loop.call_soon(lambda: self._break(error))
 
     def send(self, data: bytes) -> None:
         """Send bytes of a stream; hold the calling thread while the client does not keep up.
@@ -423,12 +448,29 @@ class Connection:
     @property
     def peer(self) -> str:
         """The client's address, as the access log has it."""
-        return str(self.environ.get("REMOTE_ADDR", ""))
+        return _text(self.environ.get("REMOTE_ADDR", ""))
 
     @property
     def is_called(self) -> bool:
         """Whether the application has its request."""
         return self._state is State.CALL and self._exchange is not None
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether nothing is going to happen with it, unless a thread has its request."""
+        if self._state is State.CALL:
+            return self._drained is None
+        return self.deadline == NEVER and self._state is not State.ABANDONED
+
+    def give_up(self) -> None:
+        """Answer 500, or close: it is stuck since something failed; called by the leader."""
+        if self._state is State.CALL and not self._outgoing.sent:
+            self._refuse(ProtocolError(500, "the server has lost the request"))
+            return
+        self._let_go()
+        self.close()
+        self._sock.close()
+        self._service.forget(self)
 
     @property
     def is_undecided(self) -> bool:
@@ -516,7 +558,7 @@ class Connection:
                 self._start_sending()
             else:
                 self._end()
-        except Exception as error:
+        except BaseException as error:
             self._break(error)
 
     def _await_request(self) -> bool:
@@ -690,3 +732,8 @@ class Connection:
             self._outgoing.drop()
         self.request = self._exchange = None
         self.environ = self._shared
+
+
+def _text(value: object) -> str:
+    """Return a value of the environ, where an application may have put anything."""
+    return str.__str__(value) if isinstance(value, str) else type(value).__name__

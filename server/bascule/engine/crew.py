@@ -34,6 +34,9 @@ from collections.abc import Callable, Collection, Hashable
 from types import CodeType
 from typing import Final, NamedTuple, Protocol
 
+from bascule.errors import LoopError
+from bascule.guard import Place
+
 # What counts as a slow call (seconds): so long may one call delay the others, once.
 SLOW: Final = 0.005
 # A kind of call counts as slow until this many of its calls in a row were not.
@@ -54,6 +57,8 @@ IDLE_LOOKS: Final = 20
 TASKS_A_TURN: Final = 64
 # From which average on (seconds) calls made one after another keep those behind them waiting.
 BUSY: Final = 0.001
+
+_THREAD: Final = Place("thread", "A thread that takes turns with others failed, and goes on")
 
 
 class Poll(Protocol):
@@ -194,6 +199,12 @@ class Crew:
                 found.setdefault(leader, Call(leader, task, time.monotonic()))
         return list(found.values())
 
+    def tasks(self) -> set[Task]:
+        """Return every task that a thread has, or is going to have; to be called by the leader."""
+        with self._lock:
+            running = [call.task for call in self._running.values()]
+            return {*self._ready, *self._held, *self._seat, *running}
+
     @property
     def waiting(self) -> int:
         """How many tasks wait for a thread, those that the leader is about to run included."""
@@ -221,30 +232,36 @@ class Crew:
         """Work until stopped; the calling thread is one of the crew.
 
         Raises:
-            BaseException: what a poll or a task raised, which neither is supposed to.
+            LoopError: the loop can turn no more.
         """
         if self.is_alone:
             self._run_alone()
             return
         # Daemons: a thread that hangs in the application must not keep a stopped process alive.
         for number in range(1, self._threads + 1):
-            threading.Thread(target=self._work, name=f"crew-{number}", daemon=True).start()
-        self._work()
+            threading.Thread(target=self._stay, name=f"crew-{number}", daemon=True).start()
+        self._stay()
         if self._failure is not None:
             raise self._failure
 
     def _run_alone(self) -> None:
         while not self._stopped:
-            self._poll(wait=not self._ready)
-            began = time.monotonic()
-            for number in range(1, min(len(self._ready), TASKS_A_TURN) + 1):
-                task = self._ready.popleft()
-                task.call()
-                task.settle()
-                spent = time.monotonic() - began
-                if spent > SLOW:  # the loop has waited long enough
-                    self._end_turn(number, spent)
-                    break
+            try:
+                while not self._stopped:  # a signal's handler may raise where a loop begins anew
+                    self._poll(wait=not self._ready)
+                    began = time.monotonic()
+                    for number in range(1, min(len(self._ready), TASKS_A_TURN) + 1):
+                        task = self._ready.popleft()
+                        task.call()
+                        task.settle()
+                        spent = time.monotonic() - began
+                        if spent > SLOW:  # the loop has waited long enough
+                            self._end_turn(number, spent)
+                            break
+            except LoopError:
+                raise
+            except BaseException as error:
+                _THREAD.note(error)
 
     def _end_turn(self, calls: int, spent: float) -> None:
         """Turn tasks away after a turn of calls that took time (seconds)."""
@@ -255,18 +272,56 @@ class Crew:
                 surplus = self._take_surplus()
             self._turn_away(surplus)
 
+    def _stay(self) -> None:
+        """Work until stopped, whatever is raised in this thread and however often."""
+        while not self._stopped:
+            try:
+                self._work()
+            except BaseException as error:
+                _THREAD.note(error)
+
     def _work(self) -> None:
-        try:
-            while not self._stopped:
-                self._follow()
-                self._lead()
-        except BaseException as error:
-            self._failure = error
-            self._stopped = True
+        failure: BaseException | None = None
+        while not self._stopped:
+            try:
+                if failure is not None:
+                    self._recover(failure)
+                    failure = None
+                while not self._stopped:
+                    self._follow()
+                    self._lead()
+            except LoopError as error:
+                self._failure = error
+                self._stopped = True
+            except BaseException as error:
+                failure = error
         with self._lock:
             self._leader = None
             self._wanted.notify_all()
             self._watch.notify_all()
+
+    def _recover(self, error: BaseException) -> None:
+        """Begin anew as one of those that follow, whatever this thread was at.
+
+        No task is supposed to raise, but an application can have an exception raised in a thread
+        at any moment (``PyThreadState_SetAsyncExc``).
+        """
+        _THREAD.note(error)
+        me = threading.get_ident()
+        with self._lock:
+            call = self._running.pop(me, None)
+            task = call.task if call else None
+            if self._leader == me:
+                if self._seat:
+                    task = self._seat.pop()
+                self._leader = None
+                self._call_follower()
+        if task is None:
+            return
+        if call and call.is_abandoned:
+            task.discard()
+        else:
+            task.hand_back()
 
     # --- leading -------------------------------------------------------------------------------
 
@@ -433,8 +488,10 @@ class Crew:
                         return
                     continue
                 self._waiting += 1
-                self._wanted.wait()
-                self._waiting -= 1
+                try:
+                    self._wanted.wait()
+                finally:
+                    self._waiting -= 1
 
     def _begin_to_lead(self) -> None:
         self._leader = threading.get_ident()

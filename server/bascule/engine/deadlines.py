@@ -39,9 +39,11 @@ class Deadlines:
 
     def _act(self) -> None:
         due = self._due
-        for _ in range(min(len(due), DEADLINES_A_TURN)):
-            connection = due.pop()
-            if connection.deadline <= self._loop.now:  # it may have been served meanwhile
-                connection.on_deadline()
-        if due:
-            self._loop.call_soon(self._act)
+        try:
+            for _ in range(min(len(due), DEADLINES_A_TURN)):
+                connection = due.pop()
+                if connection.deadline <= self._loop.now:  # it may have been served meanwhile
+                    connection.on_deadline()
+        finally:  # else no sweep would begin any more
+            if due:
+                self._loop.call_soon(self._act)

@@ -8,6 +8,10 @@ is closed leaves the set by itself.
 Exactly one thread, the leader, polls at any time. ``call_soon`` is the only method that other
 threads may use.
 
+Nothing that the loop calls may end it (``bascule.guard``): what is raised is noted, and the turn
+goes on. A handler that raises is called again, at once where its descriptor is still ready; one
+that does nothing else is forgotten.
+
 Where many descriptors are ready whose events cost much, all others would wait for them. So in a
 turn that follows a long one, the handlers' processor time is measured: what was costly twice in
 succession (once it may be an interrupt's time) is put *behind*, and from then on waits in a queue,
@@ -28,6 +32,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from bascule.errors import LoopError
+from bascule.guard import Place
+
 READABLE: Final = select.EPOLLIN
 WRITABLE: Final = select.EPOLLOUT
 # Of several processes that share a listening socket, one is woken for a connection.
@@ -46,7 +53,18 @@ SHARE_BEHIND: Final = 0.000_150
 
 FOR_EVER: Final = float("inf")
 
+# Turns that may fail with none in between that comes to its tick: it is no accident any more.
+FAILED_TURNS: Final = 1000
+# Of one descriptor's events: so many, and its handler is not called any more.
+FAILED_EVENTS: Final = 10
+
 _WAKE: Final = b"\0"
+
+_TURN: Final = Place("turn", "A turn of the event loop failed, and the next one follows")
+_HANDLER: Final = Place("handler", "The server failed at a connection, which is given up")
+_CALL: Final = Place("call", "A call that was left to the event loop failed")
+_TICK: Final = Place("tick", "A tick failed, and the next one follows")
+_SIGNAL: Final = Place("signal", "What a signal asks for could not be done")
 
 
 def _ignore(*_arguments: int) -> None:
@@ -109,6 +127,9 @@ class Loop:
         self._tick = tick
         self._asleep = False
         self._is_interrupted = False
+        # Since the last tick: turns, and events by their descriptors.
+        self._failed_turns = 0
+        self._failed: dict[int, int] = {}
         self._wake_reader, self._wake_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.now = time.monotonic()
         self._next_tick = self.now + tick
@@ -197,35 +218,67 @@ class Loop:
         """Act on the events there are; wait for some, if told to, at most until the next tick.
 
         Those that are behind may be left to the turns that follow.
+
+        Raises:
+            LoopError: turns fail and fail, as they do without a poller.
         """
-        if self._behind:
-            self._catch_up()
-            wait = False  # there may be more, and who polls may have something to do now
-        patience = self.on_turn()
-        self._asleep = wait
-        timeout = 0.0
-        if wait and not self._calls:
-            timeout = min(self._next_tick - self.now, patience)
-        # Those that are behind are reported again, and must not keep others from being reported.
-        events = self._epoll.poll(timeout, MAX_EVENTS + len(self._behind))
-        self._asleep = False
-        began, self.now = self.now, time.monotonic()
-        if len(events) > 1 and self._was_long(self.now - began, len(events)):
-            self._handle_measured(events)
-        else:
-            handlers = self._handlers
-            for descriptor, mask in events:
-                # A handler that ran before may have closed this one.
-                handler = handlers.get(descriptor)
-                if handler is not None:
-                    handler(mask)
-        calls = self._calls
-        if calls:  # else even an empty loop costs something
-            for _ in range(len(calls)):
+        try:
+            if self._behind:
+                self._catch_up()
+                wait = False  # there may be more, and who polls may have something to do now
+            patience = self.on_turn()
+            self._asleep = wait
+            timeout = 0.0
+            if wait and not self._calls:
+                timeout = min(self._next_tick - self.now, patience)
+            # Those that are behind are reported again, and must not keep others from being so.
+            events = self._epoll.poll(timeout, MAX_EVENTS + len(self._behind))
+            self._asleep = False
+            began, self.now = self.now, time.monotonic()
+            if len(events) > 1 and self._was_long(self.now - began, len(events)):
+                self._handle_measured(events)
+            else:
+                handlers = self._handlers
+                for descriptor, mask in events:
+                    # A handler that ran before may have closed this one.
+                    handler = handlers.get(descriptor)
+                    if handler is not None:
+                        try:
+                            handler(mask)
+                        except BaseException as error:
+                            self._note_failed(descriptor, error)
+            calls = self._calls
+            if calls:  # else even an empty loop costs something
+                self._make_calls(calls)
+            if self.now >= self._next_tick:
+                self._next_tick = self.now + self._tick
+                self._failed_turns = 0
+                self._failed.clear()
+                try:
+                    self.on_tick()
+                except BaseException as error:
+                    _TICK.note(error)
+        except BaseException as error:
+            _TURN.note(error)
+            self._failed_turns += 1
+            if self._failed_turns >= FAILED_TURNS:
+                raise LoopError(f"{FAILED_TURNS} turns in a row failed") from error
+
+    @staticmethod
+    def _make_calls(calls: deque[Callable[[], None]]) -> None:
+        """Make the calls that were asked for by now."""
+        for _ in range(len(calls)):
+            try:
                 calls.popleft()()
-        if self.now >= self._next_tick:
-            self._next_tick = self.now + self._tick
-            self.on_tick()
+            except BaseException as error:
+                _CALL.note(error)
+
+    def _note_failed(self, descriptor: int, error: BaseException) -> None:
+        """Note that a handler failed; call it no more if it does nothing else."""
+        _HANDLER.note(error)
+        self._failed[descriptor] = self._failed.get(descriptor, 0) + 1
+        if self._failed[descriptor] >= FAILED_EVENTS:
+            self.unregister(descriptor)
 
     def _was_long(self, seconds: float, events: int) -> bool:
         """Return whether the last turn was long for one with so many events.
@@ -239,19 +292,24 @@ class Loop:
         handlers, suspects = self._handlers, self._suspects
         for descriptor, mask in events:
             handler = handlers.get(descriptor)
-            if type(handler) is _Behind:
-                handler(mask)  # which only notes it; there may be hundreds
-            elif handler is not None:
-                began = time.thread_time()
+            if handler is None:
+                continue
+            is_behind = type(handler) is _Behind  # it only notes the event; there may be hundreds
+            began = 0.0 if is_behind else time.thread_time()
+            try:
                 handler(mask)
-                if time.thread_time() - began <= COSTLY or descriptor in self._kept_first:
+            except BaseException as error:
+                self._note_failed(descriptor, error)
+            if is_behind:
+                continue
+            if time.thread_time() - began <= COSTLY or descriptor in self._kept_first:
+                suspects.discard(descriptor)
+            elif handlers.get(descriptor) is handler:
+                if descriptor in suspects:
                     suspects.discard(descriptor)
-                elif handlers.get(descriptor) is handler:
-                    if descriptor in suspects:
-                        suspects.discard(descriptor)
-                        self.put_behind(descriptor)
-                    else:
-                        suspects.add(descriptor)
+                    self.put_behind(descriptor)
+                else:
+                    suspects.add(descriptor)
 
     def _catch_up(self) -> None:
         """Handle events that are behind, one at least, while there is time."""
@@ -262,7 +320,10 @@ class Loop:
             if handlers.get(each.descriptor) is not each:
                 continue  # forgotten, and perhaps another one by now
             before = ended
-            each.handle()
+            try:
+                each.handle()
+            except BaseException as error:
+                self._note_failed(each.descriptor, error)
             ended = time.thread_time()
             is_usual = ended - before <= COSTLY and not each.asked
             if is_usual and handlers.get(each.descriptor) is each:
@@ -286,4 +347,7 @@ class Loop:
     def _on_wake(self, _mask: int) -> None:
         for number in os.read(self._wake_reader, 4096):
             if number:
-                self.on_signal(number)
+                try:
+                    self.on_signal(number)
+                except BaseException as error:
+                    _SIGNAL.note(error)

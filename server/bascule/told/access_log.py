@@ -7,29 +7,29 @@ mix.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import sys
 import threading
 import time
 from collections.abc import Callable
 from json.encoder import encode_basestring_ascii as json_string
 from typing import Any, Final, NamedTuple, Protocol
 
+from bascule import streams
 from bascule.errors import StartError
+from bascule.guard import Place
 from bascule.http.memo import Memo
 from bascule.http.request import Request
 from bascule.told.event_log import timestamp
 
-# Linux's PIPE_BUF: writes of up to so many bytes to a pipe are atomic (pipe(7)).
-WRITE_SIZE: Final = 4096
 # What health checks say of themselves (bascule_ops.readiness, nginx/snippets/forwarded.conf).
 HEALTH_FIELD: Final = "HTTP_X_BASCULE_HEALTH"
 HEALTH_AGENT: Final = "bascule-health"
 # Addresses of whoever is inside; over a unix socket there is none.
 LOOPBACK: Final = frozenset({None, "", "127.0.0.1", "::1"})
 MILLISECOND: Final = 0.001
+
+_LINE: Final = Place("access_line", "A request has no line in the access log")
 
 
 class Served(Protocol):
@@ -83,7 +83,7 @@ class AccessLog:
     def __init__(self, path: str, log_format: str, worker: str) -> None:
         self._path = path
         self._render: Render = JsonLines(worker) if log_format == "json" else combined
-        self._descriptor = -1
+        self._output: streams.Output | None = None
         self.waiting: list[str] = []
         self._lock = threading.Lock()
         try:
@@ -99,9 +99,12 @@ class AccessLog:
             size: bytes sent, head and framing included.
             duration: seconds from the head's arrival to the response's last byte.
         """
-        if HEALTH_FIELD in served.environ and is_healthy(served):
-            return
-        self.waiting.append(self._render(served, size, duration, time.time()))
+        try:
+            if HEALTH_FIELD in served.environ and is_healthy(served):
+                return
+            self.waiting.append(self._render(served, size, duration, time.time()))
+        except Exception as error:  # an application may have left anything in the environ
+            _LINE.note(error)
 
     def flush(self) -> None:
         """Write the lines that were added; a full disk or a closed pipe costs lines, no request."""
@@ -111,30 +114,21 @@ class AccessLog:
             lines = self.waiting[:]
             del self.waiting[: len(lines)]
             lines.append("")
-            data = "\n".join(lines).encode("utf-8", "backslashreplace")
-            while len(data) > WRITE_SIZE:
-                end = data.rfind(b"\n", 0, WRITE_SIZE) + 1 or data.index(b"\n") + 1
-                self._put(data[:end])
-                data = data[end:]
-            self._put(data)
-
-    def _put(self, data: bytes) -> None:
-        with contextlib.suppress(OSError):
-            while data:
-                data = data[os.write(self._descriptor, data) :]
+            if self._output is not None:
+                self._output.write("\n".join(lines))
 
     def reopen(self) -> None:
         """Open the file anew, after it has been moved away."""
         self.flush()
         if self._path == "-":
-            self._descriptor = sys.stdout.fileno()
+            self._output = streams.own(streams.STDOUT)
             return
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         opened = os.open(self._path, flags, 0o640)
-        if self._descriptor < 0:
-            self._descriptor = opened
+        if self._output is None:
+            self._output = streams.Output(opened)
         else:  # in one step: another thread may be writing
-            os.dup2(opened, self._descriptor, inheritable=False)
+            os.dup2(opened, self._output.descriptor, inheritable=False)
             os.close(opened)
 
 

@@ -50,6 +50,7 @@ QUEUE_WAIT_SUM: Final = CLAIMED + 10  # microseconds
 STATUSES: Final = CLAIMED + 11  # 1xx to 5xx
 DURATIONS: Final = STATUSES + 5  # a cell a bucket, not cumulative
 QUEUE_WAITS: Final = DURATIONS + len(BOUNDS) + 1
+INTERNAL_ERRORS: Final = QUEUE_WAITS + len(BOUNDS) + 1
 CELLS: Final = SLOT_SIZE // 8
 
 CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
@@ -97,6 +98,7 @@ class WorkerMetrics(NamedTuple):
         received_bytes: of requests, heads included.
         sent_bytes: of answers, heads included.
         starts: of processes.
+        internal_errors: failures that the process survived (``bascule.guard``).
     """
 
     worker: str
@@ -111,6 +113,7 @@ class WorkerMetrics(NamedTuple):
     received_bytes: int
     sent_bytes: int
     starts: int
+    internal_errors: int
 
 
 def read(path: str | os.PathLike[str]) -> list[WorkerMetrics]:
@@ -157,6 +160,7 @@ def _metrics(worker: str, cells: list[int]) -> WorkerMetrics:
         received_bytes=cells[RECEIVED_BYTES],
         sent_bytes=cells[SENT_BYTES],
         starts=cells[STARTS],
+        internal_errors=cells[INTERNAL_ERRORS],
     )
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 from typing import Any, Final
 
+from bascule import guard
 from bascule.engine.service import Service
 from bascule.told.event_log import timestamp
 from bascule.told.recent_errors import RecentErrors
@@ -63,6 +64,9 @@ class Status:
             "requests": _requests(list(in_flight.requests(service, calls))),
             "recent_errors": list(self._errors.records),
             "slow_calls": self._slow_calls.summary(),
+            "internal_errors": [
+                {**each, "last": timestamp(each["last"])} for each in guard.failures()
+            ],
         }
 
 

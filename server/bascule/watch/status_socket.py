@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from bascule.engine.listen import Listener, open_listener
 from bascule.errors import StartError
+from bascule.guard import Place
 
 # The answer tells what clients sent and where the code is: for the owner and nobody else.
 MODE: Final = 0o600
@@ -26,6 +27,9 @@ BACKLOG: Final = 16
 SEND_TIMEOUT: Final = 0.3
 # How often ``on_pause`` is called (seconds).
 PAUSE: Final = 1.0
+
+_STATUS: Final = Place("status", "Nobody was told what the process is doing, but the next one is")
+_LOOK: Final = Place("look", "A look at the calls that are slow failed, and the next one follows")
 
 
 class StatusSocket:
@@ -77,15 +81,22 @@ class StatusSocket:
         poller.register(self._listener.socket, select.POLLIN)
         next_pause = time.monotonic() + PAUSE
         while True:
-            if poller.poll(max(0.0, next_pause - time.monotonic()) * 1000):
-                self._answer(document)
+            try:
+                if poller.poll(max(0.0, next_pause - time.monotonic()) * 1000):
+                    self._answer(document)
+            except BaseException as error:
+                _STATUS.note(error)
             if time.monotonic() >= next_pause:
-                on_pause()
                 next_pause = time.monotonic() + PAUSE
+                try:
+                    on_pause()
+                except BaseException as error:
+                    _LOOK.note(error)
 
     def _answer(self, document: Callable[[], dict[str, Any]]) -> None:
         if self._spare is not None:
             os.close(self._spare)
+            self._spare = None
         # What needs a descriptor itself comes before the client takes the only one there is.
         text = json.dumps(document())
         with contextlib.suppress(OSError):  # a client that left, or descriptors that others took
