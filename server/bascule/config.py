@@ -213,7 +213,7 @@ class Config(_Frozen):
         _DEADLINES,
         "SECONDS",
         "for one call of the application: past it the call is logged with its stack and its "
-        "client gets 504; once half of --threads hang the process ends; 0: none",
+        "client gets 504, and its thread is replaced; 0: none",
     )
     graceful_timeout: float = _setting(
         30.0, _seconds, _DEADLINES, "SECONDS", "for requests in flight, once asked to stop"

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from bascule.config import Config
 from bascule.engine.accept import Acceptor
-from bascule.engine.crew import Call, Crew
+from bascule.engine.call import Call
+from bascule.engine.crew import Crew
 from bascule.engine.deadlines import Deadlines
 from bascule.engine.forks import Forks
 from bascule.engine.listen import Listener, open_listener
@@ -394,10 +395,10 @@ class Worker:
                 self._report_excess(excess)
         self._service.overload.report(now)
         self._room.report(now)
+        self._report_shortage()
         if self._config.timeout:
             self._hung_calls.time_out()
-            if 2 * self._hung_calls.count() >= self._config.threads:
-                self._replace()
+            self._heed_hung_calls()
             self._watch_for_silence()
 
     def _report_excess(self, size: int) -> None:
@@ -427,6 +428,16 @@ class Worker:
         elif now >= self._recycle_at:
             self._drain(Stop.GRACEFUL, reason)
 
+    def _report_shortage(self) -> None:
+        reason, self._crew.shortage = self._crew.shortage, ""
+        if reason:
+            event(
+                logging.ERROR,
+                "thread_not_started",
+                f"No thread can be started in the place of one that is held ({reason}): allow this "
+                "process more threads (ulimit -u, the container's pids limit) or memory",
+            )
+
     # --- slow and hung calls -------------------------------------------------------------------
 
     def _on_slow_call(self, call: Call) -> None:
@@ -434,11 +445,20 @@ class Worker:
             self._counters.add(SLOW_CALLS)
         self._slow_calls.on_slow(call)
 
-    def _replace(self) -> None:
-        """Half of the threads hang: end, so that the supervisor starts another process."""
-        if not self._service.draining:
-            self._exit_code = EXIT_CUT_SHORT
-            self._drain(Stop.GRACEFUL, f"{self._hung_calls.count()} calls of the application hang")
+    def _heed_hung_calls(self) -> None:
+        """Have another process take this one's place while all its places are still there.
+
+        By now as many threads hang as may be replaced, and the next call that hangs costs a place.
+        """
+        hung, threads = self._hung_calls.count(), self._config.threads
+        if hung < threads or self._service.draining:
+            return
+        self._exit_code = EXIT_CUT_SHORT
+        reason = f"{hung} calls of the application hang"
+        if hung < 2 * threads:
+            self._recycle(reason)
+        else:  # there is no place left to serve from until somebody has seen to a replacement
+            self._drain(Stop.GRACEFUL, reason)
 
     def _watch_only_thread(self) -> None:
         """End the process, by a thread of its own, once its only other one hangs."""

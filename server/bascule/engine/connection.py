@@ -19,7 +19,7 @@ import threading
 import time
 from typing import Final
 
-from bascule.engine.crew import Call
+from bascule.engine.call import Call
 from bascule.engine.loop import READABLE, WRITABLE
 from bascule.engine.outgoing import SENDING, Outgoing
 from bascule.engine.service import NEVER, Service

@@ -11,8 +11,9 @@ import threading
 import time
 from typing import Final
 
+from bascule.engine.call import Call
 from bascule.engine.connection import Connection
-from bascule.engine.crew import Call, Crew
+from bascule.engine.crew import Crew
 from bascule.engine.service import Service
 from bascule.told.counters import Counters
 from bascule.told.event_log import event
@@ -38,7 +39,7 @@ class HungCalls:
 
     def count(self) -> int:
         """Return how many calls that were given up still hold their threads."""
-        return sum(call.is_abandoned for call in self._crew.running())
+        return self._crew.hung
 
     def time_out(self) -> None:
         """Report each call that is past its time, and answer its client."""

@@ -16,8 +16,8 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
+from bascule.engine.call import Call
 from bascule.engine.connection import Connection, State
-from bascule.engine.crew import Call
 from bascule.engine.service import Service
 
 # Characters of a target or of a path that are told.

@@ -54,7 +54,9 @@ class Status:
             "uptime_s": round(time.monotonic() - self._began, 3),
             "state": "draining" if service.draining else "serving",
             "threads": config.threads,
-            "threads_busy": len({call.thread for call in calls}),
+            "threads_busy": sum(not call.is_abandoned for call in calls),
+            "threads_hung": sum(call.is_abandoned for call in calls),
+            "threads_extra": max(0, service.crew.size - _usual_size(config.threads)),
             "waiting": service.crew.waiting,
             "backlog_requests": config.backlog_requests,
             "connections": in_flight.states(service),
@@ -64,6 +66,11 @@ class Status:
             "recent_errors": list(self._errors.records),
             "slow_calls": self._slow_calls.summary(),
         }
+
+
+def _usual_size(threads: int) -> int:
+    """Return of how many threads a crew consists while none hangs."""
+    return threads + 1 if threads > 1 else 1
 
 
 def _descriptors() -> dict[str, int]:
