@@ -462,7 +462,7 @@ class Worker:
 
     def _watch_only_thread(self) -> None:
         """End the process, by a thread of its own, once its only other one hangs."""
-        self._hung_calls.wait_for_only_thread(self._service)
+        self._hung_calls.wait_for_only_thread(self._service, self._watch_for_silence)
         self._exit_code = EXIT_CUT_SHORT
         self._leave_at_once()
 
@@ -472,7 +472,9 @@ class Worker:
         faulthandler's own thread needs neither; it writes every thread's stack to standard error.
         """
         if self._config.timeout:
-            faulthandler.dump_traceback_later(self._config.timeout + LONGEST_TICK, exit=True)
+            # Later than whoever else looks after the deadline, since the last tick may be one ago.
+            limit = self._config.timeout + LONGEST_TICK + _tick(self._config)
+            faulthandler.dump_traceback_later(limit, exit=True)
 
 
 def _request_line(request: Request) -> str:
@@ -481,5 +483,6 @@ def _request_line(request: Request) -> str:
 
 def _tick(config: Config) -> float:
     deadlines = [config.keep_alive, config.head_timeout, config.body_timeout, config.write_timeout]
-    deadlines += [each for each in (config.timeout, config.graceful_timeout) if each]
+    optional = (config.timeout, config.graceful_timeout, config.max_stream_duration)
+    deadlines += [each for each in optional if each]
     return max(SHORTEST_TICK, min(LONGEST_TICK, min(deadlines) / 4))

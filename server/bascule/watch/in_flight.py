@@ -28,7 +28,8 @@ class InFlight(NamedTuple):
     """One request whose head is complete, and whose response is not.
 
     Attributes:
-        state: ``body``, ``waiting`` (for a thread), ``running``, ``sending``, or ``hung`` (past
+        state: ``body``, ``waiting`` (for a thread), ``running``, ``streaming`` (a part of the
+            answer is sent, and the application is to give more), ``sending``, or ``hung`` (past
             its deadline, answered without the call, which goes on).
         age: since its head was complete, in seconds.
         thread: that runs it; None for none.
@@ -88,7 +89,7 @@ def _state(connection: Connection, thread: int | None) -> str:
     if state is not State.CALL:
         return ""
     if thread is not None:
-        return "running"
+        return "streaming" if connection.is_streaming else "running"
     # After the call it is the leader's, which has not got round to it.
     return "sending" if connection.is_called else "waiting"
 

@@ -57,6 +57,7 @@ class Status:
             "threads_busy": sum(not call.is_abandoned for call in calls),
             "threads_hung": sum(call.is_abandoned for call in calls),
             "threads_extra": max(0, service.crew.size - _usual_size(config.threads)),
+            "streaming": sum(each.is_streaming for each in in_flight.connections(service)),
             "waiting": service.crew.waiting,
             "backlog_requests": config.backlog_requests,
             "connections": in_flight.states(service),
