@@ -226,8 +226,15 @@ class Config(_Frozen):
         _seconds,
         _DEADLINES,
         "SECONDS",
-        "for one call of the application: past it the call is logged with its stack and its "
-        "client gets 504; once half of --threads hang the process ends; 0: none",
+        "that a call of the application may go on without a sign of progress: past it the call is "
+        "logged with its stack, its client gets 504, and its thread is replaced; 0: none",
+    )
+    max_stream_duration: float = _setting(
+        0.0,
+        _seconds,
+        _DEADLINES,
+        "SECONDS",
+        "that a response may be sent in pieces, before it is cut short; 0: no limit",
     )
     graceful_timeout: float = _setting(
         30.0, _seconds, _DEADLINES, "SECONDS", "for requests in flight, once asked to stop"

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from bascule import guard, streams
 from bascule.config import Config
 from bascule.engine.accept import Acceptor
+from bascule.engine.call import Call
 from bascule.engine.connection import Connection
-from bascule.engine.crew import Call, Crew
+from bascule.engine.crew import Crew
 from bascule.engine.deadlines import Deadlines
 from bascule.engine.forks import Forks
 from bascule.engine.listen import Listener, open_listener
@@ -67,13 +68,13 @@ SHORTEST_EXIT: Final = 1.0
 
 _COUNTERS: Final = Place("counters", "What was served is yet to be counted")
 _LINES: Final = Place("access_log", "Lines of the access log are lost")
-_SIGNALS: Final = Place("tick_signals", "Signals could not be taken back from the application")
 _MAIN: Final = Place("main", "A signal's handler of the application raised in the main thread")
 _SLOW: Final = Place("slow_call", "A call that is slow was not sampled")
 _WATCH: Final = Place("watch", "The watch over the only thread failed, and goes on")
 _DRAIN: Final = Place("drain", "A part of the stop failed, and the others follow")
 _END: Final = Place("end", "A part of the end failed, and the process ends")
 # Parts of a tick.
+_SIGNALS: Final = Place("tick_signals", "Signals were not taken back; the next tick does")
 _DEADLINES: Final = Place("tick_deadlines", "Deadlines were not looked at; the next tick does")
 _DRAINING: Final = Place("tick_draining", "The stop did not go on; the next tick sees to it")
 _ACCEPTING: Final = Place("tick_accepting", "Connections are not accepted until the next tick")
@@ -81,6 +82,7 @@ _PUBLISHING: Final = Place("tick_publishing", "The socket was not published; the
 _RECYCLING: Final = Place("tick_recycling", "Whether to be replaced is left to the next tick")
 _OVERLOAD: Final = Place("tick_overload", "Refusals are reported later")
 _ROOM: Final = Place("tick_room", "Closed connections are reported later")
+_SHORTAGE: Final = Place("tick_shortage", "A lack of threads is reported later")
 _HUNG: Final = Place("tick_hung", "Calls that hang were not looked for; the next tick does")
 _SILENCE: Final = Place("tick_silence", "The watch over the interpreter was not renewed")
 _LOST: Final = Place("tick_lost", "Requests that no thread has were not looked for")
@@ -218,7 +220,7 @@ class Worker:
             Acceptor(listener, self._service, self._room) for listener in self._listeners
         ]
         self._tick_parts: tuple[tuple[Place, Callable[[], None]], ...] = (
-            *([(_SIGNALS, self._take_signals)] if self._crew.is_alone else []),
+            (_SIGNALS, self._take_signals),
             (_COUNTERS, self._fold),
             (_DEADLINES, self._deadlines.sweep),
             (_DRAINING, self._go_on_draining),
@@ -227,6 +229,7 @@ class Worker:
             (_RECYCLING, self._see_to_recycling),
             (_OVERLOAD, lambda: self._service.overload.report(self._loop.now)),
             (_ROOM, lambda: self._room.report(self._loop.now)),
+            (_SHORTAGE, self._report_shortage),
             (_HUNG, self._time_out),
             (_SILENCE, self._watch_for_silence),
             (_STREAMS, streams.restore),
@@ -296,9 +299,10 @@ class Worker:
         """Have the crew work beside the main thread, which alone may change what signals do.
 
         So no call of the application can take them away for good: neither asyncio's loops, which
-        have handlers of their own, nor whoever sets one; and a handler of the application's that
-        raises does so in the middle of nothing. A lone thread is the main one, for applications
-        that are bound to it, and takes them back at each tick.
+        have handlers of their own, nor whoever sets one. Python runs the handlers of signals in
+        the main thread, in the middle of whatever that is doing, and an application's may raise
+        there. A lone thread is the main one, for applications that are bound to it, and takes the
+        signals back at each tick.
         """
         if self._crew.is_alone:
             self._work()
@@ -309,12 +313,9 @@ class Worker:
             try:
                 # Not Thread.join(), which takes a thread for ended where a handler raises.
                 while not ended.wait(SIGNALS_INTERVAL):
-                    self._take_signals()  # faulthandler and C code take them in any thread
+                    self._loop.watch_signals(*TAKEN)  # faulthandler and C code take them anywhere
             except BaseException as error:
                 _MAIN.note(error)
-
-    def _take_signals(self) -> None:
-        self._loop.watch_signals(*TAKEN)
 
     def _work(self, ended: threading.Event | None = None) -> None:
         over = False
@@ -515,6 +516,10 @@ class Worker:
             except BaseException as error:
                 place.note(error)
 
+    def _take_signals(self) -> None:
+        if self._crew.is_alone:
+            self._loop.watch_signals(*TAKEN)
+
     def _go_on_draining(self) -> None:
         if self._service.draining:
             if self._stop is Stop.QUICK:  # some were not idle yet when the signal came
@@ -542,8 +547,7 @@ class Worker:
     def _time_out(self) -> None:
         if self._config.timeout:
             self._hung_calls.time_out()
-            if 2 * self._hung_calls.count() >= self._config.threads:
-                self._replace()
+            self._heed_hung_calls()
 
     def _answer_lost(self) -> None:
         """Answer requests that have no thread any more, because something has failed.
@@ -587,6 +591,16 @@ class Worker:
         elif now >= self._recycle_at:
             self._drain(Stop.GRACEFUL, reason)
 
+    def _report_shortage(self) -> None:
+        reason, self._crew.shortage = self._crew.shortage, ""
+        if reason:
+            event(
+                logging.ERROR,
+                "thread_not_started",
+                f"No thread can be started in the place of one that is held ({reason}): allow this "
+                "process more threads (ulimit -u, the container's pids limit) or memory",
+            )
+
     # --- slow and hung calls -------------------------------------------------------------------
 
     def _on_slow_call(self, call: Call) -> None:
@@ -597,17 +611,26 @@ class Worker:
         except BaseException as error:
             _SLOW.note(error)
 
-    def _replace(self) -> None:
-        """Half of the threads hang: end, so that the supervisor starts another process."""
-        if not self._service.draining:
-            self._exit_code = EXIT_CUT_SHORT
-            self._drain(Stop.GRACEFUL, f"{self._hung_calls.count()} calls of the application hang")
+    def _heed_hung_calls(self) -> None:
+        """Have another process take this one's place while all its places are still there.
+
+        By now as many threads hang as may be replaced, and the next call that hangs costs a place.
+        """
+        hung, threads = self._hung_calls.count(), self._config.threads
+        if hung < threads or self._service.draining:
+            return
+        self._exit_code = EXIT_CUT_SHORT
+        reason = f"{hung} calls of the application hang"
+        if hung < 2 * threads:
+            self._recycle(reason)
+        else:  # there is no place left to serve from until somebody has seen to a replacement
+            self._drain(Stop.GRACEFUL, reason)
 
     def _watch_only_thread(self) -> None:
         """End the process, by a thread of its own, once its only other one hangs."""
         while True:
             try:
-                self._hung_calls.wait_for_only_thread(self._service)
+                self._hung_calls.wait_for_only_thread(self._service, self._watch_for_silence)
                 break
             except BaseException as error:
                 _WATCH.note(error)
@@ -622,8 +645,9 @@ class Worker:
         as it was when the process started.
         """
         if self._config.timeout:
+            # Later than whoever else looks after the deadline, since the last tick may be one ago.
             faulthandler.dump_traceback_later(
-                self._config.timeout + LONGEST_TICK,
+                self._config.timeout + LONGEST_TICK + _tick(self._config),
                 exit=True,
                 file=streams.own(streams.STDERR).descriptor,
             )
@@ -646,5 +670,6 @@ def _request_line(request: Request) -> str:
 
 def _tick(config: Config) -> float:
     deadlines = [config.keep_alive, config.head_timeout, config.body_timeout, config.write_timeout]
-    deadlines += [each for each in (config.timeout, config.graceful_timeout) if each]
+    optional = (config.timeout, config.graceful_timeout, config.max_stream_duration)
+    deadlines += [each for each in optional if each]
     return max(SHORTEST_TICK, min(LONGEST_TICK, min(deadlines) / 4))

@@ -133,6 +133,11 @@ def published(times=3):
     Listener.has_rival = lambda self: (first and first.pop()) or has_rival(self)
 
 
+def shortage(times=3):
+    """Fail where it is asked why there are too few threads."""
+    Crew.shortage = property(Fails(lambda _self: "", times), lambda _self, _value: None)
+
+
 WAYS = {
     "accept": lambda: method(Room, "is_left", 3),
     "access_line": lambda: None,  # the environ does
@@ -162,6 +167,7 @@ WAYS = {
     "tick_publishing": published,
     "tick_recycling": lambda: method(MemoryLimit, "excess"),
     "tick_room": lambda: method(Room, "report"),
+    "tick_shortage": shortage,
     "tick_signals": lambda: method(Loop, "watch_signals", after=1),
     "tick_silence": lambda: method(faulthandler, "dump_traceback_later", after=1),
     "tick_streams": lambda: method(streams, "restore"),

@@ -124,43 +124,29 @@ def test_a_response_that_hangs_half_way_is_cut_short(server, gate) -> None:
     assert logged(server, "/stream")["status"] == 200
 
 
-def test_half_of_the_threads_hung_ends_the_process_and_harms_no_other_request(gate) -> None:
-    command = [*COMMAND, "--threads", "4", "--graceful-timeout", "10"]
-    with running(command, "gate", env=gate.env) as server, server.client() as first:
-        first.send(get("/wait?first"))
-        gate.visit()
-        assert first.read_final().status == 504
-        assert not lines(server.err, "draining")
-        with server.client() as second, server.client() as other:
-            second.send(get("/wait?second"))
-            gate.visit()
-            assert second.read_final().status == 504
-            wait_until(lambda: lines(server.err, "draining"), "the process is to be replaced")
-            other.close()
-        assert server.wait(10) != 0
-        assert len(lines(server.err, "stopped")) == 1
-        assert not lines(server.err, "cut_short")
-
-
-def test_a_request_in_flight_outlives_the_hung_ones(gate) -> None:
+def test_a_request_in_flight_outlives_those_that_hang(gate) -> None:
     command = [*COMMAND, "--threads", "2", "--timeout", "1", "--graceful-timeout", "10"]
     with (
         running(command, "gate", env=gate.env) as server,
+        server.client() as first,
         server.client() as hung,
         server.client() as late,
     ):
+        first.send(get("/wait?first"))
+        gate.visit()
+        assert first.read_final().status == 504
         hung.send(get("/wait?hung"))
         gate.visit()
         # Begun when the other's time is almost up, so that its own is not.
-        wait_until(lambda: lines(server.err, "slow_call"), "the call is slow")
         late.socket.settimeout(20)
         time.sleep(0.5)  # the client's pace
-        late.send(get("/wait?late"))
+        late.send(get("/stream?late"))
         visit = gate.visit()
         assert hung.read_final().status == 504
         wait_until(lambda: lines(server.err, "draining"), "the process is to be replaced")
         visit.release(b"whole")
-        assert late.read_final().body == b"whole"
+        assert late.read_final().body == b"before\nwhole"
+        late.close()
         assert server.wait(10) != 0
 
 

@@ -70,7 +70,8 @@ def test_an_idle_process_tells_who_it_is(path) -> None:
         assert status["pid"] == server.pid
     assert list(status) == [
         "worker", "pid", "version", "python", "application", "started", "uptime_s", "state",
-        "threads", "threads_busy", "waiting", "backlog_requests", "connections",
+        "threads", "threads_busy", "threads_hung", "threads_extra", "streaming",
+        "waiting", "backlog_requests", "connections",
         "resident_bytes", "descriptors", "requests", "recent_errors", "slow_calls",
         "internal_errors",
     ]  # fmt: skip

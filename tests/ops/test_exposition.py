@@ -15,6 +15,7 @@ CONTRACT = {
     *("bascule_queue_wait_seconds_bucket", "bascule_queue_wait_seconds_sum"),
     *("bascule_queue_wait_seconds_count", "bascule_requests_in_flight", "bascule_threads_busy"),
     *("bascule_threads", "bascule_requests_waiting", "bascule_connections"),
+    *("bascule_threads_hung", "bascule_threads_extra", "bascule_requests_streaming"),
     *("bascule_slow_calls_total", "bascule_hung_requests_total", "bascule_rate_limited_total"),
     *("bascule_refused_total", "bascule_client_disconnects_total"),
     "bascule_internal_errors_total",
@@ -119,3 +120,19 @@ def test_the_end_of_a_certificate_is_a_moment_and_without_tls_there_is_none() ->
     page = exposition.render(document(certificates=[certificate]))
     assert value(page, name, path="/tls/fullchain.pem", subject="example.org") == 2_000_000_000
     assert name not in exposition.render(document()).decode()
+
+
+def test_what_holds_threads_is_told_and_0_for_a_worker_from_before() -> None:
+    now = worker_document("0", threads_hung=2, threads_extra=3, streaming=4)
+    before = worker_document("1")
+    for key in ("threads_hung", "threads_extra", "streaming"):
+        del before[key]
+    workers = [{**each, "metrics": metrics_document()} for each in (now, before)]
+    page = exposition.render(document(workers=workers))
+    for name, number in (
+        ("bascule_threads_hung", 2),
+        ("bascule_threads_extra", 3),
+        ("bascule_requests_streaming", 4),
+    ):
+        assert value(page, name, worker="0") == number
+        assert value(page, name, worker="1") == 0

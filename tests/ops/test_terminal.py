@@ -56,6 +56,14 @@ def test_a_worker_has_its_share_of_the_requests_and_of_the_time() -> None:
     assert lines[-1] == "bascule 0.1.0, local, 2026-01-02T03:04:05.678Z"
 
 
+def test_a_worker_tells_what_holds_its_threads_for_long() -> None:
+    worker = worker_document("0", threads_busy=5, streaming=3, threads_hung=1) | {"metrics": None}
+    assert "5 of 8 (3 stream, 1 hung)" in status.screen(document(worker), PLAIN)
+    before = worker_document("0", threads_busy=5) | {"metrics": None}
+    del before["streaming"], before["threads_hung"]
+    assert "5 of 8  " in status.screen(document(before), PLAIN)
+
+
 def test_what_failed_stands_below_the_verdict_with_its_remedy() -> None:
     check = asdict(bad("worker-0", "it is\x1b[2J gone", "find it"))
     worker = {"worker": "0", "error": "nobody listens", "metrics": None}

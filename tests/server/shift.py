@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 
-from bascule.engine.crew import Call, Crew
+from bascule.engine.call import Call
+from bascule.engine.crew import Crew
 
 LONG = 15.0  # a wait that takes longer has failed
 
@@ -90,10 +92,14 @@ class Shift:
         self.turns = Turns()
         self.slow: list[Call] = []
         self.noticed = threading.Event()
-        self.crew = Crew(threads, backlog, self.turns, self._on_slow)
+        self.ahead = 0.0  # seconds, of the real clock
+        self.crew = Crew(threads, backlog, self.turns, self._on_slow, self._clock)
         self.raised: list[BaseException] = []
         self.thread = threading.Thread(target=self._run, name="shift", daemon=True)
         self.gates: list[threading.Event] = []
+
+    def _clock(self) -> float:
+        return time.monotonic() + self.ahead
 
     def _on_slow(self, call: Call) -> None:
         self.slow.append(call)

@@ -1,8 +1,9 @@
 """The crew held to a model: any mix of tasks, in any order, for several numbers of threads.
 
 The tasks are what applications are: done at once, waiting for something outside, waiting for
-something that only the event loop can bring, stepping aside first, and such that another task
-follows when they have been followed up. After each step the crew must come to rest where the
+something that only the event loop can bring, stepping aside first, such that another task follows
+when they have been followed up, and such that they go on for so long that they are given up. Time
+passes when the test says so, besides the time that really does. After each step the crew must come to rest where the
 model says; on the way there, whatever the threads' order, some things must never be seen.
 """
 
@@ -10,10 +11,14 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from typing import Any
 
 import pytest
-from bascule.engine.crew import PLACES_TO_SPARE, Call, Crew
+from bascule.engine.call import Call
+from bascule.engine.crew import Crew
+from bascule.engine.expectations import LONG
+from bascule.engine.places import PLACES_TO_SPARE
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -26,7 +31,8 @@ from hypothesis.stateful import (
 
 from tests.server.shift import Turns
 
-LONG = 5.0  # seconds until the crew has come to rest, and for any wait in a call
+PATIENCE = 5.0  # seconds until the crew has come to rest, and for any wait in a call
+TICK = 0.5  # seconds between two turns without an event
 MANY = 20  # polls for two turns; one that never sleeps needs hundreds
 # The interpreter's default is 5 ms, in which most races would hide.
 SWITCH_INTERVAL = 1e-5  # seconds
@@ -44,7 +50,8 @@ class Floor:
         self.threads = threads
         self.backlog = backlog
         self.turns = Turns()
-        self.crew = Crew(threads, backlog, self.poll, self.on_slow)
+        self.ahead = 0.0  # seconds, of the real clock
+        self.crew = Crew(threads, backlog, self.poll, self.on_slow, self.clock)
         self.changed = threading.Condition(threading.RLock())
         self.submitted = 0  # those that follow on others not counted
         self.tasks: list[Job] = []
@@ -53,6 +60,9 @@ class Floor:
         self.poller = 0  # who polled last: the leader
         self.polls = 0
         self.thread = threading.Thread(target=self._run, name="floor", daemon=True)
+
+    def clock(self) -> float:
+        return time.monotonic() + self.ahead
 
     def _run(self) -> None:
         try:
@@ -84,21 +94,47 @@ class Floor:
             self.tasks += jobs
             self.changed.notify_all()
         for job in jobs:
+            job.submitted = self.clock()
             self.crew.submit(job)
+
+    def give_up(self, job: Job) -> None:
+        """Give up the call that a job is in."""
+        for call in self.crew.running():
+            if call.task is job and not call.is_abandoned:
+                # First, so that another call that begins at once is no mistake.
+                job.is_given_up = True
+                job.is_given_up = self.crew.abandon(call)
+
+    def enter(self, job: Job) -> None:
+        """Note that a job's call begins."""
+        with self.changed:
+            self.inside.add(job)
+            live = [each for each in self.inside if not each.is_given_up]
+            # A call may have been given up, or may have ended, since this one got its place.
+            young = [each for each in live if each is not job and each.most_age() < LONG]
+            if len(live) > self.threads + (self.threads > 1 and not young):
+                self.mistake(f"{len(live)} calls at a time, of which {len(young)} are young")
+            if len(self.inside) > 2 * self.threads + 1:
+                self.mistake(f"{len(self.inside)} threads in calls")
+            self.changed.notify_all()
 
     def turned(self) -> bool:
         """Return whether the loop turns."""
         turned = threading.Event()
         self.turns.post(turned.set)
-        return turned.wait(LONG)
+        return turned.wait(PATIENCE)
 
     def rest(self) -> None:
         """Wait until the crew has nothing to do."""
-        with self.changed:
-            rests = self.changed.wait_for(
-                lambda: self.mistakes or (self._is_here() and self._is_done()), LONG
-            )
-            assert rests, f"{[job.notes for job in self.tasks]} inside: {len(self.inside)}"
+        end = time.monotonic() + PATIENCE
+        rests = False
+        while not rests and time.monotonic() < end:
+            self.turns.post(lambda: None)  # the loop's tick
+            with self.changed:
+                rests = self.changed.wait_for(
+                    lambda: bool(self.mistakes) or (self._is_here() and self._is_done()), TICK
+                )
+        assert rests, f"{[job.notes for job in self.tasks]} inside: {len(self.inside)}"
 
     def running_is_what_is_inside(self) -> bool:
         held = {job for job in self.inside if job.is_held}
@@ -112,11 +148,33 @@ class Floor:
     def _is_done(self) -> bool:
         """Whether each task has ended, or waits for the test, or for a thread that does."""
         held = [job for job in self.inside if job.is_held]
+        live = [job for job in held if not job.is_given_up]
         waiting = [job for job in self.tasks if not job.notes]
         others = [job for job in self.tasks if not job.has_ended and job not in held]
-        if len(held) < self.threads - (self.threads >= PLACES_TO_SPARE):
+        places = min(self.threads, 2 * self.threads - (len(held) - len(live)))
+        if self.threads > 1 and len(live) < places - 1:
             return not others
-        return others == waiting and (self.threads == 1 or len(waiting) <= self.backlog)
+        if others != waiting or (self.threads > 1 and len(waiting) > self.backlog):
+            return False
+        if self.threads in (2, 3) and len(live) < places:
+            return all(self.may_be_long(job.kind) for job in waiting)
+        if self.threads > 1 and live and len(live) == places and all(x.age() >= LONG for x in live):
+            return all(self.may_be_long(job.kind) for job in waiting)
+        return len(live) >= places - (self.threads >= PLACES_TO_SPARE) or not others
+
+    def may_be_long(self, kind: int) -> bool:
+        """Return whether a call of a kind may have been seen to be long."""
+        called = [job for job in self.tasks if job.kind == kind and job.notes]
+        return any(job.is_given_up or job.most_age() >= LONG for job in called)
+
+    def most_threads(self) -> int:
+        """Return how many threads there may be while the crew rests."""
+        if self.threads == 1:
+            return 1
+        hung = sum(job.is_given_up for job in self.inside)
+        live = len(self.inside) - hung
+        places = min(self.threads, 2 * self.threads - hung)
+        return places + hung + 1 + (live >= places)
 
 
 class Job:
@@ -138,6 +196,9 @@ class Job:
         self.release = threading.Event()
         self._steps = steps
         self.follower = follower
+        self.is_given_up = False
+        self.submitted = self._entered = 0.0
+        self._ended: float | None = None
         self._caller = 0
 
     @property
@@ -149,15 +210,20 @@ class Job:
     def has_ended(self) -> bool:
         return len(self.notes) == 2 or self.notes == ["turn_away"]
 
+    def age(self) -> float:
+        """Return for how long its call has gone on at the least (seconds)."""
+        return self.floor.clock() - self._entered
+
+    def most_age(self) -> float:
+        """Return for how long its call has gone on, or did, at the most (seconds)."""
+        return (self._ended or self.floor.clock()) - self.submitted
+
     def call(self) -> None:
         floor = self.floor
         self._caller = threading.get_ident()
+        self._entered = floor.clock()
         self._note("call")
-        with floor.changed:
-            floor.inside.add(self)
-            if len(floor.inside) > floor.threads:
-                floor.mistake(f"{len(floor.inside)} calls at a time")
-            floor.changed.notify_all()
+        floor.enter(self)
         for step in self._steps:
             getattr(self, f"_{step}")()
         with floor.changed:
@@ -167,7 +233,7 @@ class Job:
         self.floor.crew.step_aside()
 
     def _hold(self) -> None:
-        if not self.release.wait(LONG * 4):
+        if not self.release.wait(PATIENCE * 4):
             self.floor.mistake("a call was never released")
 
     def _turn(self) -> None:
@@ -198,15 +264,19 @@ class Job:
         if self.follower is not None:
             self.floor.take([self.follower])
 
+    def discard(self) -> None:
+        if threading.get_ident() != self._caller:
+            self.floor.mistake("a task was discarded by another thread than called it")
+        self._note("discard")
+
     def _note(self, note: str) -> None:
         with self.floor.changed:
             self.notes.append(note)
-            if self.notes not in (
-                ["call"],
-                ["call", "settle"],
-                ["call", "hand_back"],
-                ["turn_away"],
-            ):
+            if len(self.notes) == 2:
+                self._ended = self.floor.clock()
+            endings = ["discard"] if self.is_given_up else ["settle", "hand_back"]
+            known = [["call"], ["turn_away"], *(["call", ending] for ending in endings)]
+            if self.notes not in known:
                 self.floor.mistake(f"a task was run like this: {self.notes}")
             self.floor.changed.notify_all()
 
@@ -214,7 +284,7 @@ class Job:
 # What a call does. One that is held never ends by itself; the others do.
 ENDING = st.sampled_from([[], [], [], ["turn"], ["aside"], ["aside", "turn"]])
 HELD = st.sampled_from([["hold"], ["aside", "hold"], ["turn", "hold"]])
-KINDS = st.integers(0, 3)
+KINDS = st.integers(0, 5)
 
 
 class CrewMachine(RuleBasedStateMachine):
@@ -257,27 +327,65 @@ class CrewMachine(RuleBasedStateMachine):
             if self.held:
                 self.held.pop(place % len(self.held)).release.set()
 
+    @rule(places=st.lists(st.integers(0, 20), min_size=1, max_size=6))
+    def give_some_up(self, places: list[int]) -> None:
+        if self.threads == 1:
+            return  # there is nobody to do it
+        for place in places:
+            if self.held:
+                job = self.held[place % len(self.held)]
+                self.floor.turns.post(lambda job=job: self.floor.give_up(job))  # type: ignore[misc]
+
+    @rule()
+    def give_all_up(self) -> None:
+        self.give_some_up([*range(len(self.held))])
+
+    @rule(kinds=st.lists(KINDS, min_size=1, max_size=3))
+    def hold_all_places_for_long(self, kinds: list[int]) -> None:
+        """A burst of one kind, and what comes when it is old."""
+        self.submit_tasks_that_wait([(kinds[0], ["hold"])] * self.threads)
+        if self.threads > 1:
+            self.floor.rest()
+        self.let_time_pass()
+        self.submit_tasks_that_end([(kind, [], 0) for kind in kinds])
+        self.come_to_rest()
+
+    @rule()
+    def let_time_pass(self) -> None:
+        if self.threads > 1:
+            assert self.floor.turned()  # so that a call that goes on is known to, and since when
+        self.floor.ahead += LONG
+        self.floor.turns.post(lambda: None)
+
     @rule()
     def come_to_rest(self) -> None:
         floor = self.floor
         if self.threads == 1 and self.held:
             return  # the one thread is in that call, or will be; nothing can be asked of it
         floor.rest()
-        threads = 1 if self.threads == 1 else self.threads + 1
-        assert len(set(threading.enumerate()) - self.before) <= threads
         if floor.mistakes:
             return
+        self.leave()
         assert floor.turned(), "the loop does not turn while calls are held"
         polls = floor.polls
         assert floor.turned()
         assert floor.turned()
         assert floor.polls - polls < MANY, "the leader polls without end though it may sleep"
         with floor.changed:
-            assert floor.changed.wait_for(floor.running_is_what_is_inside, LONG)
+            assert floor.changed.wait_for(floor.running_is_what_is_inside, PATIENCE)
             waiting = [job for job in floor.tasks if not job.notes]
+        waiting = [job for job in waiting if not floor.may_be_long(job.kind)]
         if waiting and self.threads < PLACES_TO_SPARE:
             called = [at for at, job in enumerate(floor.tasks) if job.notes[:1] == ["call"]]
             assert max(called) < floor.tasks.index(waiting[0]), "one that came later was preferred"
+
+    def leave(self) -> None:
+        """See that threads that are not needed any more leave."""
+        end = time.monotonic() + PATIENCE
+        while len(found := set(threading.enumerate()) - self.before) > self.floor.most_threads():
+            most = self.floor.most_threads()
+            assert time.monotonic() < end, f"{len(found)} threads, not {most} at the most"
+            assert self.floor.turned()
 
     @invariant()
     def nothing_is_amiss(self) -> None:
@@ -295,13 +403,14 @@ class CrewMachine(RuleBasedStateMachine):
                 floor.rest()
                 assert floor.turned(), "the loop does not turn once all is done"
                 assert floor.crew.running() == []
+                self.leave()
                 assert all(job.has_ended for job in floor.tasks)
         finally:
             floor.turns.post(floor.crew.stop)
-            floor.thread.join(LONG)
+            floor.thread.join(PATIENCE)
         mine = set(threading.enumerate()) - self.before
         for thread in mine:
-            thread.join(LONG)
+            thread.join(PATIENCE)
         assert floor.mistakes == []
         assert not any(thread.is_alive() for thread in mine), "a thread outlives the crew"
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from bascule.config import Config
+from bascule.engine.call import Call
 from bascule.engine.connection import Connection
-from bascule.engine.crew import Call, Crew
+from bascule.engine.crew import Crew
 from bascule.engine.deadlines import Deadlines
 from bascule.engine.loop import Loop
 from bascule.engine.service import Service

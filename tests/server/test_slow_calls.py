@@ -10,7 +10,8 @@ from contextlib import ExitStack
 from typing import Any, cast
 
 import pytest
-from bascule.engine.crew import SLOW, Call, Task
+from bascule.engine.call import Call, Task
+from bascule.engine.expectations import SLOW
 from bascule.engine.service import Service
 from bascule.watch.slow_calls import LOCATIONS, SlowCalls
 

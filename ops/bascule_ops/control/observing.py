@@ -65,9 +65,10 @@ class RunningCommand:
 Shows every request that a worker has at this moment, the oldest first: worker, thread, age, state,
 id, method, path, and the line of code that it is at.
 
-  body      its body is still coming       running   the application is at it
-  waiting   for a thread                   sending   the client takes the answer
-  hung      past BASCULE_TIMEOUT: its client got 504, its thread is still at it
+  body       its body is still coming      running    the application is at it
+  waiting    for a thread                  sending    the client takes the answer
+  streaming  a part of the answer is sent, and the application is to give more: it holds a thread
+  hung       past BASCULE_TIMEOUT: its client got 504, its thread is still at it
 
 Works while every thread of every worker hangs, and takes 4 s at most to ask. With --json it is
 {"requests": [...], "silent": [workers that did not answer]}."""

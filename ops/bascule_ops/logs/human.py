@@ -18,6 +18,7 @@ _TOLD: Final = {"time", "level", "event", "worker", "message", "request_id", "lo
 _REPEATED: Final = {
     "slow_call": {"frames", "location", "method", "path"},
     "hung_request": {"method", "path", "peer", "age_s"},
+    "stream_ended": {"method", "path", "peer"},
     "exception": {"method", "path"},
     "application_error": {"method", "path"},
     "rate_limited": {"method", "path", "address", "limit", "kept_back"},

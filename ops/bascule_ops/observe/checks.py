@@ -58,7 +58,8 @@ def hung(document: Document) -> Iterator[Check]:
         "hung",
         f"{count(len(found), 'request hangs,', 'requests hang, the longest')} "
         f"for {request['age_s']:.0f} s in worker-{worker}: {request['method']} {request['path']}",
-        "ops/running --stacks shows where; a worker is replaced when half of its threads hang",
+        "ops/running --stacks shows where; its thread is replaced by another one, and the worker "
+        "once as many hang as it has threads",
     )
 
 

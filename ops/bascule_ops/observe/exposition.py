@@ -108,6 +108,19 @@ GAUGES: Final[dict[str, tuple[str, Callable[[dict[str, Any]], float]]]] = {
     ),
     "bascule_threads_busy": ("Threads that call the application.", lambda it: it["threads_busy"]),
     "bascule_threads": ("Threads that may call it.", lambda it: it["threads"]),
+    # A worker from before a deployment may not tell these three.
+    "bascule_threads_hung": (
+        "Threads whose request was given up and has not ended.",
+        lambda it: it.get("threads_hung", 0),
+    ),
+    "bascule_threads_extra": (
+        "Threads started because others are held.",
+        lambda it: it.get("threads_extra", 0),
+    ),
+    "bascule_requests_streaming": (
+        "Requests whose response is sent in pieces; each holds a thread.",
+        lambda it: it.get("streaming", 0),
+    ),
     "bascule_requests_waiting": ("Requests that wait for a thread.", lambda it: it["waiting"]),
     "bascule_resident_memory_bytes": ("Resident memory.", lambda it: it["resident_bytes"]),
     "bascule_open_descriptors": ("Open file descriptors.", lambda it: it["descriptors"]["open"]),

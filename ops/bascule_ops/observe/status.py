@@ -101,13 +101,21 @@ def _worker(document: dict[str, Any], worker: dict[str, Any]) -> list[str]:
         duration(worker["uptime_s"]),
         starts,
         size(worker["resident_bytes"]),
-        f"{worker['threads_busy']} of {worker['threads']}",
+        _threads(worker),
         str(worker["waiting"]),
         str(sum(worker["connections"].values())),
         requests,
         of_requests,
         of_busy,
     ]
+
+
+def _threads(worker: dict[str, Any]) -> str:
+    """How many are busy, of how many; and of what holds one for long, if anything does."""
+    # A worker from before a deployment may not tell the latter.
+    held = {"stream": worker.get("streaming", 0), "hung": worker.get("threads_hung", 0)}
+    words = ", ".join(f"{number} {word}" for word, number in held.items() if number)
+    return f"{worker['threads_busy']} of {worker['threads']}" + (f" ({words})" if words else "")
 
 
 def last_failures(document: dict[str, Any]) -> list[str]:

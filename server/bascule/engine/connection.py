@@ -19,7 +19,7 @@ import threading
 import time
 from typing import Final
 
-from bascule.engine.crew import Call
+from bascule.engine.call import Call
 from bascule.engine.loop import READABLE, WRITABLE
 from bascule.engine.outgoing import SENDING, Outgoing
 from bascule.engine.service import NEVER, Service
@@ -381,6 +381,8 @@ class Connection:
         if body is not None:
             add_body(self.environ, body.file, body.length)
         self._exchange = exchange = Exchange(request, self.environ, self)
+        if body is not None:
+            body.file.on_read = exchange.note_progress
         try:
             exchange.run(self._service.application)
         except BaseException as error:  # not the application's: those are answered
@@ -423,8 +425,12 @@ class Connection:
         """Send bytes of a stream; hold the calling thread while the client does not keep up.
 
         Raises:
-            ClientDisconnected: the client went away, or took nothing within the write deadline.
+            ClientDisconnected: the client went away, or took nothing within the write deadline, or
+                the stream has lasted for as long as it may.
         """
+        if time.monotonic() >= self._stream_ends():
+            self._report_stream()
+            raise ClientDisconnected
         self._outgoing.put(data)
         if not self._outgoing.pending:
             return
@@ -442,6 +448,26 @@ class Connection:
         self._drained = None
         if self._outgoing.lost:
             raise ClientDisconnected
+
+    def _stream_ends(self) -> float:
+        """Return until when the call may stream, on the monotonic clock."""
+        limit, exchange = self._service.config.max_stream_duration, self._exchange
+        if not limit or exchange is None or not exchange.is_streaming:
+            return NEVER
+        return exchange.streams_since + limit
+
+    def _report_stream(self) -> None:
+        line = self.request.line if self.request else None
+        event(
+            logging.WARNING,
+            "stream_ended",
+            f"{line.method if line else ''} {line.target if line else ''} was cut short, since it "
+            f"streamed for --max-stream-duration {self._service.config.max_stream_duration:g} s",
+            request_id=self.request_id,
+            method=line.method if line else "",
+            path=line.path if line else "",
+            peer=self.peer,
+        )
 
     # --- a call that hangs ---------------------------------------------------------------------
 
@@ -486,6 +512,23 @@ class Connection:
         if self._state is not State.CALL:
             return 0.0
         return now - call.started - (self._exchange.waited if self._exchange else 0.0)
+
+    def silent_time(self, call: Call, now: float) -> float:
+        """Return for how long the application has shown no sign of progress (seconds).
+
+        It shows one where it gives a piece of its response, or reads one of the body, and has to
+        show none while it waits for the client.
+        """
+        if self._state is not State.CALL:
+            return 0.0
+        return now - max(call.started, self._exchange.progressed if self._exchange else 0.0)
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether a thread is in the middle of a response that is sent in pieces."""
+        exchange = self._exchange
+        is_open = self._state is State.CALL or self._state is State.SEND
+        return is_open and exchange is not None and exchange.is_streaming
 
     def time_out(self, call: Call) -> None:
         """Answer 504 in place of a call that was abandoned, by the leader.
@@ -588,12 +631,16 @@ class Connection:
         self._watch(WRITABLE)
 
     def _await_progress(self) -> None:
-        self.deadline = self._service.loop.now + self._service.config.write_timeout
+        write_timeout = self._service.config.write_timeout
+        self.deadline = min(self._service.loop.now + write_timeout, self._stream_ends())
         self._untaken = self._outgoing.untaken()
 
     def _check_progress(self) -> None:
         """The write deadline has passed: go on only if the client has taken something."""
-        if self._outgoing.untaken() < self._untaken:
+        if self._service.loop.now >= self._stream_ends():
+            self._report_stream()
+            self._lose()
+        elif self._outgoing.untaken() < self._untaken:
             self._await_progress()
         else:
             self._lose()
@@ -626,6 +673,7 @@ class Connection:
         """Give the connection back to the thread that waits in ``send``."""
         if self._exchange is not None:
             self._exchange.waited += self._service.loop.now - self._waits_since
+            self._exchange.progressed = self._service.loop.now
         self._watch(events)
         self._state = State.CALL
         self.deadline = NEVER

@@ -13,8 +13,10 @@ With N calls allowed at a time there are N + 1 threads, so that one is always fr
 tasks wait, and the poller never waits for the application. With one call allowed there is one
 thread, which does both in turn: nothing is ever concurrent, for applications that cannot bear it.
 
-Where fast calls come among slow ones, the slow ones leave one of the N places to them, so that a
-fast one does not wait for a slow one to end.
+Who is called next, and when there is a place, ``Places`` says. A thread whose call is given up
+stays in it; another is started when its place is wanted, and one leaves once the call has ended.
+There are 2 N + 2 threads at the most: N in calls, N in calls that were given up, one for the
+further place, and the leader.
 
 No more than a given number of tasks may wait while all calls are being made; those beyond, the
 latest, are turned away. A burst of tasks that take no time is not held to that: it is gone before
@@ -25,38 +27,25 @@ The crew knows no HTTP: what it runs is a task.
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
-import traceback
-from collections import deque
-from collections.abc import Callable, Collection, Hashable
-from types import CodeType
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Callable, Collection
+from typing import Final, Protocol
 
+from bascule.engine.call import Call, Task
+from bascule.engine.expectations import CAUTION, SLOW, Expectations
+from bascule.engine.places import Places
 from bascule.errors import LoopError
 from bascule.guard import Place
 
-# What counts as a slow call (seconds): so long may one call delay the others, once.
-SLOW: Final = 0.005
-# A kind of call counts as slow until this many of its calls in a row were not.
-SLOW_MEMORY: Final = 8
-# Kinds that are remembered; more are forgotten all at once.
-KINDS: Final = 1024
-# Of calls whose kind is unknown: how much the last one weighs in the share that were slow, and
-# from which share on the next is expected to be slow.
-LAST_CALL: Final = 0.125
-CAUTION: Final = 0.25
-# The slow leave a place to the fast if there are this many; of fewer it would cost too much.
-PLACES_TO_SPARE: Final = 4
-# For how long after a fast call beside slow ones (seconds).
-FAST_MEMORY: Final = 1.0
 # Looks without any call in between after which the watcher sleeps until there is one.
 IDLE_LOOKS: Final = 20
 # Tasks that are run before the loop is looked after again.
 TASKS_A_TURN: Final = 64
 # From which average on (seconds) calls made one after another keep those behind them waiting.
 BUSY: Final = 0.001
+# Until a thread is asked for again that the system would not give (seconds).
+HIRE_AGAIN: Final = 5.0
 
 _THREAD: Final = Place("thread", "A thread that takes turns with others failed, and goes on")
 
@@ -67,63 +56,6 @@ class Poll(Protocol):
     def __call__(self, *, wait: bool) -> None: ...
 
 
-class Task(Protocol):
-    """Something to run, once, on a thread of the crew."""
-
-    @property
-    def kind(self) -> Hashable:
-        """Tasks of one kind are expected to take about as long."""
-
-    def call(self) -> None:
-        """Run; called by any thread."""
-
-    def settle(self) -> None:
-        """Follow up; called by the leader."""
-
-    def hand_back(self) -> None:
-        """Follow up; called by a thread that does not lead."""
-
-    def turn_away(self, wait: float) -> None:
-        """Do without the call, for which too many wait; called by the leader.
-
-        Args:
-            wait: how long it is likely to take to run those that wait (seconds).
-        """
-
-    def discard(self) -> None:
-        """Clean up after a call that was abandoned; called by its thread once it has ended."""
-
-
-class Call(NamedTuple):
-    """A task that is running.
-
-    Attributes:
-        thread: the identifier of its thread.
-        task: what runs.
-        started: on the monotonic clock, in seconds.
-        is_abandoned: nobody waits for its end any more.
-    """
-
-    thread: int
-    task: Task
-    started: float
-    is_abandoned: bool = False
-
-    def is_inside(self, codes: Collection[CodeType]) -> bool:
-        """Return whether one of these functions is running on its thread right now."""
-        frame = sys._current_frames().get(self.thread)
-        while frame is not None:
-            if frame.f_code in codes:
-                return True
-            frame = frame.f_back
-        return False
-
-    def stack(self) -> traceback.StackSummary:
-        """Return where its thread is right now, innermost frame last; empty when it has ended."""
-        frame = sys._current_frames().get(self.thread)
-        return traceback.extract_stack(frame) if frame else traceback.StackSummary()
-
-
 class Crew:
     """Runs tasks, at most ``threads`` at a time, and the loop.
 
@@ -132,21 +64,38 @@ class Crew:
         backlog: how many tasks may wait while all calls are being made.
         poll: one turn of the loop; called by one thread at a time.
         on_slow: called by the new leader with a call that made it take the lead.
+        clock: monotonic, in seconds.
+
+    Attributes:
+        size: how many threads there are.
+        shortage: why a further thread could not be started, until somebody empties it.
     """
 
     def __init__(
-        self, threads: int, backlog: int, poll: Poll, on_slow: Callable[[Call], None]
+        self,
+        threads: int,
+        backlog: int,
+        poll: Poll,
+        on_slow: Callable[[Call], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._threads = threads
         self._backlog = backlog
         self._poll = poll
         self._on_slow = on_slow
-        self._ready: deque[Task] = deque()
+        self._clock = clock
+        self._expected = Expectations()
+        self._places = Places(threads, self._expected)
+        self._ready = self._places.ready
         # Have a task run; to be called by the leader.
         self.submit: Callable[[Task], None] = self._ready.append
         self._stopped = False
         self._failure: BaseException | None = None
+        self.size = 1  # the thread that runs the crew, which never leaves
+        self._first = 0
         self._started = 0  # threads, besides the one that runs the crew
+        self.shortage = ""
+        self._hire_after = 0.0
         # Under the lock: who leads, what runs beside the leader, who waits.
         self._lock = threading.Lock()
         self._wanted = threading.Condition(self._lock)
@@ -159,15 +108,9 @@ class Crew:
         # an item the lead may be taken; taking the item out is one step for the interpreter, so
         # either the leader does it, or the watcher.
         self._seat: list[Task] = []
-        self._held: deque[Task] = deque()  # expected to be slow, while the slow have no place
-        self._spare_until = 0.0
         self._is_full = False  # the leader may sleep though tasks wait: all calls are being made
         self._calls = 0
         self._watcher_sleeps = False
-        # What is expected; approximate, so that several threads may note it without the lock.
-        self._call_time = 0.0
-        self._slow_kinds: dict[Hashable, int] = {}
-        self._slow_share = 0.0
 
     @property
     def is_alone(self) -> bool:
@@ -183,6 +126,11 @@ class Crew:
         with self._lock:
             return list(self._running.values())
 
+    @property
+    def hung(self) -> int:
+        """How many calls were abandoned and have not ended."""
+        return _count_hung(self.running())
+
     def calls(self) -> list[Call]:
         """Return the calls that are being made, the leader's own included; any thread may ask.
 
@@ -197,30 +145,32 @@ class Crew:
         found = self._running.copy()
         if leader is not None:
             for task in tasks:
-                found.setdefault(leader, Call(leader, task, time.monotonic()))
+                found.setdefault(leader, Call(leader, task, self._clock()))
         return list(found.values())
 
     def tasks(self) -> set[Task]:
         """Return every task that a thread has, or is going to have; to be called by the leader."""
         with self._lock:
             running = [call.task for call in self._running.values()]
-            return {*self._ready, *self._held, *self._seat, *running}
+            waiting = (*self._ready, *self._places.slow, *self._places.long)
+            return {*waiting, *self._seat, *running}
 
     @property
     def waiting(self) -> int:
         """How many tasks wait for a thread, those that the leader is about to run included."""
-        return self._count_waiting()
+        return len(self._places)
 
     def abandon(self, call: Call) -> bool:
         """Take a task away from the call that it is in; return whether it was in there still.
 
         Either the call ends first, and hands its task back; or it is abandoned first, and never
-        does: its task is the caller's. Its thread keeps its place until the call ends, if ever.
+        does: its task is the caller's. Its place is free, though its thread may never be.
         """
         with self._lock:
             if self._running.get(call.thread) is not call:
                 return False
             self._running[call.thread] = call._replace(is_abandoned=True)
+            self._expected.note_long(call.task.kind)
             return True
 
     def step_aside(self) -> None:
@@ -240,14 +190,19 @@ class Crew:
         if self.is_alone:
             self._run_alone()
             return
-        # Daemons: a thread that hangs in the application must not keep a stopped process alive.
-        while self._started < self._threads:
-            self._started += 1
-            name = f"crew-{self._started}"
-            threading.Thread(target=self._stay, name=name, daemon=True).start()
+        self._first = threading.get_ident()
+        while self._started < self._threads:  # a handler may have raised in between
+            self._start_thread()
         self._stay()
         if self._failure is not None:
             raise self._failure
+
+    def _start_thread(self) -> None:
+        # A daemon: a thread that hangs in the application must not keep a stopped process alive.
+        number = self._started + 1
+        threading.Thread(target=self._stay, name=f"crew-{number}", daemon=True).start()
+        self._started = number
+        self.size += 1
 
     def _run_alone(self) -> None:
         while not self._stopped:
@@ -271,17 +226,18 @@ class Crew:
     def _end_turn(self, calls: int, spent: float) -> None:
         """Turn tasks away after a turn of calls that took time (seconds)."""
         average = spent / calls
-        self._note_time(average)
+        self._expected.note_time(average)
         if average > BUSY:
             with self._lock:
-                surplus = self._take_surplus()
+                surplus = self._places.take_surplus(self._backlog)
             self._turn_away(surplus)
 
     def _stay(self) -> None:
-        """Work until stopped, whatever is raised in this thread and however often."""
+        """Work while wanted, whatever is raised in this thread and however often."""
         while not self._stopped:
             try:
                 self._work()
+                return  # stopped, or wanted no more
             except BaseException as error:
                 _THREAD.note(error)
 
@@ -293,7 +249,8 @@ class Crew:
                     self._recover(failure)
                     failure = None
                 while not self._stopped:
-                    self._follow()
+                    if not self._follow():
+                        return
                     self._lead()
             except LoopError as error:
                 self._failure = error
@@ -332,28 +289,29 @@ class Crew:
 
     def _lead(self) -> None:
         """Poll and call until another thread leads, or all is over."""
-        seat = self._seat
+        seat, ready, expected = self._seat, self._ready, self._expected
+        slow, long = self._places.slow, self._places.long
         while not self._stopped:
-            if self._ready or self._held:
-                began = time.monotonic() if len(self._ready) > self._backlog else 0.0
+            if ready or slow or long:
+                began = self._clock() if len(ready) > self._backlog else 0.0
                 self._poll(wait=self._may_sleep())
             else:
                 began = 0.0
                 self._poll(wait=True)
-            tasks = min(len(self._ready), TASKS_A_TURN)
-            for _ in range(tasks or len(self._held)):
-                if self._running or self._held:
+            tasks = min(len(ready), TASKS_A_TURN)
+            for _ in range(tasks or len(slow) + len(long)):
+                if self._running or slow or long:
                     # Threads that finish a call take from the queue as well.
                     task = self._take_beside()
                     if task is None:
                         self._relieve()
                         break
-                elif self._ready:
-                    task = self._ready.popleft()
+                elif ready:
+                    task = ready.popleft()
                 else:  # others have taken what was there when this turn began
                     break
-                is_wary = self._slow_kinds or self._slow_share > CAUTION
-                if is_wary and self._expects_slow(task.kind):
+                is_wary = expected.slow_kinds or expected.slow_share > CAUTION
+                if is_wary and expected.is_slow(task.kind):
                     with self._lock:
                         self._leave(task)
                     self._run_beside(task)
@@ -362,61 +320,59 @@ class Crew:
                     return
             else:
                 if began and tasks:
-                    self._end_turn(tasks, time.monotonic() - began)
+                    self._end_turn(tasks, self._clock() - began)
 
     def _may_sleep(self) -> bool:
         """Return whether tasks wait that nothing can be done about but by a call that ends."""
         with self._lock:
-            self._is_full = self._all_taken() and self._count_waiting() <= self._backlog
+            self._is_full = self._all_taken() and len(self._places) <= self._backlog
             return self._is_full
 
     def _all_taken(self) -> bool:
         """Return whether there is no place for any task that waits, the lock held."""
-        places = self._threads if self._ready else self._places_for_slow()
-        return len(self._running) >= places
-
-    def _places_for_slow(self) -> int:
-        if self._threads >= PLACES_TO_SPARE and time.monotonic() < self._spare_until:
-            return self._threads - 1
-        return self._threads
-
-    def _count_waiting(self) -> int:
-        return len(self._ready) + len(self._held)
+        now = self._clock()
+        if now < self._hire_after and not self._has_thread_for(len(self._running)):
+            return True
+        return self._places.are_taken(self._running.values(), now)
 
     def _take_beside(self) -> Task | None:
         """Take a task for the leader's own call, if one more call is allowed."""
         with self._lock:
-            return self._take(len(self._running))
+            return self._take()
 
-    def _take(self, others: int) -> Task | None:
-        """Take a task for this thread's call if there is a place for one, the lock held.
-
-        Args:
-            others: how many calls run on other threads.
-        """
-        task = self._choose(others)
+    def _take(self) -> Task | None:
+        """Take a task for this thread's call if there is a place for one, the lock held."""
+        me, now = threading.get_ident(), self._clock()
+        others = [call for call in self._running.values() if call.thread != me]
+        if not self._has_thread_for(len(others)) and (
+            self._places.are_taken(others, now) or not self._hire(now)
+        ):
+            return None
+        task = self._places.take(others, now)
         if task is not None:
-            me = threading.get_ident()
-            self._running[me] = Call(me, task, time.monotonic())
+            self._running[me] = Call(me, task, now)
         return task
 
-    def _choose(self, others: int) -> Task | None:
-        if others >= self._threads:
-            return None
-        has_place_for_slow = others < self._places_for_slow()
-        if self._held and has_place_for_slow:
-            return self._held.popleft()
-        while self._ready:
-            task = self._ready.popleft()
-            if has_place_for_slow or not self._expects_slow(task.kind):
-                return task
-            self._held.append(task)
-        return None
+    def _has_thread_for(self, others: int) -> bool:
+        """Return whether some thread is left to lead while one more call than these is made."""
+        return others + 1 < self.size
+
+    def _hire(self, now: float) -> bool:
+        """Start a further thread; return whether that was possible."""
+        if now < self._hire_after:
+            return False
+        try:
+            self._start_thread()
+        except RuntimeError as error:  # no memory, or as many as the system allows
+            self.shortage = str(error)
+            self._hire_after = now + HIRE_AGAIN
+            return False
+        return True
 
     def _relieve(self) -> None:
         """Turn away the tasks that are more than may wait, if all calls are being made."""
         with self._lock:
-            if self._count_waiting() <= self._backlog:
+            if len(self._places) <= self._backlog:
                 return
             rest = SLOW - self._longest_call()
             self._is_full = True
@@ -426,21 +382,17 @@ class Crew:
             time.sleep(rest)
         with self._lock:
             is_busy = self._all_taken() and self._longest_call() >= SLOW
-            surplus = self._take_surplus() if is_busy else []
+            surplus = self._places.take_surplus(self._backlog) if is_busy else []
         self._turn_away(surplus)
 
     def _longest_call(self) -> float:
-        """Return for how long the oldest call beside the leader has run, the lock held."""
-        now = time.monotonic()
-        return max((now - call.started for call in self._running.values()), default=0.0)
-
-    def _take_surplus(self) -> list[Task]:
-        """Take the tasks that are more than may wait, the latest first, the lock held."""
-        count = self._count_waiting() - self._backlog
-        return [(self._ready or self._held).pop() for _ in range(count)]
+        """Return for how long the call has run that has held its place longest, the lock held."""
+        live = [call for call in self._running.values() if not call.is_abandoned]
+        started = [call.started for call in live or self._running.values()]
+        return self._clock() - min(started) if started else 0.0
 
     def _turn_away(self, tasks: list[Task]) -> None:
-        wait = (self._backlog + len(tasks)) * self._call_time / self._threads
+        wait = (self._backlog + len(tasks)) * self._expected.call_time / self._threads
         for task in tasks:
             task.turn_away(wait)
 
@@ -456,6 +408,8 @@ class Crew:
             seat.pop()
         except IndexError:
             # Another thread leads. It may sleep because all calls were being made: go on for it.
+            call = self._running[threading.get_ident()]
+            self._expected.note(task.kind, self._clock() - call.started)
             following = self._end_call(task)
             if following is not None:
                 self._run_beside(following)
@@ -468,7 +422,7 @@ class Crew:
     def _leave(self, task: Task) -> None:
         """Give up the lead, the lock held; the task goes on, or will, beside the next leader."""
         me = threading.get_ident()
-        self._running.setdefault(me, Call(me, task, time.monotonic()))
+        self._running.setdefault(me, Call(me, task, self._clock()))
         self._leader = None
         self._call_follower()
 
@@ -481,33 +435,59 @@ class Crew:
 
     # --- following -----------------------------------------------------------------------------
 
-    def _follow(self) -> None:
-        """Wait until this thread leads, or all is over; one of those that wait watches."""
+    def _follow(self) -> bool:
+        """Wait until this thread leads, or all is over; return False for it to leave before.
+
+        One of those that wait watches.
+        """
         with self._lock:
             while not self._stopped:
                 if self._leader is None:
                     self._begin_to_lead()
-                    return
+                    return True
+                if self._has_surplus() and not self._stays():
+                    return False
                 if not self._has_watcher:
                     if self._keep_watch():
-                        return
+                        return True
                     continue
                 self._waiting += 1
                 try:
                     self._wanted.wait()
                 finally:
                     self._waiting -= 1
+        return True
+
+    def _has_surplus(self) -> bool:
+        """Return whether there are more threads than calls and the lead may want, the lock held."""
+        if self.size <= self._threads + 1:
+            return False
+        hung = _count_hung(self._running.values())
+        places = self._places.regular(hung)
+        # While all places are held, the further one may be wanted at any time.
+        is_full = len(self._running) - hung >= places
+        return self.size > places + hung + 1 + is_full
+
+    def _stays(self) -> bool:
+        """Have this thread leave, or another one in its place; return whether it stays."""
+        stays = threading.get_ident() == self._first
+        if not stays:
+            self.size -= 1
+        self._call_follower()  # to leave as well, or to watch
+        return stays
 
     def _begin_to_lead(self) -> None:
         self._leader = threading.get_ident()
         self._seat = []
+        if self._has_surplus():  # this thread may have been woken to leave
+            self._call_follower()
 
     def _keep_watch(self) -> bool:
         """Watch the leader, the lock held; return whether this thread leads now."""
         self._has_watcher = True
         try:
             idle_looks = 0
-            while not self._stopped and self._leader is not None:
+            while not self._stopped and self._leader is not None and not self._is_to_leave():
                 calls = self._calls
                 if idle_looks >= IDLE_LOOKS:
                     self._watcher_sleeps = True
@@ -530,6 +510,9 @@ class Crew:
             if self._waiting:
                 self._wanted.notify()  # another one watches
 
+    def _is_to_leave(self) -> bool:
+        return threading.get_ident() != self._first and self._has_surplus()
+
     def _wake_watcher(self) -> None:
         with self._lock:
             self._watch.notify()
@@ -543,9 +526,9 @@ class Crew:
             return False  # the call has just ended
         if leader is None:
             raise AssertionError("a seat is filled by a leader")
-        call = self._running.setdefault(leader, Call(leader, task, time.monotonic() - SLOW))
+        call = self._running.setdefault(leader, Call(leader, task, self._clock() - SLOW))
         self._begin_to_lead()
-        self._note_slow(task.kind)
+        self._expected.note_slow(task.kind)
         self._lock.release()
         try:
             self._on_slow(call)
@@ -558,14 +541,9 @@ class Crew:
         following: Task | None = task
         while following is not None:
             task = following
-            started = time.monotonic()
+            started = self._clock()
             task.call()
-            spent = time.monotonic() - started
-            self._note_time(spent)
-            if spent < SLOW:
-                self._note_fast(task.kind)
-            else:
-                self._note_slow(task.kind)
+            self._expected.note(task.kind, self._clock() - started)
             following = self._end_call(task)
 
     def _end_call(self, task: Task) -> Task | None:
@@ -577,9 +555,11 @@ class Crew:
         me = threading.get_ident()
         with self._lock:
             is_abandoned = self._running[me].is_abandoned
-            following = self._take(len(self._running) - 1) if self._may_follow_on() else None
+            following = self._take() if self._may_follow_on() else None
             if following is None:
                 del self._running[me]
+            elif self._has_surplus():
+                self._call_follower()
         if is_abandoned:
             task.discard()
         else:
@@ -590,37 +570,19 @@ class Crew:
         """Return whether a thread that ends a call is to make the next, the lock held."""
         if self._stopped:
             return False
-        if self._is_full or self._held:
+        if self._is_full or self._places.slow or self._places.long:
             return True
         # What is fast a leader that is awake runs at less cost.
-        return bool(self._ready) and self._expects_slow(self._ready[0].kind)
+        return bool(self._ready) and self._expected.is_slow(self._ready[0].kind)
 
     def _forget_call(self) -> None:
         """End the leader's own call, which was fast beside others."""
         with self._lock:
             self._running.pop(threading.get_ident(), None)
-            self._spare_until = time.monotonic() + FAST_MEMORY
+            self._places.note_fast(self._clock())
+            if self._has_surplus():
+                self._call_follower()
 
-    # --- expectations --------------------------------------------------------------------------
 
-    def _expects_slow(self, kind: Hashable) -> bool:
-        return kind in self._slow_kinds or self._slow_share > CAUTION
-
-    def _note_time(self, spent: float) -> None:
-        self._call_time += (spent - self._call_time) * LAST_CALL
-
-    def _note_slow(self, kind: Hashable) -> None:
-        if kind not in self._slow_kinds:
-            self._slow_share += (1 - self._slow_share) * LAST_CALL
-            if len(self._slow_kinds) >= KINDS:
-                self._slow_kinds.clear()
-        self._slow_kinds[kind] = SLOW_MEMORY
-
-    def _note_fast(self, kind: Hashable) -> None:
-        left = self._slow_kinds.get(kind)
-        if left is None:
-            self._slow_share *= 1 - LAST_CALL
-        elif left > 1:
-            self._slow_kinds[kind] = left - 1
-        else:
-            self._slow_kinds.pop(kind, None)
+def _count_hung(calls: Collection[Call]) -> int:
+    return sum(call.is_abandoned for call in calls)

@@ -168,9 +168,9 @@ class Body:
                 raise ProtocolError(413, "the request's body is too large")
             self._framing = LengthFraming(length, self._keep)
         # Here, because a worker that never sees a body saves more than 1 MiB by it.
-        from tempfile import SpooledTemporaryFile  # noqa: PLC0415
+        from bascule.http.spool import Spool  # noqa: PLC0415
 
-        self.file = SpooledTemporaryFile(max_size=SPOOL_SIZE)  # noqa: SIM115
+        self.file = Spool(max_size=SPOOL_SIZE)
         self.length = 0
 
     def feed(self, data: bytes) -> bytes | None:
@@ -196,6 +196,7 @@ class Body:
 
     def close(self) -> None:
         """Give the file back; one that cannot be flushed any more is given back as well."""
+        self.file.on_read = None
         with contextlib.suppress(OSError):
             self.file.close()
 

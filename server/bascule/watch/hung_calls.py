@@ -1,4 +1,4 @@
-"""Calls of the application that take longer than they may: reported, and answered without them.
+"""Calls of the application that show no sign of progress: reported, and answered without them.
 
 A thread cannot be ended from outside, so a call that hangs keeps its thread, and what it has
 locked. Its client need not wait for it: the leader answers 504 in its place.
@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Final
 
+from bascule.engine.call import Call
 from bascule.engine.connection import Connection
-from bascule.engine.crew import Call, Crew
+from bascule.engine.crew import Crew
 from bascule.engine.service import Service
 from bascule.told.counters import Counters
 from bascule.told.event_log import event
@@ -27,7 +29,7 @@ class HungCalls:
 
     Args:
         crew: makes the calls.
-        timeout: how long one may take, in seconds.
+        timeout: for how long one may go on without a sign of progress, in seconds.
         counters: count them; None for no metrics.
     """
 
@@ -38,7 +40,7 @@ class HungCalls:
 
     def count(self) -> int:
         """Return how many calls that were given up still hold their threads."""
-        return sum(call.is_abandoned for call in self._crew.running())
+        return self._crew.hung
 
     def time_out(self) -> None:
         """Report each call that is past its time, and answer its client."""
@@ -47,50 +49,59 @@ class HungCalls:
             connection = call.task
             if call.is_abandoned or not isinstance(connection, Connection):
                 continue
-            age = connection.working_time(call, now)
-            if age < self._timeout:
+            silence = connection.silent_time(call, now)
+            if silence < self._timeout:
                 continue
             stack = "".join(call.stack().format())
             if self._crew.abandon(call):
-                self._report(connection, age, stack)
+                self._report(connection, silence, now - call.started, stack)
                 connection.time_out(call)
 
-    def wait_for_only_thread(self, service: Service) -> None:
+    def wait_for_only_thread(self, service: Service, on_progress: Callable[[], None]) -> None:
         """Return once the only thread's call is past its time, reported and its client answered.
 
         For a thread that does nothing else, since the only one can do nothing for itself: it turns
         the loop no more. The process has to end after this.
+
+        Args:
+            on_progress: called where the loop does not turn, but the call goes on.
         """
         loop, main = service.loop, threading.main_thread().ident or 0
         while True:
-            age = time.monotonic() - loop.now
-            time.sleep(max(self._timeout - age, MOMENT))
-            age = time.monotonic() - loop.now
-            if age < self._timeout:
-                continue
+            now = time.monotonic()
+            since = loop.now
             for connection in list(service.connections):
-                if isinstance(connection, Connection) and connection.is_called:
-                    call = Call(main, connection, time.monotonic() - age)
-                    self._report(connection, age, "".join(call.stack().format()))
+                if not (isinstance(connection, Connection) and connection.is_called):
+                    continue
+                call = Call(main, connection, since)
+                silence = connection.silent_time(call, now)
+                if silence >= self._timeout:
+                    stack = "".join(call.stack().format())
+                    self._report(connection, silence, now - since, stack)
                     connection.time_out(call)
                     while connection.is_undecided:
                         time.sleep(MOMENT)
                         connection.on_deadline()
                     return
+                if silence < now - since:
+                    on_progress()
+                    since = now - silence
+            time.sleep(max(self._timeout - (now - since), MOMENT))
 
-    def _report(self, connection: Connection, age: float, stack: str) -> None:
+    def _report(self, connection: Connection, silence: float, age: float, stack: str) -> None:
         if self._counters:
             self._counters.add(HUNG_REQUESTS)
         line = connection.request.line if connection.request else None
+        did = "has taken" if silence >= age else "has made no progress for"
         event(
             logging.ERROR,
             "hung_request",
-            f"{line.method if line else ''} {line.target if line else ''} has taken {age:.1f} s, "
+            f"{line.method if line else ''} {line.target if line else ''} {did} {silence:.1f} s, "
             f"more than --timeout {self._timeout:g} s",
             request_id=connection.request_id,
             method=line.method if line else "",
             path=line.path if line else "",
             peer=connection.peer,
-            age_s=round(age, 3),
+            age_s=round(silence, 3),
             stack=stack,
         )

@@ -16,8 +16,8 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
+from bascule.engine.call import Call
 from bascule.engine.connection import Connection, State
-from bascule.engine.crew import Call
 from bascule.engine.service import Service
 
 # Characters of a target or of a path that are told.
@@ -28,7 +28,8 @@ class InFlight(NamedTuple):
     """One request whose head is complete, and whose response is not.
 
     Attributes:
-        state: ``body``, ``waiting`` (for a thread), ``running``, ``sending``, or ``hung`` (past
+        state: ``body``, ``waiting`` (for a thread), ``running``, ``streaming`` (a part of the
+            answer is sent, and the application is to give more), ``sending``, or ``hung`` (past
             its deadline, answered without the call, which goes on).
         age: since its head was complete, in seconds.
         thread: that runs it; None for none.
@@ -88,7 +89,7 @@ def _state(connection: Connection, thread: int | None) -> str:
     if state is not State.CALL:
         return ""
     if thread is not None:
-        return "running"
+        return "streaming" if connection.is_streaming else "running"
     # After the call it is the leader's, which has not got round to it.
     return "sending" if connection.is_called else "waiting"
 

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from bascule.engine.call import Call
 from bascule.engine.connection import Connection
-from bascule.engine.crew import SLOW, Call
+from bascule.engine.expectations import SLOW
 from bascule.engine.service import Service
 from bascule.told.event_log import event, timestamp
 from bascule.watch.in_flight import calls, identity

@@ -55,7 +55,10 @@ class Status:
             "uptime_s": round(time.monotonic() - self._began, 3),
             "state": "draining" if service.draining else "serving",
             "threads": config.threads,
-            "threads_busy": len({call.thread for call in calls}),
+            "threads_busy": sum(not call.is_abandoned for call in calls),
+            "threads_hung": sum(call.is_abandoned for call in calls),
+            "threads_extra": max(0, service.crew.size - _usual_size(config.threads)),
+            "streaming": sum(each.is_streaming for each in in_flight.connections(service)),
             "waiting": service.crew.waiting,
             "backlog_requests": config.backlog_requests,
             "connections": in_flight.states(service),
@@ -68,6 +71,11 @@ class Status:
                 {**each, "last": timestamp(each["last"])} for each in guard.failures()
             ],
         }
+
+
+def _usual_size(threads: int) -> int:
+    """Return of how many threads a crew consists while none hangs."""
+    return threads + 1 if threads > 1 else 1
 
 
 def _descriptors() -> dict[str, int]:

@@ -92,9 +92,15 @@ class Exchange:
         request_id: the response's ``X-Request-ID``, or an empty string.
         ending: what becomes of the connection; settled once ``run`` has returned.
         waited: for how long the client was waited for (seconds), kept by the transport.
+        streams_since: when the head of a response that is sent in pieces was made.
+        progressed: when the application last gave a piece, or read one of the body. Both are on
+            the monotonic clock, in seconds; 0 for never.
     """
 
-    waited = 0.0  # of the class, so that an exchange that never waits need not set it
+    # Of the class, so that an exchange that is of the usual kind need not set them.
+    waited = 0.0
+    streams_since = 0.0
+    progressed = 0.0
 
     def __init__(
         self,
@@ -130,6 +136,15 @@ class Exchange:
             self.ending = Ending.ABORT
         except BaseException as error:  # SystemExit too: it must not end the process
             self._fail(error)
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether a part of the response was sent, and the application is to give more."""
+        return self.streams_since > 0 and not self._complete
+
+    def note_progress(self) -> None:
+        """Note that the application goes on."""
+        self.progressed = time.monotonic()
 
     # PEP 3333: start_response(status, response_headers, exc_info=None) -> write(body_data)
     def _start_response(
@@ -261,6 +276,7 @@ class Exchange:
 
     def _send_chunk(self, data: bytes) -> None:
         """Send one chunk of a stream, the head before the first that is not empty."""
+        self.progressed = time.monotonic()
         _check_chunk(data)
         if self._complete:
             raise ApplicationError("write was called after the response was complete")
@@ -270,6 +286,7 @@ class Exchange:
             if data:
                 self._remaining = announced = head[ANNOUNCED]
                 prefix = self._open(head, self._framing_of(head, announced), announced)
+                self.streams_since = self.progressed
         if not data:
             return
         if self._framing is Framing.NONE:

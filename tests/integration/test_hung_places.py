@@ -1,0 +1,163 @@
+"""A call that hangs costs a thread, not the service."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.harness.client import Client
+from tests.harness.servers import ServerProcess, bascule_command, running, scratch
+from tests.harness.waiting import wait_until
+
+from .gate import Gate, Visit
+from .requests import get
+from .status import read_status
+
+SHORT = 0.3  # seconds
+SOON = 3.0  # seconds within which others are answered
+
+
+def events(server: ServerProcess, name: str) -> list[dict]:
+    """Return the events of one name that were logged."""
+    found = [json.loads(line) for line in server.err.splitlines() if line.startswith("{")]
+    return [each for each in found if each["event"] == name]
+
+
+@pytest.fixture
+def gate():
+    """Where calls hang."""
+    with scratch() as directory, Gate(directory) as gate:
+        yield gate
+
+
+@pytest.fixture
+def status():
+    """Where a process tells its status."""
+    with scratch() as directory:
+        yield directory / "status"
+
+
+def command(status: Path, *flags: str) -> list[str]:
+    return bascule_command(
+        *("--access-logformat", "json", "--graceful-timeout", "10"),
+        *("--status-socket", str(status), *flags),
+    )
+
+
+def hang(server: ServerProcess, gate: Gate, number: int) -> Visit:
+    """Have a call hang until it is given up."""
+    with server.client() as client:
+        client.send(get(f"/wait?{number}"))
+        visit = gate.visit()
+        assert client.read_final().status == 504
+    return visit
+
+
+def threads(status: Path) -> tuple[int, int, int]:
+    found = read_status(status)
+    return found["threads_busy"], found["threads_hung"], found["threads_extra"]
+
+
+@pytest.mark.parametrize("number", [2, 4])
+def test_a_burst_that_hangs_on_an_idle_server_leaves_a_place_to_others(
+    gate: Gate, status: Path, number: int
+) -> None:
+    with (
+        running(command(status, "--threads", str(number)), "gate", env=gate.env) as server,
+        ExitStack() as stack,
+    ):
+        burst = [stack.enter_context(server.client()) for _ in range(20)]
+        for client in burst:
+            client.send(get("/wait"))
+        visits = [gate.visit() for _ in range(number)]
+        for _ in range(20):
+            with server.client(deadline=SOON) as other:
+                assert other.request(get()).body == b"at once\n"
+        assert gate.nobody_else()
+        for visit in visits:
+            visit.release()
+        # Once seen to be slow, they have all places but one.
+        visits = [gate.visit() for _ in range(number - 1)]
+        with server.client(deadline=SOON) as other:
+            assert other.request(get()).body == b"at once\n"
+        assert gate.nobody_else()
+        assert not events(server, "hung_request")
+
+
+def test_calls_that_hang_are_replaced_and_their_threads_go_when_they_end(
+    gate: Gate, status: Path
+) -> None:
+    flags = ("--threads", "4", "--timeout", str(SHORT))
+    with running(command(status, *flags), "gate", env=gate.env) as server:
+        visits = [hang(server, gate, number) for number in range(3)]
+        assert threads(status)[:2] == (0, 3)
+        with ExitStack() as stack:
+            clients = [stack.enter_context(server.client()) for _ in range(4)]
+            for number, client in enumerate(clients):
+                client.send(get(f"/stream?{number}"))
+            beside = [gate.visit() for _ in clients]  # all four places are there
+            assert threads(status) == (4, 3, 3)
+            for visit in beside:
+                visit.release()
+            assert all(client.read_final().complete for client in clients)
+        for visit in visits:
+            visit.release()
+        wait_until(lambda: threads(status) == (0, 0, 0), "the threads go")
+        with server.client() as client:
+            assert client.request(get()).body == b"at once\n"
+        assert not events(server, "draining")
+
+
+def fill(server: ServerProcess, gate: Gate, count: int) -> None:
+    for number in range(count):
+        hang(server, gate, number)
+
+
+def test_the_process_is_replaced_when_all_threads_hang_that_can_be_replaced(
+    gate: Gate, status: Path
+) -> None:
+    flags = ("--threads", "2", "--timeout", str(SHORT))
+    with (
+        running(command(status, *flags), "gate", env=gate.env) as server,
+        server.client() as late,
+    ):
+        fill(server, gate, 1)
+        assert late.request(get()).body == b"at once\n"
+        assert not events(server, "draining")
+        fill(server, gate, 1)
+        wait_until(lambda: events(server, "draining"), "it is to be replaced")
+        late.send(get())
+        assert late.read_final().body == b"at once\n"
+        late.close()
+        assert server.wait(10) == 1
+        assert not events(server, "cut_short")
+
+
+def test_it_serves_on_until_it_is_replaced_where_somebody_sees_to_that(
+    gate: Gate, status: Path
+) -> None:
+    flags = ("--threads", "2", "--timeout", str(SHORT), "--recycle-wait", "60")
+    with running(command(status, *flags), "gate", env=gate.env) as server:
+        fill(server, gate, 2)
+        wait_until(lambda: events(server, "recycle"), "it asks to be replaced")
+        with server.client() as client:
+            assert client.request(get()).body == b"at once\n"
+        assert not events(server, "draining")
+        fill(server, gate, 2)
+        assert server.wait(10) == 1  # nothing is left to serve with
+        assert len(events(server, "recycle")) == 1
+
+
+def test_calls_that_take_less_than_a_second_have_all_places(gate: Gate, status: Path) -> None:
+    with running(command(status, "--threads", "4"), "gate", env=gate.env) as server:
+        for _ in range(3):
+            with ExitStack() as stack:
+                clients: list[Client] = [stack.enter_context(server.client()) for _ in range(4)]
+                for client in clients:
+                    client.send(get("/wait"))
+                for visit in [gate.visit() for _ in clients]:
+                    visit.release()
+                assert all(client.read_final().complete for client in clients)
