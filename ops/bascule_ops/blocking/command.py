@@ -64,11 +64,7 @@ def block(blocks: Blocks, arguments: argparse.Namespace) -> None:
     until = datetime.now(UTC) + arguments.span if arguments.span else None
     for each in arguments.networks:
         made = blocks.add(each, until, arguments.reason)
-        end = (
-            f"until {rfc3339(made.until)}"
-            if made.until
-            else f"until {named('unblock')} or {named('down')}"
-        )
+        end = rfc3339(made.until) if made.until else f"{named('unblock')} or {named('down')}"
         print(f"{written(each)} is blocked until {end}")
 
 
