@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from bascule_ops.observe import checks, snapshot, sources
+from bascule_ops.observe import disks, machine_checks, snapshot
 from bascule_ops.observe.findings import Check, bad, good
 from bascule_ops.observe.settings import Settings
 from bascule_ops.observe.status import NOT_RUNNING, UNHEALTHY, findings, rooms, verdict
@@ -91,13 +91,13 @@ def document(found: list[Container], workers: int, reason: str) -> dict[str, Any
     made = snapshot.unasked(here, "its container does not run" if found else reason)
     made["mode"] = "docker" if found else "none"
     made["nginx"]["up"] = any(each == ("nginx", "running") for each in map(_place, found))
-    made["disk"], made["errors"]["disk"] = sources.disks((ROOT,)), None
+    made["disk"], made["errors"]["disk"] = disks.read((), (ROOT,)), None
     now = datetime.now(UTC)
     if found:
         judgements = [judged(service, found, now) for service in SERVICES]
     else:
         judgements = [bad("stack", reason, "ops/up starts it")]
-    made["checks"] = list(map(asdict, [*judgements, *checks.disk(made)]))
+    made["checks"] = list(map(asdict, [*judgements, *machine_checks.disk(made)]))
     return made
 
 
