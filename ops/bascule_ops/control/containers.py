@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final, NoReturn
@@ -18,13 +19,27 @@ IMAGE_PYTHON: Final = "/opt/bascule/ops/bin/python"
 FILES: Final = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 
 
+LIMIT: Final = 3.0  # seconds for the engine to answer a question
+
+
 @cache
 def engine_answers() -> bool:
     """Whether docker, with compose, has an engine here."""
+    # The second asks nobody: it says whether there is compose.
     return bool(shutil.which("docker")) and all(
-        subprocess.run(["docker", *words], capture_output=True, check=False).returncode == 0
-        for words in (("info",), ("compose", "version"))
+        _asked(("docker", *words)) is not None for words in (("info",), ("compose", "version"))
     )
+
+
+def _asked(command: Sequence[str], directory: Path | None = None) -> str | None:
+    """What a command that asks the engine prints; None where it fails or is not answered."""
+    try:
+        done = subprocess.run(
+            command, cwd=directory, capture_output=True, text=True, check=False, timeout=LIMIT
+        )
+    except subprocess.TimeoutExpired:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 class Containers:
@@ -57,15 +72,8 @@ class Containers:
         return done.returncode
 
     def read(self, *words: str) -> str | None:
-        """What docker compose prints; None where it fails."""
-        done = subprocess.run(
-            ["docker", "compose", *words],
-            cwd=self._root,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return done.stdout.strip() if done.returncode == 0 else None
+        """What docker compose prints; None where it fails or the engine does not answer."""
+        return _asked(("docker", "compose", *words), self._root)
 
     def port(self, inside: int) -> int | None:
         """The port of this machine at which nginx's `inside` is published."""
@@ -91,13 +99,7 @@ class Containers:
             *("{{.State.Status}}", "{{.State.ExitCode}}"),
             *("{{.State.OOMKilled}}", "{{.State.FinishedAt}}"),
         )
-        done = subprocess.run(
-            ["docker", "inspect", "--format", " ".join(facts), *ids],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return done.stdout
+        return _asked(("docker", "inspect", "--format", " ".join(facts), *ids)) or ""
 
 
 def are_inside() -> bool:

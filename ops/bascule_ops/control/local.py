@@ -11,12 +11,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from bascule_ops import stack_settings
+from bascule_ops import proc, stack_settings
+from bascule_ops.control.output import say
 from bascule_ops.errors import CommandError
 from bascule_ops.settings import checked, env_file
 
 SUPERVISED: Final = "bascule_ops.supervision.supervised"
 _PAUSE: Final = 0.1  # seconds between two looks at a process that is to end
+_PATIENCE: Final = 3.0  # seconds until it is said what is waited for
 
 
 class LocalStack:
@@ -58,6 +60,8 @@ class LocalStack:
     def stop(self) -> None:
         """Stop it, wait for the drain, remove the run directory. Harmless where nothing runs."""
         if pid := self.pid():
+            for each in proc.stopped(pid):  # it would hear of nothing
+                _send(each.pid, signal.SIGCONT)
             _terminate(pid)
             self._wait_for_end(pid)
         if self.marker.exists():
@@ -95,8 +99,13 @@ class LocalStack:
 
     def _wait_for_end(self, pid: int) -> None:
         limit = 2 * checked.drain_seconds(os.environ) + 10
-        deadline = time.monotonic() + limit
-        while is_alive(pid):
+        began = time.monotonic()
+        deadline = began + limit
+        is_told = False
+        while proc.runs(pid):
+            if not is_told and time.monotonic() > began + _PATIENCE:
+                is_told = True
+                say(f"Process {pid} finishes what it has; it is given {limit} s at most.")
             if time.monotonic() > deadline:
                 raise CommandError(
                     f"process {pid} did not end within {limit} s; the log is {self.log_file}"
@@ -104,17 +113,15 @@ class LocalStack:
             time.sleep(_PAUSE)
 
 
-def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that only waits to be reaped does not."""
-    try:
-        return not _field(Path(f"/proc/{pid}"), "State").startswith("Z")
-    except OSError:
-        return False
-
-
 def _terminate(pid: int) -> None:
+    _send(pid, signal.SIGTERM)
+    if proc.state(pid) == proc.STOPPED:
+        _send(pid, signal.SIGCONT)
+
+
+def _send(pid: int, number: signal.Signals) -> None:
     with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, number)
 
 
 def _processes() -> list[Path]:
