@@ -22,7 +22,7 @@ from bascule_ops.errors import Refused
 # By these two a worker knows a health check, and does not log it while it succeeds.
 PROBE_FIELDS = "User-Agent: bascule-health\r\nX-Bascule-Health: probe\r\n"
 PROBE_TIMEOUT = 5.0  # seconds; a healthy worker answers in milliseconds
-REPORT_TIMEOUT = 3.5  # and where somebody waits for the report on all of them
+REPORT_TIMEOUT = 3.0  # and where somebody waits for the report on all of them
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -191,7 +193,10 @@ def out_of_descriptors(name: str) -> Injection:
         pids = stack.pids(name)
         before = {pid: resource.prlimit(pid, resource.RLIMIT_NOFILE)[0] for pid in pids}
         for pid in pids:
-            stack.limit(pid, resource.RLIMIT_NOFILE, len(list(Path(f"/proc/{pid}/fd").iterdir())))
+            taken = {int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir()}
+            # The limit is of their numbers, and the lowest that is free comes next.
+            lowest = next(number for number in itertools.count() if number not in taken)
+            stack.limit(pid, resource.RLIMIT_NOFILE, lowest)
         try:
             yield
         finally:
@@ -245,7 +250,21 @@ def no_run_directory(stack: BrokenStack) -> Iterator[None]:
     try:
         yield
     finally:
+        shutil.rmtree(stack.run_dir, ignore_errors=True)
         aside.rename(stack.run_dir)
+
+
+@contextmanager
+def no_room_to_start(stack: BrokenStack) -> Iterator[None]:
+    """Have nothing run, and no byte left on the disk of the run directory."""
+    stack.run("ops/down")
+    ballast = stack.fill(stack.disk)
+    try:
+        yield
+    finally:
+        ballast.unlink()
+        done = stack.up()
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 @contextmanager
@@ -360,13 +379,13 @@ LOCAL: Final = (
     Fault(
         "a worker has no descriptor left",
         out_of_descriptors("worker-1"),
-        {"status": 1, "status --json": 1},
+        {"status": 1, "status --json": 1, **dict.fromkeys(("running", "health", "up"))},
         r"worker-1 has \d+ descriptors open",
     ),
     Fault(
         "supervisord has no descriptor left",
         out_of_descriptors("supervisord"),
-        {"status": 1, "status --json": 1},
+        {"status": 1, "status --json": 1, "logs --rotate": 1},
         r"supervisord does not answer",
     ),
     Fault(
@@ -396,9 +415,26 @@ LOCAL: Final = (
     Fault(
         "the run directory is moved away",
         no_run_directory,
+        dict.fromkeys(COMMANDS, 1)
+        | dict.fromkeys(("status", "status --json", "running", "top"), 3),
+        r"the stack does not run",
+    ),
+    Fault(
+        "nothing runs, and the disk is full",
+        no_room_to_start,
+        dict.fromkeys(COMMANDS, 1)
+        | dict.fromkeys(("status", "status --json", "running", "top"), 3)
+        | dict.fromkeys(OBSERVED, 0),
+        r"the stack does not run",
+        needs_disk=True,
+        shows={"up": "No space left on device"},
     ),
     Fault(
         "the container engine hangs",
         engine_that_hangs,
+        dict.fromkeys(COMMANDS, 1)
+        | dict.fromkeys(("status", "status --json", "running", "top"), 3)
+        | dict.fromkeys(OBSERVED, 0),
+        r"no container engine answers",
     ),
 )

@@ -140,16 +140,18 @@ def test_who_is_silent_because_it_is_stopped_is_said_to_be(empty: Parts) -> None
     code = "import socket, sys; s = socket.socket(1); s.bind(sys.argv[1]); s.listen(); print(flush=True); s.accept()"
     words = [sys.executable, "-c", code, str(path)]
     with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
-        assert process.stdout
-        process.stdout.readline()
-        process.send_signal(signal.SIGSTOP)
-        wait_for(lambda: proc.state(process.pid) == proc.STOPPED, "it to stop")
-        document = snapshot.take(empty.settings, 1)
-        (worker,) = (each for each in document["workers"] if each["worker"] == "0")
-        assert f"process {process.pid} is stopped (SIGSTOP)" in worker["error"]
-        # Nothing answers, and it runs all the same.
-        assert snapshot.runs(document)
-        process.kill()
+        try:
+            assert process.stdout
+            process.stdout.readline()
+            process.send_signal(signal.SIGSTOP)
+            wait_for(lambda: proc.state(process.pid) == proc.STOPPED, "it to stop")
+            document = snapshot.take(empty.settings, 1)
+            (worker,) = (each for each in document["workers"] if each["worker"] == "0")
+            assert f"process {process.pid} is stopped (SIGSTOP)" in worker["error"]
+            # Nothing answers, and it runs all the same.
+            assert snapshot.runs(document)
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("state", ["STARTING", "RUNNING"])

@@ -269,10 +269,13 @@ def test_a_rotation_that_supervisord_does_not_follow_says_so_and_loses_nothing(
         subprocess.Popen(["bash", "-c", ignore], stdin=subprocess.PIPE, stdout=output) as deaf,
     ):
         wait_for(log.read_text, "the process to start")
-        with pytest.raises(RotationError, match=r"still writes to .*bascule\.log\.1"):
+        (tmp_path / "bascule.log.1").write_text("older")
+        with pytest.raises(RotationError, match="goes on as it was"):
             rotate(log, 5, deaf.pid, limit=0.1)
         deaf.communicate(b"after\n")
-    assert (tmp_path / "bascule.log.1").read_text() == "before\nafter\n"
+    assert (tmp_path / "bascule.log").read_text() == "before\nafter\n"
+    assert (tmp_path / "bascule.log.1").read_text() == "older"
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 # --- shipping ----------------------------------------------------------------------------------

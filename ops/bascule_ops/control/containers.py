@@ -58,12 +58,18 @@ class Containers:
 
     def run(self) -> bool:
         """Whether any of them runs."""
-        return self.are_possible() and bool(self.read("ps", "--quiet"))
+        return self._may_be_there() and bool(self.read("ps", "--quiet"))
 
     def server_runs(self) -> bool:
         """Whether the server's does."""
+        if not self._may_be_there():
+            return False
         services = self.read("ps", "--status", "running", "--services") or ""
         return "server" in services.split()
+
+    def _may_be_there(self) -> bool:
+        """Whether it makes sense to ask: who is asked says whether there is an engine."""
+        return self.has_file() and bool(shutil.which("docker"))
 
     def compose(self, *words: str) -> int:
         """Run docker compose, which speaks for itself; return its exit status."""

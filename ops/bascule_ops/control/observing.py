@@ -153,10 +153,8 @@ def _observe(
     if stack.local.marker.exists():
         stack.local.recall_settings()
         return run(options)
-    if not stack.containers.run():
-        return nobody(stack)
-    if not stack.containers.server_runs():
-        if command == "status":
+    if not stack.containers.server_runs():  # one question, where all is well
+        if command == "status" or not stack.containers.run():
             return nobody(stack)
         raise CommandError(f"the container of server does not run: {named('status')} says more")
     words = list(options.words)

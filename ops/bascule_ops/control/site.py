@@ -6,7 +6,7 @@ import http.client
 from typing import Final
 from urllib.parse import urlsplit
 
-_LIMIT: Final = 4.0  # seconds for an answer; whoever waits for longer asks again
+_LIMIT: Final = 3.0  # seconds for an answer; whoever waits for longer asks again
 
 
 def url(port: int | str, path: str) -> str:

@@ -25,7 +25,7 @@ from bascule_ops.supervision import operation
 
 LIMIT: Final = 1.7  # seconds for all parts together: the whole must be there within 2
 # For who asks once, and would rather wait than miss a worker whose interpreter is busy: within 5 s.
-PATIENT_LIMIT: Final = 3.5
+PATIENT_LIMIT: Final = 3.0
 ANSWER_SHARE: Final = 0.8  # of that, for each: workers whose threads all hang need milliseconds
 STAND_IN_RUNS: Final = ("STARTING", "RUNNING", "STOPPING")
 

@@ -30,13 +30,13 @@ from bascule_ops.supervision.client import Supervisor
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LIMIT: Final = 4.0  # seconds for supervisord to change files; it looks once a second
+LIMIT: Final = 3.0  # seconds for supervisord to change files; it looks once a second
 _PAUSE: Final = 0.02
 _ANSWER: Final = 1.0  # seconds for supervisord to say what the log has lost
 
 
 class RotationError(Exception):
-    """The log was not put aside, or is still written to; nothing is lost either way."""
+    """The log was not put aside; it goes on as it was."""
 
 
 def reopen_output(path: str) -> None:
@@ -87,7 +87,11 @@ def rotate(log: Path, keep: int, pid: int, limit: float = LIMIT) -> Path:
                 older.rename(_aside(log, number + 1))
         log.rename(_aside(log, 1))
         os.kill(pid, signal.SIGUSR2)
-        _wait_until_changed(log, pid, inode, limit)
+        try:
+            _wait_until_changed(pid, inode, limit)
+        except RotationError:
+            _put_back(log, keep)
+            raise
         return _aside(log, 1)
 
 
@@ -118,18 +122,31 @@ def _make(new: Path) -> None:
         ) from error
 
 
-def _wait_until_changed(log: Path, pid: int, inode: int, limit: float) -> None:
+def _put_back(log: Path, keep: int) -> None:
+    """Give the files their names back; only what was too old to be kept stays away."""
+    try:
+        os.link(_aside(log, 1), log)
+    except FileExistsError:  # it has changed after all, in this instant
+        return
+    _aside(log, 1).unlink()
+    for number in range(1, keep):
+        if _aside(log, number + 1).exists():
+            _aside(log, number + 1).rename(_aside(log, number))
+    _new(log).unlink(missing_ok=True)
+
+
+def _wait_until_changed(pid: int, inode: int, limit: float) -> None:
     """Return when a process writes to another file. Raises `RotationError`."""
     deadline = time.monotonic() + limit
     while _writes_to(pid, inode):
         if time.monotonic() > deadline:
             raise RotationError(
-                f"supervisord (process {pid}) still writes to {_aside(log, 1)}: "
-                "no line is lost, but no new file was begun"
+                f"supervisord (process {pid}) did not begin the new file within {limit:g} s: "
+                "no line is lost, and the log goes on as it was"
             )
         time.sleep(_PAUSE)
     if not proc.runs(pid):
-        raise RotationError(f"supervisord (process {pid}) has ended; {_aside(log, 1)} has the log")
+        raise RotationError(f"supervisord (process {pid}) has ended")
 
 
 def _aside(log: Path, number: int) -> Path:
