@@ -275,12 +275,14 @@ def engine_that_hangs(stack: BrokenStack) -> Iterator[None]:
     place.mkdir()
     (place / "docker").write_text("#!/bin/sh\nexec sleep 60\n")
     (place / "docker").chmod(0o755)
+    (stack.root / "compose.yaml").touch()
     before = stack.environ["PATH"]
     stack.environ["PATH"] = f"{place}:{before}"
     try:
         yield
     finally:
         stack.environ["PATH"] = before
+        (stack.root / "compose.yaml").unlink()
         done = stack.up()
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -416,7 +418,8 @@ LOCAL: Final = (
         "the run directory is moved away",
         no_run_directory,
         dict.fromkeys(COMMANDS, 1)
-        | dict.fromkeys(("status", "status --json", "running", "top"), 3),
+        | dict.fromkeys(("status", "status --json", "running", "top"), 3)
+        | dict.fromkeys(OBSERVED, 503),
         r"the stack does not run",
     ),
     Fault(
@@ -432,9 +435,7 @@ LOCAL: Final = (
     Fault(
         "the container engine hangs",
         engine_that_hangs,
-        dict.fromkeys(COMMANDS, 1)
-        | dict.fromkeys(("status", "status --json", "running", "top"), 3)
-        | dict.fromkeys(OBSERVED, 0),
-        r"no container engine answers",
+        dict.fromkeys(COMMANDS, 1) | {"up": 0} | dict.fromkeys(OBSERVED, 0),
+        r"the container engine does not answer within 3 s",
     ),
 )

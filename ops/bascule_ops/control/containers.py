@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from bascule_ops import program
+from bascule_ops.errors import CommandError
 
 # What runs Bascule's own programs in the server's image (server/Dockerfile).
 IMAGE_PYTHON: Final = "/opt/bascule/ops/bin/python"
@@ -20,6 +21,10 @@ FILES: Final = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-co
 
 
 LIMIT: Final = 3.0  # seconds for the engine to answer a question
+
+
+class EngineSilentError(CommandError):
+    """The engine is there, and keeps silent."""
 
 
 @cache
@@ -32,13 +37,19 @@ def engine_answers() -> bool:
 
 
 def _asked(command: Sequence[str], directory: Path | None = None) -> str | None:
-    """What a command that asks the engine prints; None where it fails or is not answered."""
+    """What a command that asks the engine prints; None where it fails.
+
+    Raises `EngineSilentError`, so that nobody waits for the next question's time as well.
+    """
     try:
         done = subprocess.run(
             command, cwd=directory, capture_output=True, text=True, check=False, timeout=LIMIT
         )
-    except subprocess.TimeoutExpired:
-        return None
+    except subprocess.TimeoutExpired as error:
+        raise EngineSilentError(
+            f"the container engine does not answer within {LIMIT:g} s, so whether the stack runs "
+            "there is not known"
+        ) from error
     return done.stdout.strip() if done.returncode == 0 else None
 
 
@@ -78,7 +89,7 @@ class Containers:
         return done.returncode
 
     def read(self, *words: str) -> str | None:
-        """What docker compose prints; None where it fails or the engine does not answer."""
+        """What docker compose prints; None where it fails."""
         return _asked(("docker", "compose", *words), self._root)
 
     def port(self, inside: int) -> int | None:
