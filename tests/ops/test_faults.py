@@ -126,13 +126,13 @@ def test_a_process_that_got_sigstop_is_named_with_the_command_that_frees_it(stac
         process.send_signal(signal.SIGSTOP)
         wait_for(lambda: proc.state(process.pid) == proc.STOPPED, "it to stop")
         document = look(stack.settings)
-        assert failed(document)["stopped"].startswith(
+        assert failed(document)["worker-1"].startswith(
             f"worker-1 is stopped (process {process.pid})"
         )
-        assert remedies(document)["stopped"] == f"kill -CONT {process.pid}"
+        assert remedies(document)["worker-1"] == f"kill -CONT {process.pid}"
         inside = look(dataclasses.replace(stack.settings, mode="docker"))
         command = f"docker compose exec server sh -c 'kill -CONT {process.pid}'"
-        assert remedies(inside)["stopped"] == command
+        assert remedies(inside)["worker-1"] == command
 
 
 def test_who_is_silent_because_it_is_stopped_is_said_to_be(empty: Parts) -> None:
@@ -314,6 +314,7 @@ def test_a_fault_of_its_own_is_told_in_words(
     def breaks(*_: object) -> None:
         raise RuntimeError("can't start new thread")
 
+    monkeypatch.setenv("BASCULECTL_DOOR", "basculectl ")  # main sets it, for this process
     monkeypatch.setattr("bascule_ops.control.health.find", breaks)
     assert main(["--project", str(tmp_path), "health"]) == 1
     told = capsys.readouterr().err

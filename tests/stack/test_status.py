@@ -133,7 +133,7 @@ def test_a_worker_that_is_stopped_goes_on_when_the_remedy_is_done(stack: Project
     pid = document["workers"][1]["pid"]
     stack.execute("server", "sh", "-c", f"kill -STOP {pid}")
     document = json.loads(command(stack, "ops/status", "--json").stdout)
-    (check,) = (check for check in document["checks"] if check["name"] == "stopped")
+    (check,) = (check for check in document["checks"] if not check["ok"])
     assert check["message"].startswith(f"worker-1 is stopped (process {pid})")
     assert check["remedy"] == f"docker compose exec server sh -c 'kill -CONT {pid}'"
     stack.execute("server", *shlex.split(check["remedy"])[4:])

@@ -53,6 +53,8 @@ STATES: Final = {
     "EXITED": ("has ended", "ops/logs shows why; ops/restart starts it"),
     "FATAL": ("could not be started", "ops/logs shows why; mend that, then ops/restart"),
 }
+# What a check is called that is about a part, where it is called otherwise.
+NAMES: Final = {"supervisord": "supervisor", "nginx's worker": "nginx"}
 # What nobody does while a part is stopped.
 CONSEQUENCES: Final = {
     "supervisord": "; a worker that ends stays away, and the log is not written",
@@ -78,7 +80,7 @@ def stopped(document: Document) -> Iterator[Check]:
     found = document["stopped"]
     for each in found:
         yield bad(
-            "stopped",
+            NAMES.get(each["name"], each["name"]),
             f"{each['name']} is stopped (process {each['pid']}): somebody sent it SIGSTOP, "
             f"and it does nothing until it gets SIGCONT{CONSEQUENCES.get(each['name'], '')}",
             _go_on(document, each["pid"]),
