@@ -387,7 +387,7 @@ LOCAL: Final = (
     Fault(
         "supervisord has no descriptor left",
         out_of_descriptors("supervisord"),
-        {"status": 1, "status --json": 1, "logs --rotate": 1},
+        {"status": 1, "status --json": 1, "logs --rotate": None},
         r"supervisord does not answer",
     ),
     Fault(
