@@ -35,8 +35,9 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "block": ("ops/block", "203.0.113.9"),
     "block --list": ("ops/block", "--list"),
     "unblock": ("ops/unblock", "203.0.113.9"),
-    "up": ("ops/up", "--local"),
     "logs --rotate": ("ops/logs", "--rotate", "--keep", "2"),
+    # The last: it starts a stack that is dead.
+    "up": ("ops/up", "--local"),
 }
 PAGES: Final[Mapping[str, str]] = {
     "/-/metrics": "/-/metrics",
@@ -342,7 +343,7 @@ LOCAL: Final = (
     Fault(
         "supervisord is killed",
         killed_for_good("supervisord"),
-        {"status": 1, "status --json": 1},
+        {"status": 1, "status --json": 1, "logs --rotate": 1},
         r"supervisord does not answer",
     ),
     Fault(
