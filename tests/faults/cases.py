@@ -436,7 +436,7 @@ LOCAL: Final = (
     Fault(
         "the container engine hangs",
         engine_that_hangs,
-        dict.fromkeys(COMMANDS, 1) | {"up": 0} | dict.fromkeys(OBSERVED, 0),
+        dict.fromkeys(COMMANDS, 1) | {"up": 0},
         r"the container engine does not answer within 3 s",
     ),
 )
