@@ -7,21 +7,23 @@ a connected stream socket is the process that called listen).
 
 from __future__ import annotations
 
+import concurrent.futures
 import http.client
 import os
 import socket
-import struct
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bascule_ops import proc
 from bascule_ops.errors import Refused
 from bascule_ops.settings import variables
 
 # By these two a worker knows a health check, and does not log it while it succeeds.
 PROBE_FIELDS = "User-Agent: bascule-health\r\nX-Bascule-Health: probe\r\n"
 PROBE_TIMEOUT = 5.0  # seconds; a healthy worker answers in milliseconds
+REPORT_TIMEOUT = 3.0  # and where somebody waits for the report on all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,7 @@ def probe(path: Path, target: str, timeout: float = PROBE_TIMEOUT) -> Answer:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(timeout)
         sock.connect(str(path))
-        credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        pid, _, _ = struct.unpack("3i", credentials)
+        pid = proc.listener(sock)
         sock.sendall(
             f"GET {target} HTTP/1.1\r\nHost: localhost\r\n{PROBE_FIELDS}"
             f"Connection: close\r\n\r\n".encode()
@@ -71,21 +72,42 @@ def worker_socket(run_dir: str, number: int) -> Path:
     return Path(run_dir, f"worker-{number}.sock")
 
 
-def answers(run_dir: str, workers: int, target: str) -> Iterator[tuple[str, bool]]:
-    """Probe the workers one after the other; yield a line about each, and whether it is ready."""
-    for number in range(workers):
+def answers(
+    run_dir: str, workers: int, target: str, timeout: float = PROBE_TIMEOUT
+) -> Iterator[tuple[str, bool]]:
+    """Probe all workers at the same time; yield a line about each, and whether it is ready."""
+    with concurrent.futures.ThreadPoolExecutor(workers) as threads:
+        yield from threads.map(
+            lambda number: _asked(number, worker_socket(run_dir, number), target, timeout),
+            range(workers),
+        )
+
+
+def _asked(number: int, path: Path, target: str, timeout: float) -> tuple[str, bool]:
+    try:
+        answer = probe(path, target, timeout)
+    except TimeoutError as error:
+        return f"worker-{number}: no answer: {_why_silent(path) or error}", False
+    except (OSError, http.client.HTTPException) as error:
+        return f"worker-{number}: no answer: {error}", False
+    return f"worker-{number}: {answer.status} from process {answer.pid}", answer.is_ready
+
+
+def _why_silent(path: Path) -> str:
+    """What the kernel knows of whoever listens there."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(0)
         try:
-            answer = probe(worker_socket(run_dir, number), target)
-        except (OSError, http.client.HTTPException) as error:
-            yield f"worker-{number}: no answer: {error}", False
-        else:
-            yield f"worker-{number}: {answer.status} from process {answer.pid}", answer.is_ready
+            sock.connect(str(path))
+        except OSError:
+            return ""
+        return proc.why_silent(proc.listener(sock))
 
 
 def report(run_dir: str, workers: int, target: str) -> int:
     """Print a line about each worker; return 0 where all are ready, else 1."""
     status = 0
-    for line, is_ready in answers(run_dir, workers, target):
+    for line, is_ready in answers(run_dir, workers, target, REPORT_TIMEOUT):
         print(line)
         status = status if is_ready else 1
     return status

@@ -240,3 +240,16 @@ def metrics_document(requests: int = 10, **changes: Any) -> dict[str, Any]:
         "internal_errors": 0,
         **changes,
     }
+
+
+def disk_document(**changes: Any) -> dict[str, Any]:
+    """A file system that is half full."""
+    return {
+        "path": "/run",
+        "free_bytes": 2**30,
+        "total_bytes": 2**31,
+        "free_files": 1000,
+        "total_files": 2000,
+        "read_only": False,
+        **changes,
+    }

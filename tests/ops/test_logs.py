@@ -260,11 +260,14 @@ def test_a_rotation_that_supervisord_does_not_follow_says_so_and_loses_nothing(
     ignore = "trap '' USR2; echo before; read -r line; echo $line"
     with Process(["bash", "-c", ignore], log=log, stdin=subprocess.PIPE) as deaf:
         deaf.wait_until(log.read_text, "its first line", limit=LIMIT)
-        with pytest.raises(RotationError, match=r"still writes to .*bascule\.log\.1"):
+        (tmp_path / "bascule.log.1").write_text("older")
+        with pytest.raises(RotationError, match="goes on as it was"):
             rotate(log, 5, deaf.pid, limit=0.1)
         deaf.tell("after\n")
         assert deaf.wait() == 0
-    assert (tmp_path / "bascule.log.1").read_text() == "before\nafter\n"
+    assert (tmp_path / "bascule.log").read_text() == "before\nafter\n"
+    assert (tmp_path / "bascule.log.1").read_text() == "older"
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 # --- shipping ----------------------------------------------------------------------------------

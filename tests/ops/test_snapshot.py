@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from bascule_ops.observe import checks, snapshot
+from bascule_ops.observe import machine_checks, snapshot
 from bascule_ops.supervision import failures
 from bascule_ops.supervision.operation import Operation, alone
 
@@ -20,6 +20,7 @@ from tests.ops.observed import (
     PROCESSES,
     Parts,
     answer_request,
+    disk_document,
     healthy,
     look,
     parts,
@@ -219,7 +220,7 @@ def test_a_restart_in_which_nobody_serves_is_a_fault(empty: Parts) -> None:
     empty.supervisor([PROCESSES[0], process_info("worker-1", "bascule", "STOPPED")])
     with alone(empty.directory) as tell:
         tell(RESTART)
-        assert failed(look(empty.settings)).keys() == {"worker-1"}
+        assert failed(look(empty.settings)).keys() == {"worker-0", "worker-1"}
 
 
 def test_what_a_restart_left_behind_that_was_killed_is_not_believed(stack: Parts) -> None:
@@ -267,7 +268,7 @@ def test_a_supervisord_that_stops_is_a_fault_unless_others_serve(empty: Parts, s
     head = b"HTTP/1.0 200 OK\r\nContent-Type: text/xml\r\nContent-Length: %d\r\n\r\n" % len(fault)
     empty.answer("supervisor.sock", lambda it: answer_request(it, head + fault))
     document = look(empty.settings)
-    assert failed(document).keys() == (set() if state == "serving" else {"supervisor"})
+    assert failed(document).keys() == (set() if state == "serving" else {"supervisor", "worker-1"})
 
 
 def test_a_container_that_is_about_to_end_has_a_successor_whose_workers_serve(empty: Parts) -> None:
@@ -373,7 +374,7 @@ def test_a_worker_that_drains_needs_no_socket(empty: Parts) -> None:
     empty.nginx()
     empty.counters()
     empty.supervisor(PROCESSES)
-    assert failed(look(empty.settings)) == {}
+    assert failed(look(empty.settings)).keys() == {"worker-1"}  # and none of "sockets"
 
 
 @pytest.mark.parametrize(
@@ -389,8 +390,8 @@ def test_a_worker_that_drains_needs_no_socket(empty: Parts) -> None:
 def test_a_disk_is_low_by_its_share_and_a_large_one_by_what_is_left(
     free: float, total: float, is_low: bool
 ) -> None:
-    disk = {"path": "/run", "free_bytes": free * 2**20, "total_bytes": total * 2**20}
-    (found,) = checks.disk({"disk": [disk]})
+    disk = disk_document(free_bytes=free * 2**20, total_bytes=total * 2**20)
+    (found,) = machine_checks.disk({"disk": [disk]})
     assert found.ok != is_low
 
 
@@ -398,7 +399,7 @@ def test_a_disk_is_low_by_its_share_and_a_large_one_by_what_is_left(
 def test_a_certificate_that_ends_soon_is_told(days: float, words: str) -> None:
     certificate = {"path": "/site.pem", "subject": "shop.example", "days_left": days}
     document = {"certificates": [certificate], "errors": {"certificates": None}}
-    (found,) = checks.certificates(document)
+    (found,) = machine_checks.certificates(document)
     assert not found.ok
     assert found.message == f"the certificate shop.example in /site.pem {words}"
 

@@ -259,10 +259,10 @@ def test_a_worker_that_is_frozen_is_named_in_time(stack: Tree) -> None:
     status, running = done
     assert status.returncode == 1
     assert status.stdout.startswith("NOT HEALTHY: worker-1 (1 of 2 workers answer)\n")
-    assert f"worker-1 runs but does not answer (process {pid})" in status.stdout
-    assert "remedy: " in status.stdout
+    assert f"worker-1 is stopped (process {pid})" in status.stdout
+    assert f"remedy: kill -CONT {pid}\n" in status.stdout
     assert running.returncode == 1
-    assert "worker 1: no whole answer" in running.stderr
+    assert f"worker 1: it is stopped: kill -CONT {pid}" in running.stderr
 
 
 def test_a_worker_that_was_killed_is_a_last_error_when_it_is_back(stack: Tree) -> None:

@@ -26,6 +26,8 @@ def document(*workers: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "checks": [asdict(good("nginx", "nginx answers"))],
         "nginx": {"up": True, "active": 3, "reading": 0, "writing": 1, "waiting": 2, "requests": 9},
         "processes": [],
+        "stopped": [],
+        "memory": {"used_bytes": 2**28, "limit_bytes": 2**30, "oom_kills": 0},
         "workers": list(workers),
         "disk": [{"path": "/run", "free_bytes": 3 * 2**30, "total_bytes": 4 * 2**30}],
         "certificates": [],

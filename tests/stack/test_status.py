@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import time
 from collections.abc import Iterator
@@ -96,3 +97,45 @@ def test_a_project_that_does_not_run_is_told_by_its_exit_status() -> None:
     nothing = Project(name="bascule-test-nothing", image_tag="none")
     done = command(nothing, "ops/status", "--json")
     assert (done.returncode, json.loads(done.stdout)["healthy"]) == (3, False)
+
+
+@contextmanager
+def filled(stack: Project, service: str, place: str) -> Iterator[None]:
+    """A file system of a service's container without a byte left during the block."""
+    stack.execute(service, "sh", "-c", f"head -c 4G /dev/zero >{place}/ballast 2>/dev/null || true")
+    try:
+        yield
+    finally:
+        stack.execute(service, "rm", f"{place}/ballast")
+
+
+def test_a_full_place_for_temporary_files_blinds_nobody(stack: Project) -> None:
+    with filled(stack, "server", "/tmp"):
+        status = command(stack, "ops/status")
+        others = [command(stack, *words) for words in (("ops/running",), ("ops/top", "--once"))]
+        page = stack.execute("server", "python3", "-c", SCRAPE)
+    assert status.returncode == 1
+    assert "! /tmp has 0 MiB left of 256\n  remedy: " in status.stdout
+    assert [(done.returncode, done.stderr) for done in others] == [(0, ""), (0, "")]
+    assert "\nbascule_nginx_up 1.0\n" in page
+
+
+def test_an_nginx_that_cannot_keep_an_upload_is_named(stack: Project) -> None:
+    with filled(stack, "nginx", "/run/nginx"):
+        status = command(stack, "ops/status")
+    assert status.returncode == 1
+    assert "! nginx cannot write to its disk" in status.stdout
+    assert command(stack, "ops/status").returncode == 0
+
+
+def test_a_worker_that_is_stopped_goes_on_when_the_remedy_is_done(stack: Project) -> None:
+    document = json.loads(command(stack, "ops/status", "--json").stdout)
+    assert document["memory"]["limit_bytes"] == 1 << 30
+    pid = document["workers"][1]["pid"]
+    stack.execute("server", "sh", "-c", f"kill -STOP {pid}")
+    document = json.loads(command(stack, "ops/status", "--json").stdout)
+    (check,) = (check for check in document["checks"] if not check["ok"])
+    assert check["message"].startswith(f"worker-1 is stopped (process {pid})")
+    assert check["remedy"] == f"docker compose exec server sh -c 'kill -CONT {pid}'"
+    stack.execute("server", *shlex.split(check["remedy"])[4:])
+    assert command(stack, "ops/status").returncode == 0

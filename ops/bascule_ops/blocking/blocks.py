@@ -1,9 +1,10 @@
 """Who is blocked: a list, and the files that nginx asks for.
 
 Both are in the run directory, `blocked.json` and `blocked/`. The list is the truth, written
-whole and renamed into place; the files follow from it. They are made before anything is removed,
-so that nobody who stays blocked gets through while the list changes. One process at a time
-changes them (a lock).
+whole and renamed into place. The files that it asks for are made before that, and those that it
+does not are removed after it: nobody who stays blocked gets through while the list changes, and
+where the disk is full nobody is on the list whom nginx lets in. One process at a time changes them
+(a lock).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bascule_ops import atomic
 from bascule_ops.blocking.markers import Network, markers, parse, written
 
 
@@ -107,20 +109,33 @@ class Blocks:
     def _change(self, change: Callable[[list[Block]], list[Block]]) -> None:
         with self._locked():
             blocks = change(self.read())
-            new = self._list.with_suffix(".new")
-            new.write_text(json.dumps([b.document() for b in blocks], indent=1), encoding="utf-8")
-            new.replace(self._list)
-            self._follow(blocks)
+            wanted = {name for block in blocks for name in markers(block.network)}
+            self._directory.mkdir(mode=0o750, exist_ok=True)
+            made = self._make(wanted)
+            try:
+                atomic.write(self._list, json.dumps([b.document() for b in blocks], indent=1))
+            except OSError:
+                self._remove(made)
+                raise
+            self._remove({path.name for path in self._directory.iterdir()} - wanted)
 
-    def _follow(self, blocks: Iterable[Block]) -> None:
-        """Make the files that the list asks for, then remove those that it does not."""
-        wanted = {name for block in blocks for name in markers(block.network)}
-        self._directory.mkdir(mode=0o750, exist_ok=True)
-        for name in wanted:
-            (self._directory / name).touch(mode=0o640)
-        for path in self._directory.iterdir():
-            if path.name not in wanted:
-                path.unlink()
+    def _make(self, wanted: Iterable[str]) -> list[str]:
+        """Make the files that are missing, all or none; return their names."""
+        made: list[str] = []
+        try:
+            for name in wanted:
+                path = self._directory / name
+                if not path.exists():
+                    path.touch(mode=0o640)
+                    made.append(name)
+        except OSError:
+            self._remove(made)
+            raise
+        return made
+
+    def _remove(self, names: Iterable[str]) -> None:
+        for name in names:
+            (self._directory / name).unlink(missing_ok=True)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

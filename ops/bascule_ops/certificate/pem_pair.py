@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import ssl
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bascule_ops.observe.certificates import decode
+from bascule_ops.observe.asking import SourceError
+from bascule_ops.observe.certificates import decode, shown
 from bascule_ops.program import named
 
 WARN_DAYS = 14  # time to renew one by hand; status says the same
+ANSWER = 2.0  # seconds for nginx to shake hands
 LIMIT = 10.0  # seconds in which nginx takes up a new certificate
 FIRST = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -83,16 +84,11 @@ def check(certificate: Path, key: Path, now: datetime) -> Certificate:
 
 
 def served(port: int) -> Certificate:
-    """What a client is shown on a port of this machine. Raises `OSError` and `ValueError`."""
-    context = ssl.create_default_context()
-    # It is looked at, not believed: it may be for any name, and out of date.
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    with (
-        socket.create_connection(("127.0.0.1", port), 2.0) as sock,
-        context.wrap_socket(sock) as secure,
-    ):
-        return parse(secure.getpeercert(binary_form=True) or b"")
+    """What a client is shown on a port of this machine. Raises `ValueError`."""
+    try:
+        return parse(shown(f"127.0.0.1:{port}", ANSWER))
+    except SourceError as error:
+        raise ValueError(f"nginx does not answer at port {port}: {error}") from error
 
 
 def wait_until_served(certificate: Path, port: int) -> bool:
@@ -113,19 +109,23 @@ def show(certificate: Path, key: Path, port: int, as_json: bool) -> bool:
         found, problem = check(certificate, key, now), ""
     except ValueError as error:
         found, problem = read(certificate), str(error)
-    shown = served(port)
     left = found.days_left(now)
     if not problem and left <= WARN_DAYS:
         problem = f"{certificate}: it is good for {left:.0f} days only; renew it"
-    if not problem and shown.der != found.der:
+    try:
+        of_client = served(port)
+    except ValueError as error:
+        of_client, problem = None, str(error)
+    is_served = of_client is not None and of_client.der == found.der
+    if not problem and not is_served:
         problem = f"nginx still serves another one: {named('certificate')} reload"
     facts = {
         "certificate": str(certificate),
         "subject": found.subject,
         "not_after": f"{found.not_after:%Y-%m-%dT%H:%M:%SZ}",
         "days_left": round(left, 1),
-        "served": shown.der == found.der,
-        "served_not_after": f"{shown.not_after:%Y-%m-%dT%H:%M:%SZ}",
+        "served": is_served,
+        "served_not_after": f"{of_client.not_after:%Y-%m-%dT%H:%M:%SZ}" if of_client else None,
         "problem": problem or None,
     }
     if as_json:
@@ -134,8 +134,11 @@ def show(certificate: Path, key: Path, port: int, as_json: bool) -> bool:
     print(f"certificate  {certificate}")
     print(f"subject      {found.subject or '(no common name)'}")
     print(f"good until   {found.not_after:%Y-%m-%d %H:%M} UTC, {left:.0f} days")
-    same = "this one" if shown.der == found.der else f"another, until {shown.not_after:%Y-%m-%d}"
-    print(f"port {port:<7} serves {same}")
+    if of_client:
+        another = f"another, until {of_client.not_after:%Y-%m-%d}"
+        print(f"port {port:<7} serves {'this one' if is_served else another}")
+    else:
+        print(f"port {port:<7} does not answer")
     if problem:
         print(f"problem      {problem}")
     return not problem

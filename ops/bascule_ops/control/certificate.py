@@ -69,6 +69,8 @@ def run(options: argparse.Namespace, project: Project) -> int:
         raise CommandError("nginx publishes no port for TLS; see docker compose ps")
     served = Served(stack, port)
     try:
+        if options.act != "show":
+            pem_pair.served(port)  # an nginx that does not answer would take up nothing
         if options.act == "install":
             served.install(*options.files)
         elif options.act == "reload":

@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from bascule_ops.arguments import Parser
 from bascule_ops.control import blocking, certificate, completion, down, health, up
 from bascule_ops.control.interrupts import Interrupted
 from bascule_ops.control.observing import RunningCommand, StatusCommand, TopCommand
-from bascule_ops.control.output import warn
+from bascule_ops.control.output import finish, warn
 from bascule_ops.control.project import Project
 from bascule_ops.control.reading import LogsCommand, ReportCommand, RequestsCommand, SlowCommand
 from bascule_ops.errors import CommandError
@@ -107,6 +108,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
+    _open_standard_streams()
     os.environ.setdefault(program.VARIABLE, f"{program.PROGRAM} ")
     options = parse(sys.argv[1:] if words is None else words)
     if words is None and options.command not in UNDISTURBED:
@@ -116,14 +118,42 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         if not root.is_dir():
             raise CommandError(f"{root} is no directory: name the project's with --project")
-        return COMMANDS[options.command].run(options, Project(root))
-    except CommandError as error:
-        warn(f"{name}: {error}")
-        return error.status
-    except OSError as error:
-        warn(f"{name}: {error}")
-        return 1
+        status = COMMANDS[options.command].run(options, Project(root))
+        finish()
     except Interrupted as interrupted:
         return interrupted.status
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Exception as error:  # whatever breaks here, it is words that its user needs
+        warn(f"{name}: {_words(error)}")
+        return error.status if isinstance(error, CommandError) else 1
+    return status
+
+
+def _open_standard_streams() -> None:
+    """Give a stream that was closed outside (``>&-``) something to lead to.
+
+    Otherwise the next file that is opened would be it.
+    """
+    for name, descriptor in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            stream = Path(os.devnull).open(mode)  # noqa: SIM115 (for as long as the process)
+            if stream.fileno() != descriptor:
+                os.dup2(stream.fileno(), descriptor)
+            setattr(sys, name, stream)
+
+
+def _words(error: Exception) -> str:
+    """What went wrong; of a fault of ours, for somebody who may report it."""
+    match error:
+        case CommandError():
+            return str(error)
+        case OSError():
+            words = error.strerror or str(error)
+            return f"{error.filename}: {words}" if error.filename else words
+        case MemoryError():
+            return "there is no memory left on this machine for it"
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(frame.filename).name}:{frame.lineno}"
+    return f"it broke, which is a fault of Bascule's ({place}): {type(error).__name__}: {error}"

@@ -6,11 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final, NoReturn
 
 from bascule_ops import program
+from bascule_ops.errors import CommandError
 
 # What runs Bascule's own programs in the server's image (server/Dockerfile).
 IMAGE_PYTHON: Final = "/opt/bascule/ops/bin/python"
@@ -18,13 +20,37 @@ IMAGE_PYTHON: Final = "/opt/bascule/ops/bin/python"
 FILES: Final = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 
 
+LIMIT: Final = 3.0  # seconds for the engine to answer a question
+
+
+class EngineSilentError(CommandError):
+    """The engine is there, and keeps silent."""
+
+
 @cache
 def engine_answers() -> bool:
     """Whether docker, with compose, has an engine here."""
+    # The second asks nobody: it says whether there is compose.
     return bool(shutil.which("docker")) and all(
-        subprocess.run(["docker", *words], capture_output=True, check=False).returncode == 0
-        for words in (("info",), ("compose", "version"))
+        _asked(("docker", *words)) is not None for words in (("info",), ("compose", "version"))
     )
+
+
+def _asked(command: Sequence[str], directory: Path | None = None) -> str | None:
+    """What a command that asks the engine prints; None where it fails.
+
+    Raises `EngineSilentError`, so that nobody waits for the next question's time as well.
+    """
+    try:
+        done = subprocess.run(
+            command, cwd=directory, capture_output=True, text=True, check=False, timeout=LIMIT
+        )
+    except subprocess.TimeoutExpired as error:
+        raise EngineSilentError(
+            f"the container engine does not answer within {LIMIT:g} s, so whether the stack runs "
+            "there is not known"
+        ) from error
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 class Containers:
@@ -43,12 +69,18 @@ class Containers:
 
     def run(self) -> bool:
         """Whether any of them runs."""
-        return self.are_possible() and bool(self.read("ps", "--quiet"))
+        return self._may_be_there() and bool(self.read("ps", "--quiet"))
 
     def server_runs(self) -> bool:
         """Whether the server's does."""
+        if not self._may_be_there():
+            return False
         services = self.read("ps", "--status", "running", "--services") or ""
         return "server" in services.split()
+
+    def _may_be_there(self) -> bool:
+        """Whether it makes sense to ask: who is asked says whether there is an engine."""
+        return self.has_file() and bool(shutil.which("docker"))
 
     def compose(self, *words: str) -> int:
         """Run docker compose, which speaks for itself; return its exit status."""
@@ -58,14 +90,7 @@ class Containers:
 
     def read(self, *words: str) -> str | None:
         """What docker compose prints; None where it fails."""
-        done = subprocess.run(
-            ["docker", "compose", *words],
-            cwd=self._root,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return done.stdout.strip() if done.returncode == 0 else None
+        return _asked(("docker", "compose", *words), self._root)
 
     def port(self, inside: int) -> int | None:
         """The port of this machine at which nginx's `inside` is published."""
@@ -91,13 +116,7 @@ class Containers:
             *("{{.State.Status}}", "{{.State.ExitCode}}"),
             *("{{.State.OOMKilled}}", "{{.State.FinishedAt}}"),
         )
-        done = subprocess.run(
-            ["docker", "inspect", "--format", " ".join(facts), *ids],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return done.stdout
+        return _asked(("docker", "inspect", "--format", " ".join(facts), *ids)) or ""
 
 
 def are_inside() -> bool:

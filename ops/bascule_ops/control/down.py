@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
+from bascule_ops.control.containers import EngineSilentError
 from bascule_ops.control.output import say
 from bascule_ops.control.project import Project
 from bascule_ops.control.stack import find
@@ -27,12 +28,20 @@ def run(_options: argparse.Namespace, project: Project) -> int:
     stack = find(project)
     is_stopped = False
     # Both, one after the other: somebody may have tried one mode and then the other.
-    if stack.containers.run():
+    silent = ""
+    try:
+        has_containers = stack.containers.run()
+    except EngineSilentError as error:
+        has_containers, silent = False, str(error)
+    if has_containers:
         if stack.containers.compose("--profile", "*", "down", "--remove-orphans"):
             raise CommandError("docker compose could not stop the stack; its message is above")
         is_stopped = True
     stack.local.recall_settings()
     is_stopped = is_stopped or bool(stack.local.pid() or stack.local.pid_before())
     stack.local.stop()
+    if silent:
+        say("Stopped, what ran here." if is_stopped else "Nothing runs here.")
+        raise CommandError(silent)
     say("Stopped." if is_stopped else "Nothing runs.")
     return 0

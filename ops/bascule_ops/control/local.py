@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from bascule_ops import proc
+from bascule_ops.control.output import say
 from bascule_ops.errors import CommandError
 from bascule_ops.settings import env_file, variables
 
@@ -18,6 +20,7 @@ SUPERVISED: Final = "bascule_ops.supervision.supervised"
 # Of Bascule 0.1, which may still run when its checkout has become 0.2; to be removed in 0.3.
 SUPERVISED_BEFORE: Final = "ops.supervision.supervised"
 _PAUSE: Final = 0.1  # seconds between two looks at a process that is to end
+_PATIENCE: Final = 3.0  # seconds until it is said what is waited for
 
 
 class LocalStack:
@@ -66,6 +69,8 @@ class LocalStack:
     def stop(self) -> None:
         """Stop it, wait for the drain, remove the run directory. Harmless where nothing runs."""
         if pid := self.pid() or self.pid_before():
+            for each in proc.stopped(pid):  # it would hear of nothing
+                _send(each.pid, signal.SIGCONT)
             _terminate(pid)
             self._wait_for_end(pid)
         if self.marker.exists():
@@ -103,8 +108,13 @@ class LocalStack:
 
     def _wait_for_end(self, pid: int) -> None:
         limit = 2 * variables.drain_seconds(os.environ) + 10
-        deadline = time.monotonic() + limit
-        while is_alive(pid):
+        began = time.monotonic()
+        deadline = began + limit
+        is_told = False
+        while proc.runs(pid):
+            if not is_told and time.monotonic() > began + _PATIENCE:
+                is_told = True
+                say(f"Process {pid} finishes what it has; it is given {limit} s at most.")
             if time.monotonic() > deadline:
                 raise CommandError(
                     f"process {pid} did not end within {limit} s; the log is {self.log_file}"
@@ -112,17 +122,15 @@ class LocalStack:
             time.sleep(_PAUSE)
 
 
-def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that only waits to be reaped does not."""
-    try:
-        return not _field(Path(f"/proc/{pid}"), "State").startswith("Z")
-    except OSError:
-        return False
-
-
 def _terminate(pid: int) -> None:
+    _send(pid, signal.SIGTERM)
+    if proc.state(pid) == proc.STOPPED:
+        _send(pid, signal.SIGCONT)
+
+
+def _send(pid: int, number: signal.Signals) -> None:
     with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, number)
 
 
 def _processes() -> list[Path]:

@@ -68,9 +68,11 @@ def start(stack: Stack) -> tuple[str, int]:
     except BaseException:
         if is_claimed:
             interrupts.ignore()
-            local.stop()
             if process:
+                local.stop()
                 process.wait()
+            else:  # what else there may be of an earlier stack, this start has not begun
+                shutil.rmtree(local.run_dir, ignore_errors=True)
         raise
     finally:
         interrupts.restore()
@@ -196,7 +198,12 @@ def _supervise(local: LocalStack, root: Path) -> subprocess.Popen[bytes]:
         )
     finally:
         os.close(descriptor)
-    local.pid_file.write_text(f"{process.pid}\n")
+    try:
+        local.pid_file.write_text(f"{process.pid}\n")
+    except OSError:  # a full disk: nobody would find it
+        process.terminate()
+        process.wait()
+        raise
     return process
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from bascule_ops.arguments import add_colour, add_json
-from bascule_ops.control.containers import are_inside, engine_answers
+from bascule_ops.control.containers import EngineSilentError, are_inside, engine_answers
 from bascule_ops.control.project import Project
 from bascule_ops.control.stack import Stack, find, not_running
 from bascule_ops.errors import CommandError, NotRunning
@@ -54,7 +54,11 @@ run."""
                 reason = "the stack does not run here, and no container engine answers"
             return absent.tell(engine, int(os.environ["WORKERS"]), reason, options)
 
-        return _observe("status", options, project, status.run, nobody)
+        try:
+            return _observe("status", options, project, status.run, nobody)
+        except EngineSilentError as error:
+            # There is a document whatever is dead.
+            return absent.tell_unknown(int(os.environ["WORKERS"]), str(error), options)
 
 
 class RunningCommand:
@@ -154,10 +158,8 @@ def _observe(
     if stack.local.marker.exists():
         stack.local.recall_settings()
         return run(options)
-    if not stack.containers.run():
-        return nobody(stack)
-    if not stack.containers.server_runs():
-        if command == "status":
+    if not stack.containers.server_runs():  # one question, where all is well
+        if command == "status" or not stack.containers.run():
             return nobody(stack)
         raise CommandError(f"the container of server does not run: {named('status')} says more")
     words = list(options.words)

@@ -1,27 +1,44 @@
-"""What a command says on its standard output."""
+"""What a command says on its standard streams."""
 
 from __future__ import annotations
 
 import os
 import sys
+from typing import TextIO
+
+from bascule_ops.errors import CommandError
 
 
 def say(text: str) -> None:
-    """Print a line at once. Whoever reads may stop, as `head` does: then the rest is for nobody."""
+    """Print a line at once. Whoever reads may stop, as `head` does: then the rest is for nobody.
+
+    Raises `CommandError` where it cannot be written, as on a full disk.
+    """
+    print(text)
+    finish()
+
+
+def finish() -> None:
+    """See that all that was said so far is written. Raises `CommandError`, as `say` does."""
     try:
-        print(text, flush=True)
+        sys.stdout.flush()
     except BrokenPipeError:
-        # Python flushes once more at its end, and would complain.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        _drop(sys.stdout)
+    except OSError as error:
+        _drop(sys.stdout)
+        raise CommandError(f"cannot write what it says: {error.strerror}") from error
 
 
 def warn(text: str) -> None:
     """Print a line on standard error, where somebody reads it."""
     try:
         print(text, file=sys.stderr, flush=True)
-    except BrokenPipeError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stderr.fileno())
-        os.close(nowhere)
+    except OSError:  # nobody reads it, or the disk that it goes to is full
+        _drop(sys.stderr)
+
+
+def _drop(stream: TextIO) -> None:
+    """Have a stream lead nowhere: Python flushes once more at its end, and would complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

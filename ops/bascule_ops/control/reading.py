@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import tempfile
@@ -187,11 +188,29 @@ def _rotate(options: argparse.Namespace, project: Project) -> int:
                 aside = log_rotation.rotate(stack.local.log_file, keep, stack.local.pid() or 0)
             except log_rotation.RotationError as error:
                 raise CommandError(str(error)) from error
-            say(f"The log so far is in {aside}; it is complete.")
-            return 0
+            return _tell_rotated(aside, stack.local.run_dir)
         case "docker":
             raise CommandError(
                 "the engine rotates the containers' logs by itself: LOG_MAX_SIZE and "
                 "LOG_MAX_FILES in .env"
             )
     raise CommandError(not_running())
+
+
+def _tell_rotated(aside: Path, run_dir: Path) -> int:
+    """Say where the log so far is, and whether all of it is there; return the exit status."""
+    lost = log_rotation.lost(run_dir)
+    if lost is None:
+        say(f"The log so far is in {aside}.")
+        warn(f"{named('logs')}: supervisord does not tell whether it has every line")
+        return 1
+    if not lost["lines"]:
+        say(f"The log so far is in {aside}; it is complete.")
+    else:
+        say(f"The log so far is in {aside}.")
+        words = f"{lost['lines']} lines are missing in it: {lost['last_why']}"
+        warn(f"{named('logs')}: {words}")
+    if not os.statvfs(run_dir).f_bavail:
+        warn(f"{named('logs')}: the disk is full, so the new file takes no line: make room")
+        return 1
+    return 1 if lost["lines"] else 0

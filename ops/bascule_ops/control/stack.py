@@ -24,10 +24,12 @@ class Stack:
 
     @property
     def mode(self) -> Mode:
-        """Which way it runs now."""
+        """Which way it runs now; a stack whose supervisord was killed has not stopped by that."""
         if self.local.pid():
             return "local"
-        return "docker" if self.containers.run() else "none"
+        if self.containers.run():
+            return "docker"
+        return "local" if self.local.marker.exists() else "none"
 
 
 def find(project: Project) -> Stack:

@@ -18,6 +18,7 @@ from bascule_ops.errors import CommandError, Refused
 from bascule_ops.settings import variables
 from bascule_ops.settings.directories import check_run_dir
 
+BROKEN: Final = 500  # and above: not what a stack answers that was just started either
 HELP: Final = "start the stack and wait until it answers"
 DESCRIPTION: Final = """\
 Starts the stack, waits until it answers, and prints its address.
@@ -113,9 +114,10 @@ def _up_local(stack: Stack) -> None:
     if pid := local.pid():
         url = _known_url(local.url_file, pid)
         status = site.status_of(url)
-        if status is None:
+        if status is None or status >= BROKEN:
+            fault = "does not answer" if status is None else f"is answered with {status}"
             raise CommandError(
-                f"it runs (process {pid}) but {url} does not answer; see {program.named('logs')}"
+                f"it runs (process {pid}) but {url} {fault}; {program.named('status')} says why"
             )
         say("It runs already.")
         local.recall_settings()

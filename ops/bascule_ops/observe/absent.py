@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from bascule_ops.observe import checks, snapshot, sources
+from bascule_ops.observe import disks, machine_checks, snapshot
 from bascule_ops.observe.findings import Check, bad, good
 from bascule_ops.observe.settings import Settings
 from bascule_ops.observe.status import NOT_RUNNING, UNHEALTHY, findings, rooms, verdict
@@ -77,13 +77,16 @@ def judged(service: str, found: list[Container], now: datetime) -> Check:
     return bad(service, words, "ops/logs shows its last words; ops/up starts it")
 
 
-def document(found: list[Container], workers: int, reason: str) -> dict[str, Any]:
+def document(
+    found: list[Container], workers: int, reason: str, remedy: str = "ops/up starts it"
+) -> dict[str, Any]:
     """The snapshot of a stack of which the engine tells these containers.
 
     Args:
         found: its containers; none where no stack runs at all.
         workers: how many there should be.
         reason: why nothing runs; for where there are no containers.
+        remedy: for that.
     """
     here = Settings(
         mode="docker", run_dir=ROOT, supervisor_dir=ROOT, workers=workers, nginx="not asked"
@@ -91,13 +94,13 @@ def document(found: list[Container], workers: int, reason: str) -> dict[str, Any
     made = snapshot.unasked(here, "its container does not run" if found else reason)
     made["mode"] = "docker" if found else "none"
     made["nginx"]["up"] = any(each == ("nginx", "running") for each in map(_place, found))
-    made["disk"], made["errors"]["disk"] = sources.disks((ROOT,)), None
+    made["disk"], made["errors"]["disk"] = disks.read((), (ROOT,)), None
     now = datetime.now(UTC)
     if found:
         judgements = [judged(service, found, now) for service in SERVICES]
     else:
-        judgements = [bad("stack", reason, "ops/up starts it")]
-    made["checks"] = list(map(asdict, [*judgements, *checks.disk(made)]))
+        judgements = [bad("stack", reason, remedy)]
+    made["checks"] = list(map(asdict, [*judgements, *machine_checks.disk(made)]))
     return made
 
 
@@ -125,3 +128,17 @@ def tell(engine: str, workers: int, reason: str, arguments: argparse.Namespace) 
         return UNHEALTHY
     print(f"{named('status')}: {reason}; {named('up')} starts it", file=sys.stderr)
     return NOT_RUNNING
+
+
+def tell_unknown(workers: int, reason: str, arguments: argparse.Namespace) -> int:
+    """Print that it is not known whether the stack runs; return the exit status.
+
+    Args:
+        workers: how many there should be.
+        reason: why.
+        arguments: those of the command.
+    """
+    if arguments.json:
+        print(json.dumps(document([], workers, reason, "see to the engine: docker info")))
+    print(f"{named('status')}: {reason}; see to the engine: docker info", file=sys.stderr)
+    return UNHEALTHY

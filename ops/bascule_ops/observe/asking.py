@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from bascule_ops import proc
+
 LARGEST_ANSWER = 32 * 1024 * 1024  # bytes; 99 threads' stacks and a long queue are far below
 
 
@@ -21,11 +23,15 @@ class SourceError(Exception):
     """A part did not answer; the message says how, in words for an operator."""
 
 
+class SilentError(SourceError):
+    """Somebody is there, and takes the connection, but does not answer."""
+
+
 def ask_all(questions: Mapping[str, Callable[[], Any]], limit: float) -> dict[str, Any]:
     """Call all `questions` at once; return their results by name within `limit` seconds.
 
-    In place of a result stands a `SourceError` where a call raised one, or `OSError`, or
-    has not returned.
+    In place of a result stands a `SourceError` where a call raised anything, or has not returned:
+    who looks at a stack that is broken must not break of what is found there.
     """
     answers: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
 
@@ -36,11 +42,18 @@ def ask_all(questions: Mapping[str, Callable[[], Any]], limit: float) -> dict[st
             answers.put((name, error))
         except OSError as error:
             answers.put((name, SourceError(error.strerror or str(error))))
+        except Exception as error:
+            words = f"what it answers makes no sense: {type(error).__name__}: {error}"
+            answers.put((name, SourceError(words)))
 
     deadline = time.monotonic() + limit
     for name, question in questions.items():
-        # A daemon, so that one that hangs does not keep the process from its end.
-        threading.Thread(target=ask, args=(name, question), daemon=True).start()
+        try:
+            # A daemon, so that one that hangs does not keep the process from its end.
+            threading.Thread(target=ask, args=(name, question), daemon=True).start()
+        except RuntimeError:
+            words = "it could not be asked: there is no thread, or no memory, to be had here"
+            answers.put((name, SourceError(words)))
     results: dict[str, Any] = {}
     while len(results) < len(questions):
         try:
@@ -72,7 +85,7 @@ def connect(address: str, deadline: float) -> socket.socket:
     except ConnectionRefusedError:
         raise SourceError("nobody listens on its socket") from None
     except (TimeoutError, BlockingIOError):
-        raise SourceError("it takes no connection") from None
+        raise SilentError("it takes no connection") from None
     except socket.gaierror as error:
         raise SourceError(f"its name does not resolve: {error.strerror}") from None
     except OSError as error:
@@ -81,7 +94,11 @@ def connect(address: str, deadline: float) -> socket.socket:
 
 
 def read_to_end(sock: socket.socket, deadline: float) -> bytes:
-    """Read until the other side closes. Raises `SourceError`, also past `deadline`."""
+    """Read until the other side closes.
+
+    Raises `SourceError`, and past `deadline` `SilentError`, with what the kernel knows of the other
+    side's process.
+    """
     began = time.monotonic()
     received = bytearray()
     while len(received) < LARGEST_ANSWER:
@@ -98,4 +115,6 @@ def read_to_end(sock: socket.socket, deadline: float) -> bytes:
         if not chunk:
             return bytes(received)
         received += chunk
-    raise SourceError(f"no whole answer within {deadline - began:.1f} s")
+    words = f"no whole answer within {deadline - began:.1f} s"
+    why = proc.why_silent(proc.listener(sock))
+    raise SilentError(f"{words}; {why}" if why else words)

@@ -1,4 +1,4 @@
-"""Until when nginx's certificates are good.
+"""Until when nginx's certificates are good, and which one a client is shown.
 
 The standard library decodes a certificate only for the peer of a verified connection, so
 this walks the DER itself, as far as the dates and the name (RFC 5280 §4.1, X.690 §8.1):
@@ -16,12 +16,14 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import ssl
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bascule_ops.observe.asking import SourceError
+from bascule_ops.observe.asking import SilentError, SourceError, connect
 
 PEM = re.compile(rb"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
 VERSION = 0xA0
@@ -80,25 +82,67 @@ def decode(certificate: bytes) -> tuple[str, datetime]:
 
 def read(path: Path, now: datetime) -> list[dict[str, Any]]:
     """Every certificate of a PEM file, the site's own first. Raises `SourceError`."""
+    return [{"path": str(path), **_judged(der, str(path), now)} for der in in_file(path)]
+
+
+def in_file(path: Path) -> list[bytes]:
+    """The DER form of every certificate of a PEM file. Raises `SourceError`."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}") from None
-    found = []
-    for match in PEM.finditer(content):
-        try:
-            subject, not_after = decode(base64.b64decode(match[1]))
-        except (ValueError, IndexError, binascii.Error):
-            raise SourceError(f"{path} has a certificate that cannot be read") from None
-        left = (not_after - now).total_seconds() / DAY
-        found.append(
-            {
-                "path": str(path),
-                "subject": subject,
-                "not_after": not_after.isoformat().replace("+00:00", "Z"),
-                "days_left": round(left, 1),
-            }
-        )
+    try:
+        found = [base64.b64decode(match[1]) for match in PEM.finditer(content)]
+    except binascii.Error:
+        raise SourceError(f"{path} has a certificate that cannot be read") from None
     if not found:
         raise SourceError(f"{path} has no certificate in it")
     return found
+
+
+def shown(address: str, limit: float) -> bytes:
+    """The DER form of the certificate that nginx shows a client.
+
+    It is looked at, not believed: it may be for any name, and out of date.
+
+    Args:
+        address: of nginx, ``HOST:PORT``.
+        limit: seconds.
+
+    Raises `SourceError`.
+    """
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    deadline = time.monotonic() + limit
+    with connect(address, deadline) as sock:
+        sock.settimeout(max(0.01, deadline - time.monotonic()))
+        try:
+            with context.wrap_socket(sock) as secure:
+                return secure.getpeercert(binary_form=True) or b""
+        except TimeoutError:
+            raise SilentError("it does not answer a TLS handshake") from None
+        except OSError as error:
+            raise SourceError(f"its TLS handshake fails: {error.strerror or error}") from None
+
+
+def served(path: Path, address: str, now: datetime, limit: float) -> dict[str, Any]:
+    """What a client is shown, and whether it is the first certificate of a file.
+
+    Raises `SourceError`.
+    """
+    der = shown(address, limit)
+    is_in_file = der == in_file(path)[0]
+    return {"address": address, "is_in_file": is_in_file, **_judged(der, address, now)}
+
+
+def _judged(der: bytes, place: str, now: datetime) -> dict[str, Any]:
+    try:
+        subject, not_after = decode(der)
+    except (ValueError, IndexError):
+        raise SourceError(f"{place} has a certificate that cannot be read") from None
+    return {
+        "subject": subject,
+        "not_after": not_after.isoformat().replace("+00:00", "Z"),
+        "days_left": round((not_after - now).total_seconds() / DAY, 1),
+    }

@@ -1,5 +1,7 @@
 """What is judged about a stack: each check with its finding and what to do about it.
 
+A check that breaks of what it is given says so in its finding.
+
 A check reads the snapshot's document and nothing else, so whoever has one can judge it again.
 """
 
@@ -11,21 +13,19 @@ from datetime import datetime
 from typing import Any, Final
 
 from bascule_ops.observe.findings import Check, Document, answering, bad, count, good, noted
+from bascule_ops.observe.machine_checks import certificates, disk, log, memory, served, spool
 from bascule_ops.observe.process_checks import (
     crash_loop,
     observer,
     sockets,
+    stopped,
     supervisor,
     versions,
     workers,
 )
 from bascule_ops.text.units import duration
 
-DISK_SHARE: Final = 0.05  # of a file system, that should be free
-DISK_BYTES: Final = 100 * 1024 * 1024  # that should be free, where there is so much at all
-SMALL_DISK: Final = 1024 * 1024 * 1024  # bytes; of a smaller one, such as a tmpfs, only the share
 DESCRIPTOR_SHARE: Final = 0.8  # of a process's limit, that may be open
-CERTIFICATE_DAYS: Final = 14.0  # time to renew one by hand
 LONG_WAIT: Final = 1.0  # seconds for a thread; a burst is over by then
 RECENT_FAILURE: Final = 600.0  # seconds; what has not failed since then is past
 
@@ -38,7 +38,7 @@ def nginx(document: Document) -> Iterator[Check]:
         yield bad(
             "nginx",
             f"nginx does not answer: {error}",
-            "ops/logs shows its last words; ops/up starts it again",
+            "ops/logs shows its last words; where it has ended, ops/up starts it again",
         )
 
 
@@ -95,25 +95,6 @@ def _seconds_ago(document: Document, moment: str) -> float:
     return max(0.0, (now - datetime.fromisoformat(moment)).total_seconds())
 
 
-def disk(document: Document) -> Iterator[Check]:
-    """Nothing that is written to is nearly full."""
-    low = [
-        each
-        for each in document["disk"]
-        if each["free_bytes"] < DISK_SHARE * each["total_bytes"]
-        or (each["free_bytes"] < DISK_BYTES and each["total_bytes"] >= SMALL_DISK)
-    ]
-    for each in low:
-        yield bad(
-            "disk",
-            f"{each['path']} has {each['free_bytes'] / 2**20:.0f} MiB left "
-            f"of {each['total_bytes'] / 2**20:.0f}",
-            "remove what is not needed; in local mode the log (ops/logs) may be emptied",
-        )
-    if not low:
-        yield good("disk", "there is room on every disk that is written to")
-
-
 def descriptors(document: Document) -> Iterator[Check]:
     """No worker is about to run out of file descriptors."""
     near = [
@@ -130,25 +111,6 @@ def descriptors(document: Document) -> Iterator[Check]:
         )
     if not near:
         yield good("descriptors", "every worker has descriptors left")
-
-
-def certificates(document: Document) -> Iterator[Check]:
-    """No certificate is about to expire."""
-    if error := document["errors"]["certificates"]:
-        yield bad("certificates", error, "correct NGINX_TLS_CERTIFICATE or the file's mode")
-        return
-    ending = [each for each in document["certificates"] if each["days_left"] <= CERTIFICATE_DAYS]
-    for each in ending:
-        when = (
-            f"expires in {each['days_left']:.1f} days" if each["days_left"] > 0 else "has expired"
-        )
-        yield bad(
-            "certificates",
-            f"the certificate {each['subject'] or 'without a name'} in {each['path']} {when}",
-            "renew it, then have nginx read it",
-        )
-    if not ending and document["certificates"]:
-        yield good("certificates", "every certificate is good for more than 14 days")
 
 
 def queue(document: Document) -> Iterator[Check]:
@@ -188,6 +150,7 @@ def metrics(document: Document) -> Iterator[Check]:
 
 
 ALL: Final[tuple[Callable[[Document], Iterator[Check]], ...]] = (
+    stopped,
     supervisor,
     nginx,
     workers,
@@ -199,7 +162,11 @@ ALL: Final[tuple[Callable[[Document], Iterator[Check]], ...]] = (
     descriptors,
     versions,
     disk,
+    spool,
+    log,
+    memory,
     certificates,
+    served,
     metrics,
     observer,
 )
@@ -207,4 +174,13 @@ ALL: Final[tuple[Callable[[Document], Iterator[Check]], ...]] = (
 
 def check(document: Document) -> list[dict[str, Any]]:
     """All findings about a snapshot, as they stand in it."""
-    return [asdict(finding) for each in ALL for finding in each(document)]
+    return [asdict(finding) for each in ALL for finding in _found(each, document)]
+
+
+def _found(judge: Callable[[Document], Iterator[Check]], document: Document) -> list[Check]:
+    try:
+        return list(judge(document))
+    except Exception as error:  # a part of another version may tell of itself in another way
+        name = judge.__name__.replace("_", "-")
+        words = f"what was told cannot be judged: {type(error).__name__}: {error}"
+        return [bad(name, words, "ops/restart, where a part runs another version; else report it")]

@@ -11,17 +11,18 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Final
 
+from bascule_ops.observe import sources
 from bascule_ops.observe.findings import (
     STAND_IN,
     Check,
     Document,
     answering,
     bad,
+    count,
     good,
     noted,
     serving,
 )
-from bascule_ops.observe.sources import GONE, STOPS
 from bascule_ops.text.units import duration
 
 CRASH_LOOP: Final = (
@@ -33,17 +34,33 @@ BACK: Final = 10.0
 
 # What supervisor's states mean for a worker that does not answer, and what to do then.
 STATES: Final = {
+    "LOADING": (
+        "is loading its application, and serves nobody yet",
+        "wait: to restart it would have it begin again; ops/logs --follow shows what it does",
+    ),
     "STOPPED": ("is stopped", "ops/restart starts it"),
-    "STARTING": ("is being started", "wait until its application is loaded; ops/logs --follow"),
     "RUNNING": (
         "runs but does not answer",
-        "something holds its interpreter, or its machine has no time left: "
-        "ops/logs shows its last lines, ops/restart replaces it",
+        "something holds its interpreter, or its machine has no time left: ops/logs shows its last "
+        "lines; where it stays like that, ops/restart replaces it, with the requests that it has",
     ),
     "BACKOFF": ("ends at its start, and is tried again", "ops/logs shows why; mend that"),
-    "STOPPING": ("is being stopped", "wait until its requests are finished; ops/running"),
+    "STOPPING": (
+        "is being stopped",
+        "wait until its requests are finished (ops/running); supervisord ends it after "
+        "BASCULE_GRACEFUL_TIMEOUT",
+    ),
     "EXITED": ("has ended", "ops/logs shows why; ops/restart starts it"),
     "FATAL": ("could not be started", "ops/logs shows why; mend that, then ops/restart"),
+}
+# What a check is called that is about a part, where it is called otherwise.
+NAMES: Final = {"supervisord": "supervisor", "nginx's worker": "nginx"}
+# What nobody does while a part is stopped.
+CONSEQUENCES: Final = {
+    "supervisord": "; a worker that ends stays away, and the log is not written",
+    "process-events": "; nobody replaces a worker at its limits, or ends a block in time",
+    "nginx": "; nobody starts another of its workers, or reads a new certificate",
+    "nginx's worker": "; the clients that it has wait",
 }
 UNKNOWN_STATE: Final = (
     "does not answer, and supervisord does not tell of it",
@@ -58,11 +75,33 @@ AT_WORK: Final = {
 }
 
 
+def stopped(document: Document) -> Iterator[Check]:
+    """No process was told to stand still."""
+    found = document["stopped"]
+    for each in found:
+        yield bad(
+            NAMES.get(each["name"], each["name"]),
+            f"{each['name']} is stopped (process {each['pid']}): somebody sent it SIGSTOP, "
+            f"and it does nothing until it gets SIGCONT{CONSEQUENCES.get(each['name'], '')}",
+            _go_on(document, each["pid"]),
+        )
+    if not found:
+        yield good("stopped", "no process is stopped")
+
+
+def _go_on(document: Document, pid: int) -> str:
+    """The command that has a process go on."""
+    command = f"kill -CONT {pid}"
+    return (
+        command if document["mode"] == "local" else f"docker compose exec server sh -c '{command}'"
+    )
+
+
 def supervisor(document: Document) -> Iterator[Check]:
     """supervisord answers."""
     error = document["errors"]["supervisor"]
     # As PID 1 it is not there only when its container is about to end.
-    stops = error == STOPS or (error == GONE and document["mode"] == "docker")
+    stops = error == sources.STOPS or (error == sources.GONE and document["mode"] == "docker")
     if not error:
         yield good("supervisor", "supervisord answers")
     elif stops and len(serving(document)) >= len(document["workers"]):
@@ -71,8 +110,15 @@ def supervisor(document: Document) -> Iterator[Check]:
         yield bad(
             "supervisor",
             f"supervisord does not answer: {error}",
-            "a worker that ends now stays away: ops/down, then ops/up",
+            _remedy_of_silence(document),
         )
+
+
+def _remedy_of_silence(document: Document) -> str:
+    for each in document["stopped"]:
+        if each["name"] == "supervisord":
+            return _go_on(document, each["pid"])
+    return "a worker that ends now stays away: ops/down, then ops/up"
 
 
 def workers(document: Document) -> Iterator[Check]:
@@ -84,23 +130,50 @@ def workers(document: Document) -> Iterator[Check]:
         if worker["worker"] == STAND_IN:
             continue
         state = process["state"] if process else ""
+        if name in {each["name"] for each in document["stopped"]}:
+            continue  # that is told already
         if "error" not in worker and state in ("RUNNING", "STARTING", ""):
-            yield good(name, f"process {worker['pid']} is {worker['state']}")
+            yield _answering(document, worker, name)
         elif "error" not in worker and worker["state"] == "serving":
             # It would not serve, if it were the one that supervisord means.
             yield noted(name, f"{name}'s successor serves; the process before it is {state}")
         elif doing := _at_work(document, name, state):
             yield noted(name, f"{name} is {doing}")
         else:
-            meaning, remedy = STATES.get(state, UNKNOWN_STATE)
-            words = f"{name} {meaning}"
-            if process and process["pid"]:
-                words += f" (process {process['pid']})"
-            if process and process["last_error"]:
-                words += f": {process['last_error']}"
-            elif "error" in worker and state == "RUNNING":
-                words += f": {worker['error']}"
-            yield bad(name, words, remedy)
+            yield _absent(worker, name, process)
+
+
+def _answering(document: Document, worker: Document, name: str) -> Check:
+    if worker["state"] == "serving":
+        return good(name, f"process {worker['pid']} is serving")
+    if doing := _at_work(document, name, "STOPPING"):
+        return noted(name, f"{name} is {doing}")
+    requests = count(len(worker["requests"]), "request", "requests")
+    return bad(
+        name,
+        f"{name} is {worker['state']} (process {worker['pid']}): it finishes {requests}, "
+        "takes no new one, and ends",
+        "wait: supervisord starts it again; ops/running shows what it finishes",
+    )
+
+
+def _absent(worker: Document, name: str, process: Document | None) -> Check:
+    """Of a worker that does not answer, or that supervisord does not count on."""
+    state = process["state"] if process else ""
+    # A worker listens once its application is loaded.
+    if state == "STARTING" or (
+        state == "RUNNING" and worker.get("error") in (sources.GONE, sources.UNHEARD)
+    ):
+        state = "LOADING"
+    meaning, remedy = STATES.get(state, UNKNOWN_STATE)
+    words = f"{name} {meaning}"
+    if process and process["pid"]:
+        words += f" (process {process['pid']}, for {duration(process['uptime_s'])})"
+    if process and process["last_error"]:
+        words += f": {process['last_error']}"
+    elif "error" in worker and state == "RUNNING":
+        words += f": {worker['error']}"
+    return bad(name, words, remedy)
 
 
 def _at_work(document: Document, name: str, state: str) -> str:

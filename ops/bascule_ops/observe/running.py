@@ -35,16 +35,24 @@ def in_flight(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 def silent(document: dict[str, Any]) -> list[dict[str, str]]:
     """The workers whose requests are not known, each with the reason."""
-    return [
-        {"worker": worker["worker"], "error": worker["error"]}
-        for worker in document["workers"]
-        if "error" in worker
-    ]
+    stopped = {each["name"]: each["pid"] for each in document["stopped"]}
+    found = []
+    for worker in document["workers"]:
+        if "error" in worker:
+            pid = stopped.get(f"worker-{worker['worker']}")
+            error = f"it is stopped: kill -CONT {pid} has it go on" if pid else worker["error"]
+            found.append({"worker": worker["worker"], "error": error})
+    return found
 
 
 def summary(document: dict[str, Any], requests: list[dict[str, Any]]) -> str:
     """How many of which state, the age of the oldest, and of whom there may be more."""
     if not requests:
+        known, unknown = answering(document), silent(document)
+        if not known:
+            return "No worker answers, so what is in flight is not known."
+        if unknown:
+            return "No request is in flight in the workers that answer."
         return "No request is in flight."
     states: dict[str, int] = {}
     for request in requests:

@@ -22,6 +22,8 @@ class Settings:
         workers: how many there should be.
         nginx: its inside listener, ``unix:PATH`` or ``HOST:PORT``; empty where there is no nginx.
         certificates: PEM files that nginx uses; none where the setting names a device, /dev/null.
+        tls: where nginx shows them to clients, ``HOST:PORT``; empty where it does not.
+        nginx_dir: where nginx writes; None where that is in a container of its own.
     """
 
     mode: Literal["docker", "local"]
@@ -30,6 +32,8 @@ class Settings:
     workers: int
     nginx: str
     certificates: tuple[Path, ...] = ()
+    tls: str = ""
+    nginx_dir: Path | None = None
 
 
 def from_environ(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -39,8 +43,11 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Settings:
     """
     local = bool(environ.get("SUPERVISOR_INCLUDE"))
     nginx = environ.get("NGINX_STATUS_ADDRESS", "nginx:8081")
+    tls = environ.get("NGINX_TLS_ADDRESS", "nginx:8443")
     if local:
         nginx = f"unix:{environ['NGINX_RUN_DIR']}/status.sock"
+        port = environ.get("NGINX_TLS_PORT", "")
+        tls = f"127.0.0.1:{port}" if port else ""
     certificate = environ.get("NGINX_TLS_CERTIFICATE", "")
     return Settings(
         mode="local" if local else "docker",
@@ -49,6 +56,8 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Settings:
         workers=workers(environ),
         nginx=nginx,
         certificates=_files(certificate),
+        tls=tls,
+        nginx_dir=Path(environ["NGINX_RUN_DIR"]) if local else None,
     )
 
 

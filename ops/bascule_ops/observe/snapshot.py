@@ -6,6 +6,7 @@ snapshot of a stack in which everything hangs says so, in time.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,16 +16,16 @@ from typing import Any, Final
 
 from bascule.version import __version__
 
-from bascule_ops import program
-from bascule_ops.observe import certificates, checks, counters, sources
-from bascule_ops.observe.asking import SourceError, ask_all
-from bascule_ops.observe.findings import STAND_IN, answering
+from bascule_ops import proc, program
+from bascule_ops.observe import certificates, checks, counters, disks, memory, sources
+from bascule_ops.observe.asking import SilentError, SourceError, ask_all
+from bascule_ops.observe.findings import STAND_IN
 from bascule_ops.observe.settings import Settings
 from bascule_ops.supervision import operation
 
 LIMIT: Final = 1.7  # seconds for all parts together: the whole must be there within 2
 # For who asks once, and would rather wait than miss a worker whose interpreter is busy: within 5 s.
-PATIENT_LIMIT: Final = 3.5
+PATIENT_LIMIT: Final = 3.0
 ANSWER_SHARE: Final = 0.8  # of that, for each: workers whose threads all hang need milliseconds
 STAND_IN_RUNS: Final = ("STARTING", "RUNNING", "STOPPING")
 
@@ -66,16 +67,22 @@ def _document(settings: Settings, answers: dict[str, Any]) -> dict[str, Any]:
         "mode": settings.mode,
         "command_prefix": program.prefix(),
         "healthy": False,
+        "runs": any(_is_there(answers.get(name)) for name in _answerers(settings)),
         "checks": [],
         "nginx": got("nginx", dict.fromkeys(sources.NGINX_COUNTERS))
         | {"up": not errors["nginx"] if settings.nginx else None},
         "processes": processes,
+        "stopped": got("stopped", []),
         "operation": got("operation", None),
         "workers": _workers(settings, answers, processes, counted),
         "retired": [],
         "sockets": got("sockets", []),
         "disk": got("disk", []),
+        "memory": got("memory", None),
+        "spool": got("spool", None),
         "certificates": got("certificates", []),
+        "served_certificate": got("served certificate", None),
+        "lost_log": got("lost log", None),
         "errors": errors,
     }
     shown = {worker["worker"] for worker in document["workers"]}
@@ -86,8 +93,20 @@ def _document(settings: Settings, answers: dict[str, Any]) -> dict[str, Any]:
 
 
 def runs(document: dict[str, Any]) -> bool:
-    """Whether anything of the stack is there at all."""
-    return bool(document["processes"] or document["nginx"]["up"] or answering(document))
+    """Whether anything of the stack is there at all, be it that it does not answer."""
+    return bool(document["runs"] or document["stopped"])
+
+
+def _answerers(settings: Settings) -> list[str]:
+    """The questions that a process of the stack answers by itself."""
+    return ["supervisor", "nginx", *(f"worker {name}" for name in _names(settings))]
+
+
+def _is_there(answer: Any) -> bool:
+    """Whether somebody answered a question, or took it and kept silent."""
+    if isinstance(answer, SourceError):
+        return isinstance(answer, SilentError)
+    return bool(answer)
 
 
 def _names(settings: Settings) -> list[str]:
@@ -106,11 +125,23 @@ def _questions(settings: Settings, limit: float) -> dict[str, Callable[[], Any]]
         "operation": partial(operation.read, supervisor_dir),
         "metrics": partial(counters.read, run_dir / "metrics"),
         "sockets": partial(_sockets, run_dir),
-        "disk": partial(sources.disks, sources.written_to(run_dir, supervisor_dir)),
+        "stopped": partial(sources.stopped, supervisor_dir),
+        "lost log": partial(sources.lost_log, supervisor_dir, limit),
+        "disk": partial(
+            disks.read,
+            disks.written_by(run_dir, supervisor_dir, settings.nginx_dir),
+            (disks.code(),),
+        ),
+        "memory": partial(_memory, supervisor_dir),
         "certificates": partial(_certificates, settings.certificates),
     }
     if settings.nginx:
         questions["nginx"] = partial(sources.nginx, settings.nginx, limit)
+        questions["spool"] = partial(sources.spool, settings.nginx, limit)
+    if settings.certificates and settings.tls:
+        questions["served certificate"] = partial(
+            certificates.served, settings.certificates[0], settings.tls, datetime.now(UTC), limit
+        )
     for name in _names(settings):
         path = _status_socket(settings, name)
         questions[f"worker {name}"] = partial(sources.worker_status, path, limit)
@@ -120,6 +151,12 @@ def _questions(settings: Settings, limit: float) -> dict[str, Callable[[], Any]]
 def _sockets(run_dir: Path) -> list[str]:
     """The names of the workers whose sockets are there."""
     return sorted(path.stem.removeprefix("worker-") for path in run_dir.glob("worker-*.sock"))
+
+
+def _memory(supervisor_dir: Path) -> dict[str, Any] | None:
+    """That of supervisord's control group, which is the workers', or of this process's."""
+    pid = sources.supervisord(supervisor_dir)
+    return memory.read(pid if proc.runs(pid) else os.getpid())
 
 
 def _certificates(paths: tuple[Path, ...]) -> list[dict[str, Any]]:

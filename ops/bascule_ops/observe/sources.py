@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
-import tempfile
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from xml.parsers.expat import ExpatError
 from xmlrpc.client import Error as XmlRpcError
 from xmlrpc.client import Fault
 
-from bascule_ops.observe.asking import SourceError, connect, read_to_end
+from bascule_ops import proc
+from bascule_ops.observe.asking import SilentError, SourceError, connect, read_to_end
 from bascule_ops.supervision import failures
 from bascule_ops.supervision.client import ENDED, ProcessInfo, Supervisor
 
@@ -33,6 +35,9 @@ NGINX_COUNTERS = ("active", "reading", "writing", "waiting", "accepted", "handle
 SHUTDOWN_STATE = 6
 STOPS = "it is being stopped"
 GONE = "its socket is not there"
+UNHEARD = "nobody listens on its socket"
+# A body that nginx writes to its disk, as it does with uploads (nginx/templates/40-status...).
+SPOOLED = b"x" * 4096
 # What a worker tells of itself (docs/server.md).
 WORKER_KEYS = frozenset(
     {
@@ -67,38 +72,77 @@ def worker_status(path: Path, limit: float) -> dict[str, Any]:
 
 def nginx(address: str, limit: float) -> dict[str, Any]:
     """nginx's counters; each is None where this nginx has no stub_status."""
-    deadline = time.monotonic() + limit
-    with connect(address, deadline) as sock:
-        sock.settimeout(limit)
-        sock.sendall(b"GET /-/nginx HTTP/1.0\r\nHost: localhost\r\n\r\n")
-        answer = read_to_end(sock, deadline).decode("latin-1")
-    status = answer.split(" ", 2)[1:2]
-    if status not in (["200"], ["404"]):
-        raise SourceError(f"it answers with status {''.join(status) or 'none'}")
+    status, answer = _asked(address, b"GET /-/nginx HTTP/1.0\r\nHost: localhost\r\n\r\n", limit)
+    if status not in ("200", "404"):
+        raise SourceError(f"it answers with status {status or 'none'}")
     found = STUB_STATUS.search(answer)
     counters = {name: int(found[name]) if found else None for name in NGINX_COUNTERS}
     return {"up": True, **counters}
 
 
+def spool(address: str, limit: float) -> dict[str, Any]:
+    """Whether nginx can keep an upload until it is complete: it is given one.
+
+    Its disk is not to be seen from another container, and that there is room does not say that
+    nginx may write there. An nginx whose configuration is older than this has no such place.
+    """
+    head = f"POST /-/spool HTTP/1.0\r\nHost: localhost\r\nContent-Length: {len(SPOOLED)}\r\n\r\n"
+    status, _ = _asked(address, head.encode() + SPOOLED, limit)
+    return {"works": status != "500", "status": status}
+
+
+def _asked(address: str, request: bytes, limit: float) -> tuple[str, str]:
+    """The status and the whole of nginx's answer."""
+    deadline = time.monotonic() + limit
+    with connect(address, deadline) as sock:
+        sock.settimeout(limit)
+        sock.sendall(request)
+        answer = read_to_end(sock, deadline).decode("latin-1")
+    return "".join(answer.split(" ", 2)[1:2]), answer
+
+
 def processes(supervisor_dir: Path, limit: float) -> list[dict[str, Any]]:
     """Every process that supervisord looks after."""
+    with _supervisor(supervisor_dir, limit) as supervisor:
+        found = supervisor.processes()
+    failed = failures.read(supervisor_dir)
+    return [_process(info, failed.get(f"{info['group']}:{info['name']}", [])) for info in found]
+
+
+def lost_log(supervisor_dir: Path, limit: float) -> dict[str, Any] | None:
+    """What the present log file is without; None where that is nothing."""
+    try:
+        with _supervisor(supervisor_dir, limit) as supervisor:
+            now: dict[str, Any] = supervisor.lost_log()["now"]
+    except SourceError:
+        return None  # that supervisord does not answer is another question's to tell
+    if not now["lines"]:
+        return None
+    return {"lines": now["lines"], "since": rfc3339(now["since"]), "why": now["why"]}
+
+
+@contextlib.contextmanager
+def _supervisor(supervisor_dir: Path, limit: float) -> Iterator[Supervisor]:
+    """supervisord, asked; raises `SourceError` for whatever keeps it from answering."""
     supervisor = Supervisor(f"{supervisor_dir}/supervisor.sock", timeout=limit)
     try:
         with contextlib.closing(supervisor):
-            found = supervisor.processes()
+            yield supervisor
     except TimeoutError:
-        raise SourceError(f"no answer within {limit:g} s") from None
+        why = proc.why_silent(supervisord(supervisor_dir))
+        words = f"no answer within {limit:g} s"
+        raise SilentError(f"{words}; {why}" if why else words) from None
     except FileNotFoundError:
         raise SourceError(GONE) from None
     except ConnectionRefusedError:
-        raise SourceError("nobody listens on its socket") from None
+        raise SourceError(UNHEARD) from None
     except Fault as fault:
         stops = fault.faultCode == SHUTDOWN_STATE
         raise SourceError(STOPS if stops else f"it refuses: {fault}") from None
     except XmlRpcError as error:
         raise SourceError(f"it refuses: {error}") from None
-    failed = failures.read(supervisor_dir)
-    return [_process(info, failed.get(f"{info['group']}:{info['name']}", [])) for info in found]
+    except (HTTPException, ExpatError) as error:
+        raise SourceError(f"it hung up, or does not speak XML-RPC: {error!r}") from None
 
 
 def _process(info: ProcessInfo, failed: list[failures.Failure]) -> dict[str, Any]:
@@ -124,25 +168,15 @@ def _process(info: ProcessInfo, failed: list[failures.Failure]) -> dict[str, Any
     }
 
 
-def disks(paths: tuple[Path, ...]) -> list[dict[str, Any]]:
-    """The file systems that `paths` are on, each once."""
-    found: dict[int, dict[str, Any]] = {}
-    for path in paths:
-        try:
-            device = path.stat().st_dev
-            room = os.statvfs(path)
-        except OSError:
-            continue  # that it is missing is another check's to tell
-        if device not in found:
-            found[device] = {
-                "path": str(path),
-                "free_bytes": room.f_bavail * room.f_frsize,
-                "total_bytes": room.f_blocks * room.f_frsize,
-            }
-    return list(found.values())
+def supervisord(supervisor_dir: Path) -> int:
+    """The process that supervisord is, by its own file; 0 where none is known."""
+    try:
+        return int((supervisor_dir / "supervisord.pid").read_bytes())
+    except (OSError, ValueError):
+        return 0
 
 
-def written_to(run_dir: Path, supervisor_dir: Path) -> tuple[Path, ...]:
-    """Where a stack writes, or its container's engine does (below the code)."""
-    code = Path(__file__).parents[2]
-    return (run_dir, supervisor_dir, Path(tempfile.gettempdir()), code)
+def stopped(supervisor_dir: Path) -> list[dict[str, Any]]:
+    """The parts of the stack that are stopped (SIGSTOP), by what the kernel tells."""
+    pid = supervisord(supervisor_dir)
+    return [part._asdict() for part in proc.stopped(pid)] if pid else []

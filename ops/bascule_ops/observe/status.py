@@ -91,6 +91,8 @@ def _worker(document: dict[str, Any], worker: dict[str, Any]) -> list[str]:
         of_busy = share(counted["duration"]["sum_s"], all_busy)
     if "error" in worker:
         state = process["state"].lower() if process else "unknown"
+        if f"worker-{name}" in {each["name"] for each in document["stopped"]}:
+            state = "stopped by a signal"
         known = ["no answer" if state == "running" else state]
         known += [str(process["pid"] or "-"), duration(process["uptime_s"])] if process else "--"
         return [name, *known, starts, "-", "-", "-", "-", requests, of_requests, of_busy]
@@ -131,6 +133,10 @@ def rooms(document: dict[str, Any]) -> list[str]:
         f"disk     {each['path']}: {size(each['free_bytes'])} of {size(each['total_bytes'])} free"
         for each in document["disk"]
     ]
+    if memory := document["memory"]:
+        limit = memory["limit_bytes"]
+        of = f" of {size(limit)}" if limit else "; there is no limit"
+        lines.append(f"memory   {size(memory['used_bytes'])} used{of}")
     lines += [
         f"cert     {visible(each['subject'])}: good for "
         f"{count(max(0, int(each['days_left'])), 'day', 'days')} more ({each['path']})"

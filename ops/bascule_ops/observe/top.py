@@ -108,10 +108,10 @@ def show_live(take: Take, console: Console) -> None:
                 history.add(document)
 
 
-def show_once(take: Take, console: Console) -> None:
-    """Print one frame."""
+def show_once(first: dict[str, Any], take: Take, console: Console) -> None:
+    """Print one frame, of the time between a snapshot and the next."""
     history = History()
-    history.add(take())
+    history.add(first)
     time.sleep(ONCE)
     history.add(take())
     console.print(screen(history, Choice(), console, fits=False))
@@ -131,7 +131,10 @@ def run(arguments: argparse.Namespace) -> int:
         )
         take = lambda: snapshot.take(settings)  # noqa: E731 (a name would say no more)
         live = sys.stdin.isatty() and sys.stdout.isatty() and not arguments.once
-        (show_live if live else show_once)(take, console)
+        if live:
+            show_live(take, console)
+        else:
+            show_once(first, take, console)
     except KeyboardInterrupt:
         pass
     return 0

@@ -113,6 +113,10 @@ class Supervisor:
         self._proxy.settings.replace(json.dumps(dict(settings)))
         self._proxy.supervisor.reloadConfig()
 
+    def lost_log(self) -> dict[str, Any]:
+        """Return what the log has lost, by ``now`` and ``aside`` (see `log_writing.Tally`)."""
+        return cast(dict[str, Any], json.loads(cast(str, self._proxy.log.lost())))
+
     def add_group(self, name: str) -> None:
         """Add a group as the configuration has it now; what starts by itself is started."""
         self._proxy.supervisor.addProcessGroup(name)

@@ -7,9 +7,10 @@ supervisord forgets how a process ended as soon as it has started it again.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Final, TypedDict
+
+from bascule_ops import atomic
 
 FILE: Final = "failures.json"
 KEPT: Final = 10  # ends of each process
@@ -27,15 +28,13 @@ def read(directory: Path) -> dict[str, list[Failure]]:
     """The latest ends by the process's name, oldest first; empty where nothing ended."""
     try:
         found = json.loads((directory / FILE).read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
 def add(directory: Path, process: str, failure: Failure) -> None:
-    """Remember one more. Whoever reads meanwhile sees all of the old file or of the new."""
+    """Remember one more. Raises `OSError`; then what was known stays."""
     known = read(directory)
     known[process] = [*known.get(process, []), failure][-KEPT:]
-    new = directory / f".{FILE}.{os.getpid()}"
-    new.write_text(json.dumps(known), encoding="utf-8")
-    new.replace(directory / FILE)
+    atomic.write(directory / FILE, json.dumps(known))

@@ -9,9 +9,11 @@ from __future__ import annotations
 import fcntl
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypedDict, cast
+
+from bascule_ops import atomic
 
 LOCK_FILE: Final = "restart.lock"
 FILE: Final = "operation.json"
@@ -45,9 +47,8 @@ def alone(supervisor_dir: Path) -> Iterator[Tell]:
     path = supervisor_dir / FILE
 
     def tell(operation: Operation) -> None:
-        new = path.with_name(f".{FILE}")
-        new.write_text(json.dumps(operation), encoding="utf-8")
-        new.replace(path)  # whoever reads sees all of one or of the other
+        with suppress(OSError):  # a full disk: it is done all the same, and nobody is told
+            atomic.write(path, json.dumps(operation))
 
     with (supervisor_dir / LOCK_FILE).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

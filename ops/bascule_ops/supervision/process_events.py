@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import BinaryIO
 from xmlrpc.client import Fault
 
+from bascule_ops import atomic
 from bascule_ops.blocking.blocks import Blocks
 from bascule_ops.blocking.markers import written
 from bascule_ops.json_log import line
@@ -190,7 +191,8 @@ def listen(source: BinaryIO, sink: BinaryIO) -> None:
             if eventname == "PROCESS_STATE_FATAL":
                 with ending_already():
                     if serves_no_more(process, supervisor.processes()):
-                        Path(directory, REASON_FILE).write_text(told, encoding="utf-8")
+                        with contextlib.suppress(OSError):  # a full disk; the log has the reason
+                            atomic.write(Path(directory, REASON_FILE), told)
                         supervisor.shutdown()
         sink.write(b"RESULT 2\nOK")
         sink.flush()

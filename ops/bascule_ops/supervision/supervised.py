@@ -15,6 +15,7 @@ import contextlib
 import io
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 from supervisor import supervisord  # type: ignore[import-untyped]
@@ -24,6 +25,7 @@ from bascule_ops.errors import Refused
 from bascule_ops.json_log import line
 from bascule_ops.settings import variables
 from bascule_ops.settings.directories import check_owner
+from bascule_ops.supervision import log_writing
 from bascule_ops.supervision.log_rotation import reopen_output
 from bascule_ops.supervision.process_events import REASON_FILE
 from bascule_ops.supervision.trial import HOLD_FILE, is_served, write_number
@@ -51,9 +53,15 @@ class Options(supervisord.ServerOptions):  # type: ignore[misc]  # it has no typ
             try:
                 reopen_output(path)
             except OSError as error:
-                sys.stderr.write(line("error", "log_not_reopened", f"cannot open {path}: {error}"))
-                sys.stderr.flush()
+                tell(line("error", "log_not_reopened", f"cannot open {path}: {error}"))
+            else:
+                log_writing.TALLY.begin_anew()
         super().reopenlogs()
+
+
+def tell(text: str) -> None:
+    """Write a line of the log, wherever `sys.stderr` leads; never fails, as on a full disk."""
+    log_writing.TALLY.write(2, text.encode())
 
 
 def prepare() -> None:
@@ -96,15 +104,18 @@ def run() -> int:
     try:
         prepare()
         os.chdir(os.environ["PROJECT_DIR"])
+        directory = Path(os.environ["SUPERVISOR_DIR"])
+        reason_file = directory / REASON_FILE
+        reason_file.unlink(missing_ok=True)
+        hold_back_beside_others(directory, Path(os.environ["RUN_DIR"]))
     except (Refused, OSError) as error:
-        sys.stderr.write(line("critical", "configuration", str(error)))
+        tell(line("critical", "configuration", str(error)))
         return 2
-    directory = Path(os.environ["SUPERVISOR_DIR"])
-    reason_file = directory / REASON_FILE
-    reason_file.unlink(missing_ok=True)
-    hold_back_beside_others(directory, Path(os.environ["RUN_DIR"]))
     complaint = io.StringIO()
     supervisord.ServerOptions = Options  # its main() makes them, once a reload
+    log_writing.take_over()
+    # It asks for a place for temporary files, and needs none; a full /tmp would end the start.
+    tempfile.tempdir = str(directory)
     try:
         # supervisord prints only where it refuses to start: as plain text, so it is kept
         # and told as a line of the log.
@@ -113,10 +124,10 @@ def run() -> int:
     except SystemExit as end:
         if end.code:
             message = " ".join(complaint.getvalue().split()) or f"supervisord ended: {end.code}"
-            sys.stderr.write(line("critical", "configuration", message))
+            tell(line("critical", "configuration", message))
             return 2
     if reason_file.exists():
-        sys.stderr.write(reason_file.read_text(encoding="utf-8"))
+        tell(reason_file.read_text(encoding="utf-8"))
         return 1
     return 0
 

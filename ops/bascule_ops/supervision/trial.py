@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from xmlrpc.client import Fault
 
+from bascule_ops import atomic
 from bascule_ops.readiness import probe
 from bascule_ops.settings import variables
 from bascule_ops.supervision.client import ENDED, WORKERS, ProcessInfo, State, Supervisor
@@ -45,9 +46,7 @@ def is_served(run_dir: Path) -> bool:
 
 def write_number(run_dir: Path, workers: int) -> None:
     """Say how many workers there are, in one step for whoever reads it."""
-    new = run_dir / f".{NUMBER_FILE}"
-    new.write_text(f"{workers}\n", encoding="ascii")
-    new.rename(run_dir / NUMBER_FILE)
+    atomic.write(run_dir / NUMBER_FILE, f"{workers}\n")
 
 
 class Generation:
