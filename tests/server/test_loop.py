@@ -179,8 +179,8 @@ class Ready:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     found = Clock()
-    monkeypatch.setattr("time.thread_time", found)
-    monkeypatch.setattr("time.monotonic", found)
+    monkeypatch.setattr("bascule.engine.loop.thread_time", found)
+    monkeypatch.setattr("bascule.engine.loop.monotonic", found)
     return found
 
 

@@ -27,9 +27,11 @@ import contextlib
 import os
 import select
 import signal
-import time
 from collections import deque
 from collections.abc import Callable
+
+# By name: an application may replace the functions of the module, and stop every deadline.
+from time import monotonic, thread_time
 from typing import Final
 
 from bascule.errors import LoopError
@@ -126,12 +128,12 @@ class Loop:
         self._suspects: set[int] = set()  # whose last event was costly, and not yet the one before
         self._tick = tick
         self._asleep = False
-        self._is_interrupted = False
         # Since the last tick: turns, and events by their descriptors.
         self._failed_turns = 0
         self._failed: dict[int, int] = {}
+        self._is_interrupted = False
         self._wake_reader, self._wake_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self.now = time.monotonic()
+        self.now = monotonic()
         self._next_tick = self.now + tick
         self.on_turn: Callable[[], float] = _for_ever
         self.on_tick: Callable[[], None] = _ignore
@@ -234,7 +236,7 @@ class Loop:
             # Those that are behind are reported again, and must not keep others from being so.
             events = self._epoll.poll(timeout, MAX_EVENTS + len(self._behind))
             self._asleep = False
-            began, self.now = self.now, time.monotonic()
+            began, self.now = self.now, monotonic()
             if len(events) > 1 and self._was_long(self.now - began, len(events)):
                 self._handle_measured(events)
             else:
@@ -295,14 +297,14 @@ class Loop:
             if handler is None:
                 continue
             is_behind = type(handler) is _Behind  # it only notes the event; there may be hundreds
-            began = 0.0 if is_behind else time.thread_time()
+            began = 0.0 if is_behind else thread_time()
             try:
                 handler(mask)
             except BaseException as error:
                 self._note_failed(descriptor, error)
             if is_behind:
                 continue
-            if time.thread_time() - began <= COSTLY or descriptor in self._kept_first:
+            if thread_time() - began <= COSTLY or descriptor in self._kept_first:
                 suspects.discard(descriptor)
             elif handlers.get(descriptor) is handler:
                 if descriptor in suspects:
@@ -314,7 +316,7 @@ class Loop:
     def _catch_up(self) -> None:
         """Handle events that are behind, one at least, while there is time."""
         handlers, queue = self._handlers, self._behind
-        began = ended = time.thread_time()
+        began = ended = thread_time()
         while queue and ended - began < SHARE_BEHIND:
             each = queue.popleft()
             if handlers.get(each.descriptor) is not each:
@@ -324,7 +326,7 @@ class Loop:
                 each.handle()
             except BaseException as error:
                 self._note_failed(each.descriptor, error)
-            ended = time.thread_time()
+            ended = thread_time()
             is_usual = ended - before <= COSTLY and not each.asked
             if is_usual and handlers.get(each.descriptor) is each:
                 handlers[each.descriptor] = each.handler

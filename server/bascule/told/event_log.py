@@ -21,6 +21,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from traceback import format_exception
 from types import TracebackType
 from typing import Any, Final, Protocol
 
@@ -282,7 +283,15 @@ def _in_place_of(record: logging.LogRecord, error: Exception) -> logging.LogReco
     return said
 
 
-class JsonFormatter(logging.Formatter):
+class _Formatter(logging.Formatter):
+    """What both forms of a line have in common."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  # logging's name
+        """Return a traceback; logging's own has it printed, and applications replace ``print``."""
+        return "".join(format_exception(*ei)).rstrip("\n")
+
+
+class JsonFormatter(_Formatter):
     """One JSON object a line."""
 
     def __init__(self, worker: str) -> None:
@@ -305,7 +314,7 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str)
 
 
-class TextFormatter(logging.Formatter):
+class TextFormatter(_Formatter):
     """A line for a person: time, level, message; a traceback follows on lines of its own."""
 
     def __init__(self, worker: str) -> None:
