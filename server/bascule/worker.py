@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import time
+from _thread import start_new_thread
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from bascule import guard, streams
@@ -292,7 +293,8 @@ class Worker:
         self._settle()
         self._loop.close()
         self._say_goodbye()
-        threading.Thread(target=self._bound_exit, name="exit", daemon=True).start()
+        # None of threading's: the application may have set a trace function for those.
+        start_new_thread(self._bound_exit, ())
         return self._exit_code
 
     def _run_crew(self) -> None:

@@ -1,0 +1,1 @@
+"""``tests/misbehaviour/run``: applications that misbehave, under this server and two others."""
