@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from bascule.errors import ApplicationError, ClientDisconnected
 from bascule.http.request import Request, RequestLine
+from bascule.told import event_log
 from bascule.wsgi.file_wrapper import FileWrapper
 from bascule.wsgi.gateway import Ending, Exchange
 
@@ -26,6 +27,12 @@ TEXT = ("Content-Type", "text/plain")
 def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     caplog.set_level(logging.DEBUG)
     return caplog
+
+
+def settled(logged: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """Return it once it has heard of everything; where logging is set up, that takes a thread."""
+    event_log.settle()
+    return logged
 
 
 class Body:
@@ -252,7 +259,7 @@ def test_no_byte_of_a_body_is_sent_where_there_is_none(  # noqa: PLR0917
         assert lengths == []  # the body of a 304 is not what a 200 would have had
     else:
         assert lengths in ([], ["5"])
-    assert not logged.records
+    assert not settled(logged).records
 
 
 def test_head_says_the_length_that_get_would_have_had() -> None:
@@ -309,7 +316,7 @@ def test_of_a_stream_that_is_too_long_no_byte_too_many_is_sent(
     response = read_response(transport.data)
     assert (response.body, response.rest) == (b"hello", b"")
     assert body.closed == 1
-    assert "longer than its Content-Length" in logged.text
+    assert "longer than its Content-Length" in settled(logged).text
     assert exchange.status == 200
 
 
@@ -467,7 +474,7 @@ def test_a_body_without_start_response_is_answered_with_500(
 ) -> None:
     response = response_of(lambda environ, start_response: body)
     assert response.status == 500
-    assert logged.records
+    assert settled(logged).records
 
 
 @pytest.mark.parametrize(
@@ -528,7 +535,7 @@ def test_whatever_is_raised_before_the_head_is_answered_with_500_and_logged(
     assert response.status == 500
     assert b"secret" not in response.body
     assert response.values("content-type") == ["text/plain"]
-    record = next(each for each in logged.records if each.levelno == logging.ERROR)
+    record = next(each for each in settled(logged).records if each.levelno == logging.ERROR)
     assert record.exc_info
     assert type(error).__name__ in record.getMessage()
 
@@ -638,7 +645,7 @@ def test_an_error_in_close_after_a_complete_response_is_logged_and_no_more(
     assert exchange.ending is Ending.PERSIST
     assert read_response(transport.data).body == b"ab"
     assert transport.finished == 1
-    assert "in close" in logged.text
+    assert "in close" in settled(logged).text
 
 
 # --- a client that goes away ----------------------------------------------------------------------------
@@ -665,7 +672,7 @@ def test_a_client_that_goes_away_is_no_error_of_the_application(
     logged: pytest.LogCaptureFixture,
 ) -> None:
     serve(answering(Body(b"a", b"b")), transport=FakeTransport(breaks_at=1))
-    assert not [each for each in logged.records if each.levelno >= logging.ERROR]
+    assert not [each for each in settled(logged).records if each.levelno >= logging.ERROR]
 
 
 def test_write_raises_when_the_client_has_gone() -> None:

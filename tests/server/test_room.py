@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from bascule.engine.room import EVENT_INTERVAL, Room
 from bascule.engine.service import NEVER
+from bascule.told import event_log
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -137,9 +138,11 @@ def test_closing_is_logged_once_a_second_with_the_number(caplog: pytest.LogCaptu
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             room.make(100.0)
+        event_log.settle()
         assert len(caplog.records) == 1
         room.report(100.0 + EVENT_INTERVAL)
         room.report(100.0 + EVENT_INTERVAL)
+        event_log.settle()
     assert [each.closed for each in caplog.records] == [1, 2]
 
 

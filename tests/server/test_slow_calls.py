@@ -13,6 +13,7 @@ import pytest
 from bascule.engine.call import Call, Task
 from bascule.engine.expectations import SLOW
 from bascule.engine.service import Service
+from bascule.told import event_log
 from bascule.watch.slow_calls import LOCATIONS, SlowCalls
 
 Threads = Callable[[str], int]
@@ -70,6 +71,7 @@ def waits() -> Iterator[Threads]:
 
 
 def reported(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    event_log.settle()
     return [each for each in caplog.records if getattr(each, "event", "") == "slow_call"]
 
 

@@ -191,8 +191,9 @@ class Crew:
             self._run_alone()
             return
         self._first = threading.get_ident()
-        while self._started < self._threads:  # a handler may have raised in between
-            self._start_thread()
+        with self._lock:  # or the first of them hire more, for calls that come meanwhile
+            while self._started < self._threads:  # a handler may have raised in between
+                self._start_thread()
         self._stay()
         if self._failure is not None:
             raise self._failure
