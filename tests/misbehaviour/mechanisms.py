@@ -85,7 +85,16 @@ MECHANISMS: Final[dict[str, Mechanism]] = {
     "spare_main_thread": Mechanism(
         "The main thread serves nobody: what a signal's handler raises there hits nobody, and no "
         "call can have signals handled otherwise.",
-        (_MAIN_SERVES, *_NO_RECOVERY, _FRAGILE_TURN),
+        (
+            _MAIN_SERVES,
+            Edit(
+                "worker.py",
+                "                _MAIN.note(error)\n        if ended is not None:\n",
+                "                raise\n        if ended is not None:\n",
+            ),
+            *_NO_RECOVERY,
+            _FRAGILE_TURN,
+        ),
     ),
     "own_log": Mechanism(
         "Events, tracebacks and wsgi.errors are written before logging has a say.",

@@ -1,4 +1,4 @@
-"""Asks for more memory than any machine has, in a call and in a stream."""
+"""Asks for more memory than any machine has."""
 
 from tests.misbehaviour.stage import staged
 

@@ -1,4 +1,4 @@
-"""Runs an event loop that handles SIGTERM itself, wherever it is called."""
+"""Has event loops of asyncio handle SIGTERM, one at the import and one in each call."""
 
 import asyncio
 import signal
@@ -7,9 +7,12 @@ from tests.misbehaviour.stage import staged, tell
 
 REPORT = "python/cpython#78860"
 LOGGED = r"asyncio (took|may not take) SIGTERM"
-BORNE_BY = "spare_main_thread"
+BORNE_BY = "wakeup_pipe"
 REQUESTS = 60
 AT_ONCE = 8
+
+LOOP = asyncio.new_event_loop()
+LOOP.add_signal_handler(signal.SIGTERM, print, "stopping")
 
 
 async def work(environ):

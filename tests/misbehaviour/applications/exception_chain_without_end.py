@@ -1,4 +1,4 @@
-"""Raises an exception that is its own cause's cause, a thousand exceptions long."""
+"""Raises an exception that is its own cause's cause, two thousand exceptions long."""
 
 from tests.misbehaviour.stage import staged
 
