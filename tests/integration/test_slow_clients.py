@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import signal
 from contextlib import ExitStack
 from pathlib import Path
@@ -28,12 +29,19 @@ def resident(server: ServerProcess) -> int:
 
 
 def spooled(server: ServerProcess) -> list[int]:
-    """Return the sizes of the files without a name that the server's process has open."""
+    """Return the sizes of the files without a name that the server's process has open.
+
+    Those that it writes its logs to have none either.
+    """
+    descriptors = Path(f"/proc/{server.pid}/fd")
+    logs = [(descriptors / number).stat() for number in ("1", "2")]
     sizes = []
-    for descriptor in Path(f"/proc/{server.pid}/fd").iterdir():
+    for descriptor in descriptors.iterdir():
         with contextlib.suppress(FileNotFoundError):  # closed meanwhile
-            if descriptor.readlink().name.endswith(" (deleted)"):
-                sizes.append(descriptor.stat().st_size)
+            found = descriptor.stat()
+            is_log = any(os.path.samestat(found, each) for each in logs)
+            if descriptor.readlink().name.endswith(" (deleted)") and not is_log:
+                sizes.append(found.st_size)
     return sizes
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 from bascule_ops.errors import CommandError
@@ -14,14 +16,20 @@ def say(text: str) -> None:
 
     Raises `CommandError` where it cannot be written, as on a full disk.
     """
-    print(text)
-    finish()
+    with _written():
+        print(text, flush=True)
 
 
 def finish() -> None:
     """See that all that was said so far is written. Raises `CommandError`, as `say` does."""
-    try:
+    with _written():
         sys.stdout.flush()
+
+
+@contextmanager
+def _written() -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError:
         _drop(sys.stdout)
     except OSError as error:
