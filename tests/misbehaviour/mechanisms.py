@@ -115,9 +115,8 @@ MECHANISMS: Final[dict[str, Mechanism]] = {
             ),
             Edit(
                 "told/event_log.py",
-                '        """Leave out the server\'s own records."""\n'
-                "        return not isinstance(record, OwnRecord) and bool(super().handle(record))\n",
-                "        return bool(super().handle(record))\n",
+                "        if isinstance(record, OwnRecord):\n            return False\n        passed",
+                "        passed",
             ),
         ),
     ),

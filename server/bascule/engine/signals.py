@@ -38,6 +38,7 @@ class StopWhileLoading:
     def __init__(self, before_end: Callable[[], None], exit_code: int) -> None:
         self._before_end = before_end
         self._exit_code = exit_code
+        self._is_stopping = _thread.allocate_lock()  # held by whoever of the two is first
         self._reader, self._writer = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self._writer, False)
         self._before = signal.signal(signal.SIGTERM, self._on_signal)
@@ -71,6 +72,8 @@ class StopWhileLoading:
         os.close(self._reader)
 
     def _stop(self) -> None:
+        if not self._is_stopping.acquire(blocking=False):
+            return
         self._before_end()
         # Not the log: the main thread may hold what it needs.
         with contextlib.suppress(OSError):

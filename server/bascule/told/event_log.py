@@ -21,7 +21,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from traceback import format_exception
+from traceback import format_exception, walk_tb
 from types import TracebackType
 from typing import Any, Final, Protocol
 
@@ -106,8 +106,15 @@ class OwnHandler(logging.Handler):
         self.lock = None
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Leave out the server's own records."""
-        return not isinstance(record, OwnRecord) and bool(super().handle(record))
+        """Leave out the server's own records; Python 3.13 would take the lock for there."""
+        if isinstance(record, OwnRecord):
+            return False
+        passed = self.filter(record)
+        if isinstance(passed, logging.LogRecord):  # from Python 3.12 on a filter may give another
+            record = passed
+        if passed:
+            self.emit(record)
+        return bool(passed)
 
 
 class OwnLogger(logging.Logger):
@@ -288,7 +295,15 @@ class _Formatter(logging.Formatter):
 
     def formatException(self, ei: Any) -> str:  # noqa: N802  # logging's name
         """Return a traceback; logging's own has it printed, and applications replace ``print``."""
-        return "".join(format_exception(*ei)).rstrip("\n")
+        try:
+            return "".join(format_exception(*ei)).rstrip("\n")
+        except Exception:  # or ``open``, by which it finds the lines
+            places = [
+                f'  File "{frame.f_code.co_filename}", line {line}, in {frame.f_code.co_name}\n'
+                for frame, line in walk_tb(ei[2])
+            ]
+            head = "Traceback (most recent call last):\n"
+            return f"{head}{''.join(places)}{ei[0].__name__}: {ei[1]}"
 
 
 class JsonFormatter(_Formatter):
