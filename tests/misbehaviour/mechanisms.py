@@ -148,6 +148,11 @@ MECHANISMS: Final[dict[str, Mechanism]] = {
                 '        return "".join(format_exception(*ei)).rstrip("\\n")\n',
                 "        return super().formatException(ei)\n",
             ),
+            Edit(
+                "told/event_log.py",
+                "        except Exception:  # or ``open``, by which it finds the lines\n",
+                "        except ZeroDivisionError:\n",
+            ),
         ),
     ),
     "lenient_encoding": Mechanism(
