@@ -82,6 +82,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             check_library(config.application)
             loading.end()
             print(f"bascule: the configuration is good; {config.application} loads")  # noqa: T201
+            chain = os.environ.get("BASCULE_CHAIN")
+            if chain and config.application == os.environ.get("BASCULE_APP") != CHAIN_ENTRY:
+                text = "bascule: BASCULE_APP goes before BASCULE_CHAIN, so it is served without "
+                print(f"{text}the chain {chain}", file=sys.stderr)  # noqa: T201
             return 0
         return Worker(config).run()
     except (ConfigError, StartError) as error:

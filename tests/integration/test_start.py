@@ -139,7 +139,7 @@ def test_settings_come_from_the_environment_and_flags_win() -> None:
          "cannot load tests.applications.hello:no_such_name: AttributeError: "
          "module 'tests.applications.hello' has no attribute 'no_such_name'"),
         ([application_name("not_callable")], {}, 1,
-         f"cannot load {application_name('not_callable')}: a int is not callable"),
+         f"cannot load {application_name('not_callable')}: it is not callable but a int"),
         (["--bind", "fd://987", HELLO], {}, 1,
          "cannot listen on fd://987: Bad file descriptor"),
         (["--bind", "fd://0", HELLO], {}, 1,

@@ -147,7 +147,7 @@ def test_a_wrong_variable_is_one_line_and_exit_code_2(modules: Path) -> None:
         ("loud:application", "ValueError: two lines"),
         ("script:application", "this is a script"),
         ("good:other", "other"),
-        ("value:application", "a int is not callable"),
+        ("value:application", "it is not callable but a int"),
     ],
 )
 @pytest.mark.parametrize("check", [True, False])
@@ -228,6 +228,12 @@ def test_a_chain_or_an_application_is_checked_whichever_is_named(
     )
     assert done.returncode == 0, done.stderr
     assert ("from the chain" in done.stdout) is (served == "from the chain")
+    is_left_out = not arguments and len(environ) == 2
+    assert done.stderr == (
+        "bascule: BASCULE_APP goes before BASCULE_CHAIN, so it is served without the chain c.toml\n"
+        if is_left_out
+        else ""
+    )
 
 
 def test_a_chain_and_an_application_exclude_each_other(tmp_path: Path) -> None:

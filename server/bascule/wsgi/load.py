@@ -65,7 +65,7 @@ def load_application(name: str) -> WSGIApplication:
             text += _nearest(missing, _modules_beside(missing, here))
         raise LoadError(text) from error
     if not callable(found):
-        raise LoadError(f"cannot load {name}: a {type(found).__name__} is not callable")
+        raise LoadError(f"cannot load {name}: it is not callable but a {type(found).__name__}")
     return cast("WSGIApplication", found)
 
 
