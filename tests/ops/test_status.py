@@ -179,9 +179,10 @@ def test_every_thread_of_every_worker_stuck_is_seen_in_time(stack: Tree) -> None
         return [each["state"] for each in json_of(stack, "ops/running")[1]["requests"]]
 
     with ExitStack() as requests:
-        # Another path would be served: a further place opens where all calls take long.
-        waiting = ("/spin?waits", "/sleep?waits")
-        for targets, state in (("/spin", "/sleep") * 2, "running"), (waiting, "waiting"):
+        # Each worker has one /sleep at least, so that another one waits: for a path that takes long
+        # nowhere yet a further place would open.
+        sticking, waiting = ("/spin", "/sleep", "/sleep", "/sleep"), ("/sleep?waits",) * 2
+        for targets, state in (sticking, "running"), (waiting, "waiting"):
             requests.enter_context(stuck(stack, *targets))
             wait_until(
                 lambda: states().count(state) == len(targets),  # noqa: B023
