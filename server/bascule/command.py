@@ -19,6 +19,7 @@ from bascule.wsgi.load import check_library, explain, load_application
 
 EXIT_CANNOT_START: Final = 1
 EXIT_USAGE: Final = 2
+EXIT_INTERRUPTED: Final = 130  # as a shell has it
 
 
 def _read_config(arguments: cli.Arguments) -> Config:
@@ -61,7 +62,8 @@ def _debugging(argv: Sequence[str]) -> bool:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code.
 
-    0: stopped as asked; 1: could not start, or requests were cut short; 2: wrong settings.
+    0: stopped as asked; 1: could not start, or requests were cut short; 2: wrong settings;
+    130: interrupted before it served.
     """
     argv = sys.argv[1:] if argv is None else argv
     streams.secure()
@@ -95,3 +97,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(explain(error), end="", file=sys.stderr)  # noqa: T201
         print(f"bascule: {error}", file=sys.stderr)  # noqa: T201
         return EXIT_USAGE if isinstance(error, ConfigError) else EXIT_CANNOT_START
+    except KeyboardInterrupt:  # before it serves; after that the server hears of it
+        print("bascule: interrupted while the application was loaded", file=sys.stderr)  # noqa: T201
+        return EXIT_INTERRUPTED

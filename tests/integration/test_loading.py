@@ -50,6 +50,17 @@ def test_a_process_ends_and_leaves_no_socket(hang: str) -> None:
         assert server.err == "bascule: stopped by SIGTERM while the application was loaded\n"
 
 
+@pytest.mark.parametrize("arguments", [("--status-socket", "app.status"), ("--check-config",)])
+def test_a_start_that_is_interrupted_says_so_and_leaves_nothing(arguments: tuple[str, ...]) -> None:
+    with project(READY + HANGS["sleep"] + HELLO, *arguments) as server:
+        server.start_there()
+        wait_until_it_loads(server)
+        server.signal(signal.SIGINT)
+        assert server.wait(5) == 130
+        assert names_in(server.directory) == {"loading"}
+        assert server.err == "bascule: interrupted while the application was loaded\n"
+
+
 @pytest.mark.parametrize("hang", ["sleep", "C code"])
 def test_process_1_ends_too(hang: str) -> None:
     unshare = shutil.which("unshare")
