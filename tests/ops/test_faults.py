@@ -302,7 +302,12 @@ def test_what_cannot_be_written_is_said_and_is_no_success(tmp_path: Path) -> Non
 def test_closed_streams_are_no_reason_to_break(tmp_path: Path) -> None:
     command = f"{sys.executable} -P -m bascule_ops status <&- >&-"
     done = subprocess.run(
-        ["/bin/sh", "-c", command], cwd=tmp_path, stderr=subprocess.PIPE, text=True, check=False
+        ["/bin/sh", "-c", command],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": str(tmp_path)},  # an engine may take its time to answer
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     assert done.returncode == 3
     assert "Traceback" not in done.stderr
