@@ -296,7 +296,9 @@ def test_what_cannot_be_written_is_said_and_is_no_success(tmp_path: Path) -> Non
     with Path("/dev/full").open("w") as full:
         done = basculectl("completion", "bash", stdout=full, cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stderr == "basculectl completion: No space left on device\n"
+    assert done.stderr == (
+        "basculectl completion: cannot write what it says: No space left on device\n"
+    )
 
 
 def test_closed_streams_are_no_reason_to_break(tmp_path: Path) -> None:

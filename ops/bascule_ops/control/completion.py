@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterable
 from typing import Final
 
+from bascule_ops.control.output import say
 from bascule_ops.control.project import Project
 
 HELP: Final = "print a script that completes this command line"
@@ -48,7 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, _project: Project) -> int:
     """Print the script; return the exit status."""
     root: argparse.ArgumentParser = options.root
-    print(fish(root) if options.shell == "fish" else bash(root, options.shell), end="")
+    script = fish(root) if options.shell == "fish" else bash(root, options.shell)
+    say(script.removesuffix("\n"))
     return 0
 
 
