@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
-from tests.harness.servers import ServerProcess, bascule_command, gunicorn_command, running
+from tests.harness.servers import (
+    ServerProcess,
+    bascule_command,
+    gunicorn_command,
+    running,
+    scratch,
+)
+
+from .gate import Gate
 
 
 class Servers:
@@ -38,3 +47,17 @@ def gunicorn() -> Iterator[Servers]:
     """The baseline, by application."""
     with contextlib.ExitStack() as stack:
         yield Servers(gunicorn_command(), stack)
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    """Where calls wait for the test."""
+    with scratch() as directory, Gate(directory) as found:
+        yield found
+
+
+@pytest.fixture
+def status() -> Iterator[Path]:
+    """Where a process tells its status."""
+    with scratch() as directory:
+        yield directory / "status"

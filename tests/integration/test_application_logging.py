@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.log import lines
 from tests.harness.servers import ServerProcess, bascule_command, running, scratch
 from tests.harness.waiting import wait_until
 
@@ -25,14 +26,6 @@ WAYS = (
 # With these an application that logs does so to its own harm.
 WAIT = ("lock", "blocks", "exits")
 THREADS = pytest.mark.parametrize("threads", ["1", "4"])
-
-
-def events(server: ServerProcess) -> list[dict]:
-    return [json.loads(line) for line in server.err.splitlines() if line.startswith("{")]
-
-
-def named(server: ServerProcess, name: str) -> list[dict]:
-    return [each for each in events(server) if each["event"] == name]
 
 
 def tells_all(server: ServerProcess, *, wsgi_errors: bool = True) -> None:
@@ -69,7 +62,7 @@ def test_what_an_application_does_to_logging_at_import_silences_nothing(
 ) -> None:
     command = bascule_command(*JSON, "--threads", threads)
     with running(command, "own_logging", env={"LOGGING": way}) as server:
-        assert named(server, "listening")
+        assert lines(server.err, "listening")
         tells_all(server, wsgi_errors=way not in WAIT)
 
 
@@ -94,7 +87,7 @@ def test_a_handler_of_the_application_s_sees_the_server_s_events(way: str) -> No
                 lambda: b"application_error" in client.request(get("/seen")).body, "it is seen"
             )
             assert b"told to wsgi.errors" in client.request(get("/seen")).body
-        assert len(named(server, "application_error")) == 1  # and it stands in the log once
+        assert len(lines(server.err, "application_error")) == 1  # and it stands in the log once
 
 
 @pytest.mark.parametrize("way", ["raises", "exits"])
@@ -116,7 +109,7 @@ def test_a_handler_that_raises_is_told_of_and_counted(way: str) -> None:
             assert failure["place"] == "log_handler"
             assert failure["error"].startswith(("RuntimeError: a handler", "SystemExit: 3"))
             assert server.stop() == 0
-            (told,) = named(server, "internal_error")  # once, however often it raises
+            (told,) = lines(server.err, "internal_error")  # once, however often it raises
             assert told["place"] == "log_handler"
             assert "own_logging.py" in told["exception"]
 
@@ -134,7 +127,7 @@ def test_the_chain_s_events_survive_as_well(way: str) -> None:
         with running(command, "bascule_middleware.wsgi:application", env=env) as server:
             with server.client() as client:
                 assert client.request(get("/raise")).status == 500
-            (told,) = named(server, "exception")
+            (told,) = lines(server.err, "exception")
             assert "LookupError: raised on purpose" in told["exception"]
             assert told["logger"] == "bascule.exceptions"
 

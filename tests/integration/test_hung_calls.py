@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import threading
 import time
@@ -11,6 +10,7 @@ from collections import Counter
 import pytest
 
 from tests.harness.client import Ending, MalformedResponse
+from tests.harness.log import lines
 from tests.harness.servers import ServerProcess, bascule_command, running, scratch
 from tests.harness.waiting import wait_until
 
@@ -22,12 +22,6 @@ LATE = 1.0  # seconds after its deadline by which a call has named itself
 COMMAND = bascule_command(
     "--timeout", str(SHORT), "--graceful-timeout", str(SHORT), "--access-logformat", "json"
 )
-
-
-def lines(text: str, name: str) -> list[dict]:
-    """Return the JSON lines of one event."""
-    found = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-    return [each for each in found if each["event"] == name]
 
 
 def logged(server: ServerProcess, target: str) -> dict:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.harness.client import Client
-from tests.harness.servers import ServerProcess, bascule_command, running, scratch
+from tests.harness.log import lines
+from tests.harness.servers import ServerProcess, bascule_command, running
 from tests.harness.waiting import wait_until
 
 from .gate import Gate, Visit
@@ -18,26 +18,6 @@ from .status import read_status
 
 SHORT = 0.3  # seconds
 SOON = 3.0  # seconds within which others are answered
-
-
-def events(server: ServerProcess, name: str) -> list[dict]:
-    """Return the events of one name that were logged."""
-    found = [json.loads(line) for line in server.err.splitlines() if line.startswith("{")]
-    return [each for each in found if each["event"] == name]
-
-
-@pytest.fixture
-def gate():
-    """Where calls hang."""
-    with scratch() as directory, Gate(directory) as gate:
-        yield gate
-
-
-@pytest.fixture
-def status():
-    """Where a process tells its status."""
-    with scratch() as directory:
-        yield directory / "status"
 
 
 def command(status: Path, *flags: str) -> list[str]:
@@ -84,7 +64,7 @@ def test_a_burst_that_hangs_on_an_idle_server_leaves_a_place_to_others(
         with server.client(deadline=SOON) as other:
             assert other.request(get()).body == b"at once\n"
         assert gate.nobody_else()
-        assert not events(server, "hung_request")
+        assert not lines(server.err, "hung_request")
 
 
 def test_calls_that_hang_are_replaced_and_their_threads_go_when_they_end(
@@ -108,7 +88,7 @@ def test_calls_that_hang_are_replaced_and_their_threads_go_when_they_end(
         wait_until(lambda: threads(status) == (0, 0, 0), "the threads go")
         with server.client() as client:
             assert client.request(get()).body == b"at once\n"
-        assert not events(server, "draining")
+        assert not lines(server.err, "draining")
 
 
 def fill(server: ServerProcess, gate: Gate, count: int) -> None:
@@ -126,14 +106,14 @@ def test_the_process_is_replaced_when_all_threads_hang_that_can_be_replaced(
     ):
         fill(server, gate, 1)
         assert late.request(get()).body == b"at once\n"
-        assert not events(server, "draining")
+        assert not lines(server.err, "draining")
         fill(server, gate, 1)
-        wait_until(lambda: events(server, "draining"), "it is to be replaced")
+        wait_until(lambda: lines(server.err, "draining"), "it is to be replaced")
         late.send(get())
         assert late.read_final().body == b"at once\n"
         late.close()
         assert server.wait(10) == 1
-        assert not events(server, "cut_short")
+        assert not lines(server.err, "cut_short")
 
 
 def test_it_serves_on_until_it_is_replaced_where_somebody_sees_to_that(
@@ -142,13 +122,13 @@ def test_it_serves_on_until_it_is_replaced_where_somebody_sees_to_that(
     flags = ("--threads", "2", "--timeout", str(SHORT), "--recycle-wait", "60")
     with running(command(status, *flags), "gate", env=gate.env) as server:
         fill(server, gate, 2)
-        wait_until(lambda: events(server, "recycle"), "it asks to be replaced")
+        wait_until(lambda: lines(server.err, "recycle"), "it asks to be replaced")
         with server.client() as client:
             assert client.request(get()).body == b"at once\n"
-        assert not events(server, "draining")
+        assert not lines(server.err, "draining")
         fill(server, gate, 2)
         assert server.wait(10) == 1  # nothing is left to serve with
-        assert len(events(server, "recycle")) == 1
+        assert len(lines(server.err, "recycle")) == 1
 
 
 def test_calls_that_take_less_than_a_second_have_all_places(gate: Gate, status: Path) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from tests.harness.client import Client
+from tests.harness.log import lines
 from tests.harness.servers import application_name, bascule_command, finished, running
 from tests.harness.waiting import wait_until
 
@@ -14,12 +14,6 @@ from .requests import get
 MEBIBYTE = 1 << 20
 LIMIT = 200 * MEBIBYTE
 COMMAND = bascule_command("--max-memory", str(LIMIT), "--access-logformat", "json")
-
-
-def events(text: str, name: str) -> list[dict]:
-    """Return the JSON lines of one event."""
-    found = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-    return [each for each in found if each["event"] == name]
 
 
 def resident(pid: int) -> int:
@@ -32,12 +26,12 @@ def test_a_process_above_the_limit_finishes_what_it_has_and_ends_well() -> None:
     with running(COMMAND, "grows") as server:
         with server.client() as client:
             client.send(get(f"/kept?bytes={LIMIT}"))
-            wait_until(lambda: events(server.err, "draining"), "the process is recycled")
+            wait_until(lambda: lines(server.err, "draining"), "the process is recycled")
             response = client.read_final()
             assert (response.status, response.body) == (200, b"grown")
             assert response.says_close
         assert server.wait(10) == 0
-        (event,) = events(server.err, "max_memory")
+        (event,) = lines(server.err, "max_memory")
         assert event["limit"] == LIMIT
         assert event["resident"] > LIMIT
         assert str(LIMIT) in event["message"]
@@ -52,7 +46,7 @@ def test_a_process_below_the_limit_goes_on() -> None:
         )
         assert resident(server.pid) > LIMIT // 2
         assert client.request(get("/kept")).status == 200  # longer than two looks
-        assert events(server.err, "max_memory") == []
+        assert lines(server.err, "max_memory") == []
         assert not client.request(get()).says_close
 
 

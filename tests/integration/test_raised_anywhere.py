@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.harness.client import MalformedResponse
+from tests.harness.log import lines
 from tests.harness.servers import ServerProcess, bascule_command, running
 
 from .requests import get
@@ -38,8 +38,7 @@ def serves_well(server: ServerProcess, threads: int) -> None:
 
 
 def told(server: ServerProcess) -> list[dict]:
-    lines = [json.loads(line) for line in server.err.splitlines() if line.startswith("{")]
-    return [each for each in lines if each["level"] in ("error", "critical")]
+    return [each for each in lines(server.err) if each["level"] in ("error", "critical")]
 
 
 @THREADS

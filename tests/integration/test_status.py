@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 import socket
 import stat
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.log import lines
 from tests.harness.servers import (
     application_name,
     bascule_command,
@@ -54,11 +54,6 @@ def command(path, *arguments: str) -> list[str]:
 
 def of_state(status: dict, state: str) -> list[dict]:
     return [each for each in status["requests"] if each["state"] == state]
-
-
-def events(text: str, name: str) -> list[dict]:
-    found = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-    return [each for each in found if each["event"] == name]
 
 
 def test_an_idle_process_tells_who_it_is(path) -> None:
@@ -254,7 +249,7 @@ def test_where_calls_are_slow_is_added_up_and_logged(path, gate) -> None:
         assert place["count"] >= 2
         assert place["path"] == "/wait"
         assert place["last"].endswith("Z")
-        event = events(server.err, "slow_call")[0]
+        event = lines(server.err, "slow_call")[0]
     assert (event["request_id"], event["method"], event["path"]) == ("slow", "GET", "/wait")
     assert event["location"].endswith((" wait", " application"))
     assert event["frames"]
@@ -277,7 +272,7 @@ def test_a_call_that_waits_for_its_client_is_not_slow(path, target) -> None:
         places = read_status(path)["slow_calls"]
         assert all("big.py:" in place["location"] for place in places)
         assert sum(place["total_s"] for place in places) < 0.5
-        assert all("big.py:" in each["location"] for each in events(server.err, "slow_call"))
+        assert all("big.py:" in each["location"] for each in lines(server.err, "slow_call"))
 
 
 def test_calls_of_the_only_thread_are_sampled(path, gate) -> None:
@@ -290,7 +285,7 @@ def test_calls_of_the_only_thread_are_sampled(path, gate) -> None:
         wait_until(lambda: read_status(path)["slow_calls"], "a sample")
         visit.release()
         client.read_final()
-        (event,) = wait_until(lambda: events(server.err, "slow_call"), "its event")
+        (event,) = wait_until(lambda: lines(server.err, "slow_call"), "its event")
     assert event["path"] == "/wait"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import signal
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.log import lines
 from tests.harness.servers import (
     ServerProcess,
     application_name,
@@ -32,10 +32,6 @@ def ticks(server: ServerProcess) -> None:
     """Return once the server has ticked."""
     with server.client() as idle:
         assert idle.read() is None
-
-
-def lines(text: str) -> list[dict]:
-    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
 
 def events(server: ServerProcess) -> list[str]:

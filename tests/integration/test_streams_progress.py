@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,7 +9,8 @@ import pytest
 
 from tests.applications.progresses import LARGE
 from tests.harness.client import Client, Ending
-from tests.harness.servers import ServerProcess, bascule_command, running, scratch
+from tests.harness.log import lines
+from tests.harness.servers import bascule_command, running
 from tests.harness.waiting import wait_until
 
 from .gate import Gate
@@ -21,26 +21,6 @@ TIMEOUT = 1.0  # seconds
 STEPS = 10
 STEP = 0.25  # seconds between two signs of progress
 LIMIT = 0.5  # seconds that a stream may last
-
-
-def events(server: ServerProcess, name: str) -> list[dict]:
-    """Return the events of one name that were logged."""
-    found = [json.loads(line) for line in server.err.splitlines() if line.startswith("{")]
-    return [each for each in found if each["event"] == name]
-
-
-@pytest.fixture
-def gate():
-    """Where calls wait for the test."""
-    with scratch() as directory, Gate(directory) as gate:
-        yield gate
-
-
-@pytest.fixture
-def status():
-    """Where a process tells its status."""
-    with scratch() as directory:
-        yield directory / "status"
 
 
 def command(status: Path, *flags: str) -> list[str]:
@@ -79,7 +59,7 @@ def test_a_call_that_shows_progress_is_not_hung(
         assert (response.status, response.complete) == (200, True)
         assert response.body == (b"done\n" if path == "/nothing" else b"piece\n" * STEPS)
         assert client.request(get()).body == b"at once\n"
-        assert not events(server, "hung_request")
+        assert not lines(server.err, "hung_request")
 
 
 def test_as_many_streams_as_threads_end_no_worker_and_leave_a_place(
@@ -102,7 +82,7 @@ def test_as_many_streams_as_threads_end_no_worker_and_leave_a_place(
         for visit in [gate.visit() for _ in clients]:
             visit.release()
         assert [client.read_final().complete for client in clients] == [True] * 4
-        assert not events(server, "hung_request")
+        assert not lines(server.err, "hung_request")
         wait_until(lambda: read_status(status)["streaming"] == 0, "no stream is left")
 
 
@@ -117,7 +97,7 @@ def test_a_stream_that_stops_is_hung_from_its_last_piece_on(gate: Gate, status: 
         gate.visit()
         response = client.read_final()
         assert (response.body, response.complete) == (b"piece\n" * STEPS, False)
-        (event,) = events(server, "hung_request")
+        (event,) = lines(server.err, "hung_request")
         assert TIMEOUT <= event["age_s"] < TIMEOUT + 1
         assert "has made no progress for" in event["message"]
 
@@ -147,7 +127,7 @@ def test_time_begins_anew_when_the_client_has_caught_up(
             assert block, "cut short"
             received += block
         assert b"last\n" in received
-        assert not events(server, "hung_request")
+        assert not lines(server.err, "hung_request")
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])
@@ -169,7 +149,7 @@ def test_a_stream_that_lasts_longer_than_it_may_is_cut_short(
         response = client.read_final()
         assert (response.body, response.complete) == (b"piece\n", False)
         assert client.read_ending() is Ending.FIN
-        (event,) = events(server, "stream_ended")
+        (event,) = lines(server.err, "stream_ended")
         assert (event["path"], event["request_id"]) == ("/yields", "the-one")
         assert "--max-stream-duration" in event["message"]
         with server.client() as other:
@@ -186,7 +166,7 @@ def test_a_stream_whose_client_reads_slowly_is_cut_short_as_well(
         server.client(receive_buffer=65536) as client,
     ):
         client.send(get("/generator"))
-        wait_until(lambda: events(server, "stream_ended"), "it is cut short")
+        wait_until(lambda: lines(server.err, "stream_ended"), "it is cut short")
         assert ends(client)
         with server.client() as other:
             assert other.request(get("/length")).complete
@@ -210,4 +190,4 @@ def test_a_response_that_no_call_is_needed_for_may_take_as_long_as_its_client(
         client.send(get("/length"))
         wait_until(lambda: age(status) > LIMIT * 2, "it takes long")
         assert client.read_final().complete
-        assert not events(server, "stream_ended")
+        assert not lines(server.err, "stream_ended")

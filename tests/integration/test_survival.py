@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from bascule.told.metrics import read
 
 from tests.applications import fails_within
 from tests.harness.client import Address, Client, MalformedResponse
+from tests.harness.log import lines
 from tests.harness.servers import ServerProcess, application_name, scratch, started
 from tests.harness.waiting import wait_until
 
@@ -58,11 +58,6 @@ def exercise(server: ServerProcess) -> None:
     server.signal(signal.SIGUSR1)
 
 
-def told(server: ServerProcess, name: str) -> list[dict]:
-    lines = [json.loads(line) for line in server.err.splitlines() if line.startswith("{")]
-    return [each for each in lines if each["event"] == name]
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_what_fails_is_told_and_counted_and_ends_nothing(name: str) -> None:
     threads = "1" if name in ALONE else "4"
@@ -90,12 +85,12 @@ def test_what_fails_is_told_and_counted_and_ends_nothing(name: str) -> None:
                 assert answers(server.address, "/slow")
             ends(server, signal.SIGINT if name == "tick_draining" else signal.SIGTERM)
             (failure, *_) = [
-                each for each in told(server, "internal_error") if each["place"] == name
+                each for each in lines(server.err, "internal_error") if each["place"] == name
             ]
             assert failure["level"] == "critical"
             assert REASONS.get(name, "on purpose") in failure["exception"]
             assert failure["kept_back"] == 0
-            assert told(server, "stopped")
+            assert lines(server.err, "stopped")
             (metrics,) = read(counted)
             assert metrics.internal_errors >= 1
 
@@ -124,4 +119,4 @@ def test_what_fails_again_and_again_does_not_fill_the_log() -> None:
         with started(*argv, application_name("fails_within"), address=address, env=env) as server:
             wait_until(lambda: failed(status).get("tick_hung", 0) >= 10, "it fails each tick")
             assert server.stop() == 0
-            assert len(told(server, "internal_error")) == 1
+            assert len(lines(server.err, "internal_error")) == 1

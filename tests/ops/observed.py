@@ -253,3 +253,11 @@ def disk_document(**changes: Any) -> dict[str, Any]:
         "read_only": False,
         **changes,
     }
+
+
+def failed(document: dict[str, Any]) -> dict[str, str]:
+    """The messages of the checks that failed, each of which brings a remedy."""
+    found = [check for check in document["checks"] if not check["ok"]]
+    assert all(check["remedy"] for check in found)
+    assert document["healthy"] == (not found)
+    return {check["name"]: check["message"] for check in found}

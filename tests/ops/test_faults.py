@@ -32,6 +32,7 @@ from tests.ops.observed import (
     Parts,
     answer_request,
     disk_document,
+    failed,
     healthy,
     look,
     parts,
@@ -49,10 +50,6 @@ def stack() -> Iterator[Parts]:
 def empty() -> Iterator[Parts]:
     with parts() as found:
         yield found
-
-
-def failed(document: dict[str, Any]) -> dict[str, str]:
-    return {check["name"]: check["message"] for check in document["checks"] if not check["ok"]}
 
 
 def remedies(document: dict[str, Any]) -> dict[str, str]:

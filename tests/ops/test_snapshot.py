@@ -21,6 +21,7 @@ from tests.ops.observed import (
     Parts,
     answer_request,
     disk_document,
+    failed,
     healthy,
     look,
     parts,
@@ -41,14 +42,6 @@ def stack() -> Iterator[Parts]:
 def empty() -> Iterator[Parts]:
     with parts() as found:
         yield found
-
-
-def failed(document: dict[str, Any]) -> dict[str, str]:
-    """The messages of the checks that failed, each of which brings a remedy."""
-    found = [check for check in document["checks"] if not check["ok"]]
-    assert all(check["remedy"] for check in found)
-    assert document["healthy"] == (not found)
-    return {check["name"]: check["message"] for check in found}
 
 
 def notes(document: dict[str, Any]) -> list[str]:
