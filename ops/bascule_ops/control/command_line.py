@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from bascule import streams
 from bascule.version import __version__
 
 from bascule_ops import program
@@ -108,7 +109,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    _open_standard_streams()
+    streams.secure()
     os.environ.setdefault(program.VARIABLE, f"{program.PROGRAM} ")
     options = parse(sys.argv[1:] if words is None else words)
     if words is None and options.command not in UNDISTURBED:
@@ -128,20 +129,6 @@ def main(words: Sequence[str] | None = None) -> int:
         warn(f"{name}: {_words(error)}")
         return error.status if isinstance(error, CommandError) else 1
     return status
-
-
-def _open_standard_streams() -> None:
-    """Give a stream that was closed outside (``>&-``) something to lead to.
-
-    Otherwise the next file that is opened would be it.
-    """
-    for name, descriptor in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
-        if getattr(sys, name) is None:
-            mode = "r" if name == "stdin" else "w"
-            stream = Path(os.devnull).open(mode)  # noqa: SIM115 (for as long as the process)
-            if stream.fileno() != descriptor:
-                os.dup2(stream.fileno(), descriptor)
-            setattr(sys, name, stream)
 
 
 def _words(error: Exception) -> str:
