@@ -102,9 +102,10 @@ class Floor:
         """Give up the call that a job is in."""
         for call in self.crew.running():
             if call.task is job and not call.is_abandoned:
-                # First, so that another call that begins at once is no mistake.
-                job.is_given_up = True
-                job.is_given_up = self.crew.abandon(call)
+                # In one step for whoever looks: its call may end at this very moment, and another
+                # one that begins at once is no mistake.
+                with self.changed:
+                    job.is_given_up = self.crew.abandon(call)
 
     def enter(self, job: Job) -> None:
         """Note that a job's call begins."""
