@@ -30,9 +30,11 @@ class EngineSilentError(CommandError):
 @cache
 def engine_answers() -> bool:
     """Whether docker, with compose, has an engine here."""
-    # The second asks nobody: it says whether there is compose.
+    # The second asks nobody: it says whether there is compose. (``docker info`` would start every
+    # plugin to ask for its version, which takes seconds where none has been read from the disk.)
+    questions = (("version", "--format", "{{.Server.Version}}"), ("compose", "version"))
     return bool(shutil.which("docker")) and all(
-        _asked(("docker", *words)) is not None for words in (("info",), ("compose", "version"))
+        _asked(("docker", *words)) is not None for words in questions
     )
 
 

@@ -102,7 +102,7 @@ local_pid() {
 }
 
 engine_answers() {
-    command -v docker >/dev/null && docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1
+    command -v docker >/dev/null && docker version >/dev/null 2>&1 && docker compose version >/dev/null 2>&1
 }
 
 # In the top directory, so that docker-compose.override.yml counts as well.
