@@ -8,11 +8,27 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.client import Client
 from tests.harness.processes import Process, is_alive
 from tests.harness.tree import LIMIT, Tree
 from tests.harness.waiting import wait_until
 
 pytestmark = pytest.mark.integration
+
+# Its call ends when a file is there.
+WAITS = """
+import os, time
+from pathlib import Path
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/wait":
+        go_on = Path(os.environ["GO_ON"])
+        go_on.with_suffix(".begun").touch()
+        while not go_on.exists():
+            time.sleep(0.01)
+    start_response("200 OK", [("Content-Length", "0")])
+    return []
+"""
 
 
 def test_up_starts_from_nothing_and_down_leaves_nothing_but_the_virtual_environment() -> None:
@@ -118,6 +134,24 @@ def test_what_a_killed_supervisord_left_behind_is_cleared_up(tree: Tree, command
     assert done.returncode == 0, done.stdout + done.stderr
     wait_until(lambda: not any(map(is_alive, pids)), "the old processes to end", limit=LIMIT)
     assert tree.run_dir.exists() == (command == "up")
+
+
+def test_down_says_what_it_waits_for_beside_its_result(tree: Tree, tmp_path: Path) -> None:
+    (tree.root / "waits.py").write_text(WAITS)
+    go_on = tmp_path / "go-on"
+    assert tree.up(BASCULE_APP="waits:application", GO_ON=str(go_on)).returncode == 0
+    with Client(("127.0.0.1", tree.port)) as client:
+        client.send(b"GET /wait HTTP/1.1\r\nHost: a.test\r\n\r\n")
+        pid = (tree.run_dir / "supervise.pid").read_text().strip()
+        wait_until(go_on.with_suffix(".begun").exists, "the call")
+        with Process(["ops/down"], cwd=tree.root, env=tree.environ) as down:
+            said = f"Process {pid} finishes what it has; it is given "
+            down.wait_until(lambda: down.err.startswith(said), "its word", limit=LIMIT)
+            assert down.out == ""
+            go_on.touch()
+            assert client.read_final().status == 200
+            assert down.wait(LIMIT) == 0
+            assert down.out == "Stopped.\n"
 
 
 def test_following_the_log_ends_with_the_stack(tree: Tree) -> None:

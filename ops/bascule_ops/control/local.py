@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from bascule_ops import proc
-from bascule_ops.control.output import say
+from bascule_ops.control.output import warn
 from bascule_ops.errors import CommandError
 from bascule_ops.settings import env_file, variables
 
@@ -114,7 +114,7 @@ class LocalStack:
         while proc.runs(pid):
             if not is_told and time.monotonic() > began + _PATIENCE:
                 is_told = True
-                say(f"Process {pid} finishes what it has; it is given {limit} s at most.")
+                warn(f"Process {pid} finishes what it has; it is given {limit} s at most.")
             if time.monotonic() > deadline:
                 raise CommandError(
                     f"process {pid} did not end within {limit} s; the log is {self.log_file}"
