@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,13 @@ ALONE = (
     "performance",
 )
 
+# Files of few tests that take long, each a whole stack: where several run at a time, they begin first.
+LONG = ("runbooks", "ops")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test under tests/integration, tests/stack and what `ALONE` names."""
+    items.sort(key=lambda item: not any(item.path.is_relative_to(TESTS / each) for each in LONG))
     for item in items:
         if not item.path.is_relative_to(TESTS):
             continue
@@ -31,3 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(marker)
         if any(path.is_relative_to(each) for each in ALONE):
             item.add_marker(pytest.mark.alone)
+
+
+@pytest.fixture(scope="session")
+def venv() -> Path:
+    """A virtual environment that has what ``ops/up`` would install: that of the tests."""
+    return Path(sys.prefix)

@@ -146,9 +146,9 @@ def test_djangos_static_files_are_collected_where_nginx_serves_them(
 
 
 @pytest.mark.integration
-def test_the_commands_print_what_the_page_says() -> None:
+def test_the_commands_print_what_the_page_says(venv: Path) -> None:
     (block,) = blocks(PAGE)
-    tree = Tree()
+    tree = Tree(venv)
     try:
         written(tree.root)
         steps = [replace(s, command=s.command.replace("ops/up", "ops/up --local")) for s in block]

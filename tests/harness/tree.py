@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.harness import processes
+from tests.harness import nginx, processes
 from tests.harness.fetch import NO_RESPONSE, ask, connect, fetch
 from tests.harness.ports import free_port
 from tests.harness.processes import ROOT, inherited
@@ -55,7 +55,8 @@ def crowd_of(number: int, client: Callable[[Crowd], None]) -> Iterator[list[str]
 def share_venv(venv: Path, root: Path) -> None:
     """Give a copy of the checkout a virtual environment with what is installed in another one.
 
-    Only the packages that are the checkout's own are the copy's.
+    That has to have what ``ops/up`` would install, and may have more. Only the packages that are the
+    checkout's own are the copy's.
     """
     (packages,) = venv.glob("lib/python3*/site-packages")
     own = root / ".venv-run"
@@ -67,8 +68,10 @@ def share_venv(venv: Path, root: Path) -> None:
     places = (f"{root / part}\n" for part in ("server", "middleware", "ops"))
     (shared / "bascule.pth").write_text("".join(places))
     (own / "bin").symlink_to(venv / "bin")
-    for name in ("pyvenv.cfg", "installed.txt"):
-        shutil.copy(venv / name, own)
+    shutil.copy(venv / "pyvenv.cfg", own)
+    locks = ["stack"] if nginx.installed() else ["stack", "local"]
+    texts = [(root / "requirements" / f"{each}.txt").read_text() for each in locks]
+    (own / "installed.txt").write_text("".join(texts))
 
 
 class Tree:

@@ -10,17 +10,6 @@ import pytest
 from tests.harness.tree import Tree
 
 
-@pytest.fixture(scope="session")
-def venv() -> Iterator[Path]:
-    """The virtual environment that ``ops/up`` makes in a fresh copy."""
-    tree = Tree()
-    done = tree.up()
-    assert done.returncode == 0, done.stdout + done.stderr
-    tree.run("ops/down")
-    yield tree.root / ".venv-run"
-    tree.remove()
-
-
 @pytest.fixture
 def tree(venv: Path) -> Iterator[Tree]:
     """A copy in which nothing runs yet."""

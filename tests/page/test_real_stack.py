@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -24,9 +25,9 @@ SHOP = {
 
 
 @pytest.fixture(scope="module")
-def shop() -> Iterator[Tree]:
+def shop(venv: Path) -> Iterator[Tree]:
     """The shop of the pictures; a payment hangs in it for ever."""
-    tree = Tree(**SHOP)
+    tree = Tree(venv, **SHOP)
     done = tree.up()
     assert done.returncode == 0, done.stdout + done.stderr
     try:

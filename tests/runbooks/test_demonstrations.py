@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -26,9 +27,9 @@ BLOCKS = blocks(PAGE)
 
 
 @pytest.fixture(scope="module")
-def shipped() -> Iterator[Tree]:
+def shipped(venv: Path) -> Iterator[Tree]:
     """The stack as it ships."""
-    tree = Tree()
+    tree = Tree(venv)
     done = tree.up()
     assert done.returncode == 0, done.stdout + done.stderr
     yield tree
@@ -36,9 +37,9 @@ def shipped() -> Iterator[Tree]:
 
 
 @pytest.fixture
-def own(shipped: Tree) -> Iterator[Tree]:
+def own(venv: Path) -> Iterator[Tree]:
     """A copy in which nothing runs yet."""
-    tree = Tree(shipped.root / ".venv-run")
+    tree = Tree(venv)
     yield tree
     tree.remove()
 

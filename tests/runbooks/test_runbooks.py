@@ -35,7 +35,7 @@ IMPATIENT = {
 }
 
 
-def impatient(venv: Path | None = None, **settings: str) -> Tree:
+def impatient(venv: Path, **settings: str) -> Tree:
     """A tree with those faults and settings in its .env, where pages can change them."""
     tree = Tree(venv, **settings)
     (tree.root / ".env").write_text("".join(f"{n}={v}\n" for n, v in IMPATIENT.items()))
@@ -43,9 +43,9 @@ def impatient(venv: Path | None = None, **settings: str) -> Tree:
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Tree]:
+def running(venv: Path) -> Iterator[Tree]:
     """A running stack of two workers in local mode, to rehearse in."""
-    tree = impatient()
+    tree = impatient(venv)
     done = tree.up()
     assert done.returncode == 0, done.stdout + done.stderr
     yield tree
@@ -53,12 +53,12 @@ def running() -> Iterator[Tree]:
 
 
 @pytest.fixture
-def on_a_small_disk(running: Tree) -> Iterator[Tree]:
+def on_a_small_disk(venv: Path) -> Iterator[Tree]:
     """One whose run directory is a file system of 8 MiB."""
     if os.geteuid() != 0:
         assert os.environ.get("CI") != "true", "only root can mount a file system"
         pytest.skip("only root can mount a file system")
-    tree = impatient(running.root / ".venv-run")
+    tree = impatient(venv)
     disk = tree.root / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], check=True)
@@ -76,9 +76,9 @@ def on_a_small_disk(running: Tree) -> Iterator[Tree]:
 
 
 @pytest.fixture
-def with_tls(running: Tree) -> Iterator[Tree]:
+def with_tls(venv: Path) -> Iterator[Tree]:
     """One that has a certificate."""
-    tree = impatient(running.root / ".venv-run", HTTPS_PORT=str(free_port()))
+    tree = impatient(venv, HTTPS_PORT=str(free_port()))
     tree.environ |= make_pair(tree.root / "tls").settings
     done = tree.up()
     assert done.returncode == 0, done.stdout + done.stderr
