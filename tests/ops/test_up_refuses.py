@@ -33,9 +33,14 @@ if "BASCULE_WORKER" in os.environ:
 """
 
 
-def assert_refused(tree: Tree, done: subprocess.CompletedProcess[str], *words: str) -> None:
-    """It failed with these words, without lines of ours in a traceback, and left nothing."""
-    assert done.returncode != 0
+def assert_refused(
+    tree: Tree, done: subprocess.CompletedProcess[str], *words: str, status: int = 2
+) -> None:
+    """It failed with these words, without lines of ours in a traceback, and left nothing.
+
+    By default what was wrong is a setting or an argument.
+    """
+    assert done.returncode == status, done.stderr
     for word in words:
         assert word in done.stderr, done.stderr
     frames = re.findall(r'^ *File "(.*)", line', done.stderr, re.MULTILINE)
@@ -68,8 +73,27 @@ def test_a_wrong_server_setting_is_said_by_the_server(tree: Tree) -> None:
     assert_refused(tree, tree.up(BASCULE_THREADS="none"), "bascule: ", "BASCULE_THREADS")
 
 
+def test_a_setting_that_nobody_knows_is_named_with_the_one_that_was_meant(tree: Tree) -> None:
+    (tree.root / ".env").write_text("BASCULE_TREADS=3\nNGINX_SEND_TIMOUT=9s\nBASCULE_OWN=1\n")
+    done = tree.up(WORKERS="none")
+    lines = done.stderr.splitlines()
+    assert lines[:-1] == [
+        "ops/up: BASCULE_TREADS is no setting; did you mean BASCULE_THREADS?",
+        "ops/up: NGINX_SEND_TIMOUT is no setting; did you mean NGINX_SEND_TIMEOUT?",
+    ]
+
+
+@pytest.mark.parametrize("command", ["up --local", "restart", "deploy"])
+def test_a_line_of_the_env_file_that_is_none_is_named(tree: Tree, command: str) -> None:
+    (tree.root / ".env").write_text("WORKERS=1\nnone of it\n")
+    program, *arguments = command.split()
+    done = tree.run(f"ops/{program}", *arguments)
+    words = f'{tree.root}/.env, line 2: "none of it" is no name; a line is NAME=VALUE'
+    assert_refused(tree, done, f"ops/{program}: {words}")
+
+
 def test_an_application_that_is_not_there_is_said_at_once(tree: Tree) -> None:
-    assert_refused(tree, tree.up(BASCULE_APP="no.such:application"), "bascule: ", "no")
+    assert_refused(tree, tree.up(BASCULE_APP="no.such:application"), "bascule: ", "no", status=1)
 
 
 def test_a_port_in_use_is_refused_where_it_was_asked_for(tree: Tree) -> None:
@@ -120,7 +144,7 @@ def test_what_another_user_planted_in_the_run_directory_is_not_read(
 
 def test_docker_where_no_engine_answers_is_refused(tree: Tree) -> None:
     done = tree.run("ops/up", "--docker", DOCKER_HOST="unix:///dev/null/none")
-    assert_refused(tree, done, "no container engine answers")
+    assert_refused(tree, done, "no container engine answers", status=1)
 
 
 @pytest.mark.parametrize("command", ["up", "down", "restart", "health", "logs"])
@@ -136,13 +160,13 @@ def test_an_unknown_argument_is_refused_and_help_is_there(tree: Tree, command: s
 @pytest.mark.parametrize("command", ["restart", "health", "logs"])
 def test_what_needs_a_running_stack_says_so(tree: Tree, command: str) -> None:
     done = tree.run(f"ops/{command}", DOCKER_HOST="unix:///dev/null/none")
-    assert_refused(tree, done, "the stack does not run; ops/up starts it")
+    assert_refused(tree, done, "the stack does not run; ops/up starts it", status=1)
 
 
 def test_workers_that_cannot_start_end_it_with_their_own_words(tree: Tree) -> None:
     (tree.root / "broken.py").write_text(FAILS_IN_A_WORKER)
     done = tree.up(BASCULE_APP="broken:application")
-    assert_refused(tree, done, "could not be started", "the database is not there")
+    assert_refused(tree, done, "could not be started", "the database is not there", status=1)
     assert re.search(
         r"^ops/up: the stack did not start: bascule:worker-[01] could not be started: .*"
         r"RuntimeError: the database is not there\n\Z",

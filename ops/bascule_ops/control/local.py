@@ -64,7 +64,7 @@ class LocalStack:
         """Take what the stack was started with, whatever the environment and .env say by now."""
         for name in variables.WORKERS_NAMES:
             os.environ.pop(name, None)  # one of them goes before the name that is recalled
-        os.environ |= env_file.read(self.settings_file)
+        os.environ |= env_file.read(self.settings_file, {})
 
     def stop(self) -> None:
         """Stop it, wait for the drain, remove the run directory. Harmless where nothing runs."""

@@ -25,6 +25,7 @@ from bascule_ops.control.output import say, warn
 from bascule_ops.control.project import TLS, has_tls
 from bascule_ops.control.stack import Stack
 from bascule_ops.errors import CommandError, Refused
+from bascule_ops.settings import env_file
 from bascule_ops.settings.directories import check_owner
 
 READY_LIMIT: Final = 60.0  # seconds until local mode must answer
@@ -143,8 +144,10 @@ def _check(stack: Stack) -> None:
         stdout=subprocess.DEVNULL,
         check=False,
     )
+    if done.returncode == Refused.status:
+        raise Refused("the server's settings are not right; the message is above")
     if done.returncode:
-        raise CommandError("the application or its settings are not right; the message is above")
+        raise CommandError("the application does not load; the message is above")
     try:
         environ["NGINX_PORT"] = str(http_port.choose(environ.get("HTTP_PORT", "")))
         environ["NGINX_STATUS_PORT"] = http_port.choose_for_status(
@@ -155,7 +158,7 @@ def _check(stack: Stack) -> None:
         if has_tls():
             environ["NGINX_TLS_PORT"] = str(http_port.choose_for_tls(environ.get("HTTPS_PORT", "")))
     except ValueError as error:
-        raise CommandError(str(error)) from error
+        raise Refused(str(error)) from error
     # Its output through a pipe: the terminal behind our own may be another user's (su), and nginx
     # opens /dev/stdout by name.
     done = subprocess.run(
@@ -168,7 +171,7 @@ def _check(stack: Stack) -> None:
     if done.stdout:
         warn(done.stdout.decode(errors="replace").rstrip("\n"))
     if done.returncode:
-        raise CommandError("nginx refuses its configuration; the message is above")
+        raise Refused("nginx refuses its configuration; the message is above")
 
 
 def _tell() -> None:
@@ -178,9 +181,9 @@ def _tell() -> None:
 
 
 def _remember(local: LocalStack) -> None:
-    lines = [f"{name}='{os.environ.get(name, '')}'" for name in _REMEMBERED]
-    lines.append(f"STATUS_PORT={os.environ['NGINX_STATUS_PORT']}")
-    local.settings_file.write_text("\n".join([*lines, ""]))
+    settings = {name: os.environ.get(name, "") for name in _REMEMBERED}
+    settings["STATUS_PORT"] = os.environ["NGINX_STATUS_PORT"]
+    local.settings_file.write_text(env_file.written(settings))
 
 
 def _supervise(local: LocalStack, root: Path) -> subprocess.Popen[bytes]:

@@ -31,7 +31,7 @@ class Project:
     def load_env(self) -> None:
         """Take settings from .env: the environment wins, empty ones count as unset."""
         try:
-            found = env_file.read(self.root / ".env")
+            found = env_file.read(self.root / ".env", os.environ)
         except OSError as error:
             raise CommandError(f"cannot read {error.filename}: {error.strerror}") from error
         for name, value in found.items():

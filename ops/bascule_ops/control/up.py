@@ -11,7 +11,7 @@ from bascule_ops import program
 from bascule_ops.control import site
 from bascule_ops.control.containers import engine_answers
 from bascule_ops.control.local_start import start
-from bascule_ops.control.output import say
+from bascule_ops.control.output import say, warn
 from bascule_ops.control.project import Project, has_tls
 from bascule_ops.control.stack import Stack, find
 from bascule_ops.errors import CommandError, Refused
@@ -49,6 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, project: Project) -> int:
     """Start the stack; return the exit status."""
     project.load_env()
+    for name, near in variables.misspelt(os.environ):
+        warn(f"{program.named('up')}: {name} is no setting; did you mean {near}?")
     variables.read(os.environ)
     variables.set_defaults(os.environ)
     stack = find(project)

@@ -7,16 +7,18 @@ The server's settings have their home in `bascule.config`, nginx's in
 
 from __future__ import annotations
 
+import difflib
 import re
 import shlex
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
-from bascule.config import CHAIN_ENTRY, default_text, settings
+from bascule.config import CHAIN_ENTRY, default_text, settings, variable
 
 from bascule_ops.errors import Refused
+from bascule_ops.files import NGINX
 from bascule_ops.settings.directories import check_run_dir
 
 # Where the number of workers stands: the first that is set counts. The second is what platforms
@@ -34,6 +36,10 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "BASCULE_ACCESS_LOGFORMAT": "json",
     "HEALTH_PATH": "/",
 }
+NGINX_SETTINGS: Final = NGINX / "docker-entrypoint.d" / "10-settings.envsh"
+_NGINX_NAME: Final = re.compile(r"\bNGINX_[A-Z_]+\b")
+_OURS: Final = ("BASCULE_", "NGINX_")
+_NEAR: Final = 0.85  # of 1, as difflib measures it: one letter wrong, missing or too many
 # The container's; local mode has others.
 DIRECTORIES: Final[Mapping[str, str]] = {
     "RUN_DIR": "/run/bascule",
@@ -80,6 +86,18 @@ def read(environ: Mapping[str, str]) -> StackSettings:
         health_path=_health_path(values),
         run_dir=_run_dir(values),
     )
+
+
+def misspelt(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield each variable that nobody reads but whose name is nearly a setting's, and that name."""
+    named = {name for name in environ if name.startswith(_OURS)}
+    if not named:
+        return
+    known = {*DEFAULTS, *WORKERS_NAMES, *(variable(setting.name) for setting in settings())}
+    known |= set(_NGINX_NAME.findall(NGINX_SETTINGS.read_text()))
+    for name in sorted(named - known):
+        if near := difflib.get_close_matches(name, known, n=1, cutoff=_NEAR):
+            yield name, near[0]
 
 
 def workers(environ: Mapping[str, str]) -> int:

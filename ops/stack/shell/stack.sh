@@ -26,24 +26,15 @@ fail() {
     exit 1
 }
 
-# each_setting FILE FUNCTION: calls FUNCTION NAME VALUE for every line of a file in .env's
-# format. Nothing in the file is run.
+# each_setting FILE FUNCTION: calls FUNCTION NAME VALUE for what a file in .env's format sets. Nothing
+# in the file is run. Where there is no Python, the stack runs in containers, and compose reads it.
 each_setting() {
-    local line value
+    local python calls
     [[ -f $1 ]] || return 0
-    while IFS= read -r line || [[ -n $line ]]; do
-        [[ $line =~ ^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$ ]] || continue
-        value=${BASH_REMATCH[3]}
-        case $value in
-            \"*\"*) value=${value#\"} value=${value%%\"*} ;;
-            \'*\'*) value=${value#\'} value=${value%%\'*} ;;
-            *)
-                value=${value%%[[:space:]]#*}
-                value=${value%"${value##*[![:space:]]}"}
-                ;;
-        esac
-        "$2" "${BASH_REMATCH[2]}" "$value"
-    done <"$1"
+    python=$(plain_python) || return 0
+    calls=$(PYTHONPATH=$root/ops:$root/server PYTHONDONTWRITEBYTECODE=1 \
+        "$python" -P -m bascule_ops.settings --env-file "$1" "$2") || refuse "$calls"
+    eval "$calls"
 }
 
 # Settings from .env, as compose reads it: the environment wins, empty ones count as unset.
