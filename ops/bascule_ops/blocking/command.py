@@ -108,7 +108,10 @@ Exit status 0: blocked, or it was already. 1: it could not be done. 2: the call 
     @staticmethod
     def add_arguments(made: argparse.ArgumentParser) -> None:
         """Add what the command takes."""
-        made.add_argument("networks", nargs="*", type=network, metavar="NETWORK")
+        made.add_argument(
+            "networks", nargs="*", type=network, metavar="NETWORK",
+            help="an address, or a network: 203.0.113.7, 203.0.113.0/24, 2001:db8:7::/48",
+        )  # fmt: skip
         made.add_argument(
             "--for",
             dest="span",
@@ -160,7 +163,10 @@ is still blocked. 2: the call is wrong."""
     @staticmethod
     def add_arguments(made: argparse.ArgumentParser) -> None:
         """Add what the command takes."""
-        made.add_argument("networks", nargs="*", type=network, metavar="NETWORK")
+        made.add_argument(
+            "networks", nargs="*", type=network, metavar="NETWORK",
+            help="an address, or a network: 203.0.113.7, 203.0.113.0/24, 2001:db8:7::/48",
+        )  # fmt: skip
         made.add_argument("--all", action="store_true", help="everybody")
 
     @staticmethod
