@@ -51,7 +51,7 @@ def measure(options: Options, console: Console, directory: Path) -> Results:
     """Do all the rounds and return what they found."""
     for program in ("floor", "load"):
         native.build(program, directory)
-    bench = Bench(directory, options.seconds, options.warm_up)
+    bench = Bench(directory, options.seconds, options.warm_up, options.population)
     # Before anything of ours disturbs it.
     described = machine.describe()
     if os.getloadavg()[0] > IDLE_LOAD:

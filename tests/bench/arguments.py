@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench.peers import PEERS
+from tests.bench.population import PopulationError, read
 from tests.bench.scenarios import SCENARIOS
 from tests.harness.argument_types import number_between, whole_number_up_to
 from tests.harness.processes import ROOT
@@ -38,6 +39,7 @@ class Options:
     rounds: int
     seconds: float
     warm_up: float
+    population: Path | None
     output: Path | None
 
 
@@ -63,6 +65,13 @@ def parse(given: Sequence[str]) -> Options:
         type=number_between(0.1, 60),
         help=f"for each measurement (default: {SECONDS:g})",
     )
+    option(
+        "--population",
+        type=_population,
+        metavar="FILE",
+        help="what traffic replays, in place of the population made here: records, each a length "
+        "of 4 bytes, big-endian, and the bytes of one request",
+    )
     option("--quick", action="store_true", help="one short round, to see that it works")
     option(
         "--output",
@@ -72,15 +81,25 @@ def parse(given: Sequence[str]) -> Options:
         "one, or a quick one, writes nothing)",
     )
     found = parser.parse_args(given)
-    is_whole = not (found.quick or found.only or found.servers)
+    is_whole = not (found.quick or found.only or found.servers or found.population)
     return Options(
         scenarios=found.only or tuple(SCENARIOS),
         servers=found.servers or tuple(PEERS),
         rounds=found.rounds or (1 if found.quick else ROUNDS),
         seconds=found.seconds or (QUICK_SECONDS if found.quick else SECONDS),
         warm_up=QUICK_WARM_UP_SECONDS if found.quick else WARM_UP_SECONDS,
+        population=found.population,
         output=found.output or (OUTPUT if is_whole else None),
     )
+
+
+def _population(value: str) -> Path:
+    path = Path(value)
+    try:
+        read(path.read_bytes())
+    except (OSError, PopulationError) as error:
+        raise argparse.ArgumentTypeError(f"{value}: {error}") from None
+    return path
 
 
 def _names(known: Iterable[str]) -> Callable[[str], tuple[str, ...]]:

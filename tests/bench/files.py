@@ -13,10 +13,10 @@ from shutil import which
 from typing import Final
 
 from tests.bench.applications import FILE_VARIABLE
+from tests.bench.load import LoadError
 from tests.bench.measure import MEBIBYTE, Bench, Figures, started
 from tests.bench.peers import NGINX, PEERS, Peer
 from tests.bench.processes import LOAD_CORES, Server, connect
-from tests.bench.wrk import LoadError
 
 FILE_NAME: Final = "file"
 FILE_BYTES: Final = 1024 * MEBIBYTE

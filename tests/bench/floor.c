@@ -1,14 +1,16 @@
 /* The least that any server on this machine pays: epoll, one read, one write, no parsing.
 
    floor ADDRESS keep-alive | close
-   ADDRESS is 127.0.0.1:PORT or unix:PATH. Every read is taken for one whole request and is
-   answered with the same hello; with "close" the connection ends after it. One process, one
-   thread. It is a yardstick, not a server: whatever one read returns counts as a request. */
+   ADDRESS is 127.0.0.1:PORT or unix:PATH. Every head is taken to arrive in one read, and is answered
+   with the same hello when its body, if it has a Content-Length, is there as well; with "close" the
+   connection ends after it. One process, one thread. It is a yardstick, not a server: it looks for
+   no more than where a request ends. */
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,10 @@
 
 #define BACKLOG 2048
 #define EVENTS 512
+#define CONNECTIONS 65536 /* descriptors */
+#define READ 65536
+
+static size_t body_left[CONNECTIONS];
 
 static const char KEEP_ALIVE[] =
     "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nServer: floor\r\n"
@@ -59,6 +65,22 @@ static void watch(int poller, int descriptor) {
     if (epoll_ctl(poller, EPOLL_CTL_ADD, descriptor, &event)) die("floor: epoll_ctl");
 }
 
+/* How many bytes of the body are still to come after a read that begins with a head. */
+static size_t left_after(const char *request, size_t count) {
+    if (request[0] == 'G') return 0; /* GET */
+    const char *end = memmem(request, count, "\r\n\r\n", 4), *line = request;
+    if (!end) return 0;
+    while ((line = memchr(line, '\n', (size_t)(end - line))) != NULL) {
+        line++;
+        if ((line[0] | 32) == 'c' && strncasecmp(line, "content-length:", 15) == 0) {
+            size_t length = strtoul(line + 15, NULL, 10);
+            size_t here = count - (size_t)(end + 4 - request);
+            return length > here ? length - here : 0;
+        }
+    }
+    return 0;
+}
+
 int main(int argc, char **argv) {
     if (argc != 3) {
         fprintf(stderr, "usage: floor ADDRESS keep-alive | close\n");
@@ -69,7 +91,7 @@ int main(int argc, char **argv) {
     size_t length = strlen(answer);
     int listener = listen_on(argv[1]), poller = epoll_create1(0);
     struct epoll_event events[EVENTS];
-    char request[16384];
+    static char request[READ + 1];
     watch(poller, listener);
     for (;;) {
         int count = epoll_wait(poller, events, EVENTS, -1);
@@ -77,12 +99,27 @@ int main(int argc, char **argv) {
             int descriptor = events[i].data.fd;
             if (descriptor == listener) {
                 int client = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
-                if (client >= 0) watch(poller, client);
+                if (client >= CONNECTIONS) {
+                    close(client);
+                } else if (client >= 0) {
+                    body_left[client] = 0;
+                    watch(poller, client);
+                }
                 continue;
             }
-            if (read(descriptor, request, sizeof request) <= 0 ||
-                send(descriptor, answer, length, MSG_NOSIGNAL) < 0 || closes)
+            ssize_t count = read(descriptor, request, READ);
+            if (count <= 0) {
                 close(descriptor);
+                continue;
+            }
+            size_t *left = &body_left[descriptor];
+            request[count] = 0;
+            if (*left)
+                *left -= (size_t)count < *left ? (size_t)count : *left;
+            else
+                *left = left_after(request, (size_t)count);
+            if (*left) continue;
+            if (send(descriptor, answer, length, MSG_NOSIGNAL) < 0 || closes) close(descriptor);
         }
     }
 }

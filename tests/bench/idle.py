@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import Final
 
 from tests.bench import wrk
+from tests.bench.load import LoadError
 from tests.bench.measure import Bench, Figures, started, under_wrk
 from tests.bench.peers import Peer
 from tests.bench.processes import Server, connect
-from tests.bench.wrk import LoadError
 
 CONNECTIONS: Final = 10_000
 DESCRIPTORS: Final = CONNECTIONS + 1000  # for each of the two sides

@@ -1,62 +1,85 @@
-/* The load that wrk cannot make: two kinds of request at a given rate, their latencies apart.
+/* The load: replays a population of requests, as fast as they are answered or at a given rate.
 
-   load PORT CONNECTIONS SECONDS RATE FAST_PATH SLOW_PATH SLOW_PERCENT
+   load ADDRESS CONNECTIONS SECONDS RATE FIRST FILE [APART]
 
-   Requests arrive at RATE a second, at random times (a Poisson process), whatever the server
-   does meanwhile: a request that finds every connection busy waits, and its latency counts from
-   when it was due. With RATE 0 each connection sends its next request when the last is answered.
-   The kinds alternate at random, the same way in every run. Prints one line of JSON, in
-   microseconds. Responses need a Content-Length. 127.0.0.1 only, one thread. */
+   ADDRESS is 127.0.0.1:PORT or unix:PATH. FILE holds records, each a length of 4 bytes, big-endian,
+   and the bytes of one request; they are sent in the file's order, from number FIRST on, and again
+   from the beginning after the last. Nothing is put together while it runs.
+
+   With RATE 0 each connection sends its next request when the last is answered. Otherwise requests
+   arrive RATE times a second, at random times (a Poisson process), whatever the server does
+   meanwhile: a request that finds every connection busy waits, and its latency counts from when it
+   was due. The latencies of GET requests for the target APART are counted apart.
+
+   Prints one line of JSON, times in microseconds. An error is a status from 400 up, a connection
+   that ends within a response, and bytes after a response that nobody asked for. One thread. */
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #define MAX_CONNECTIONS 1024
-#define MAX_REQUESTS 4000000
-#define BUFFER 16384
+#define MAX_REQUESTS 16000000
+#define BUFFER 65536     /* a response's head, and as much of its body as one read brings */
 #define DRAIN_US 2000000 /* how long the last responses may take */
 
-enum kind { FAST, SLOW, KINDS };
+enum kind { USUAL, APART, KINDS };
+enum reading { HEAD, LENGTH, CHUNK_SIZE, CHUNK_DATA, CHUNK_END, TRAILER, UNTIL_CLOSE };
 
+struct record {
+    const char *bytes;
+    uint32_t length;
+    uint8_t kind, asks_head;
+};
 struct connection {
-    int descriptor, busy;
-    enum kind kind;
+    int descriptor, busy, closes, status;
+    const struct record *record;
     int64_t due;
+    enum reading reading;
+    uint64_t left;  /* of the body, or of the chunk */
+    size_t line;    /* length of the trailer's line so far */
     size_t filled;
     char buffer[BUFFER];
 };
-struct waiting {
-    enum kind kind;
-    int64_t due;
-};
 
 static struct connection connections[MAX_CONNECTIONS];
-static struct waiting *queue;
+static struct record *records;
+static size_t record_count, next_record;
+static int64_t *queue; /* when the requests that wait were due */
 static size_t queue_head, queue_tail;
 static uint32_t *latencies[KINDS];
-static size_t answered[KINDS], errors, sent;
-static char requests[KINDS][512];
-static struct sockaddr_in server;
-static int poller;
-static double slow_share;
+static size_t answered[KINDS], sent, received;
+static size_t responses, refused, lost, excess; /* lost: requests without a whole response */
+static struct sockaddr_storage server;
+static socklen_t server_length;
+static int poller, closed_loop;
 static uint64_t state = 88172645463325252ull;
 
 static void die(const char *what) {
     perror(what);
     exit(1);
+}
+
+static void refuse(const char *what) {
+    fprintf(stderr, "load: %s\n", what);
+    exit(2);
 }
 
 static int64_t now_us(void) {
@@ -73,79 +96,238 @@ static double uniform(void) {
     return ((state >> 11) + 1) / 9007199254740992.0;
 }
 
-static enum kind next_kind(void) { return uniform() <= slow_share ? SLOW : FAST; }
+static void read_population(const char *path, const char *apart) {
+    struct stat status;
+    int file = open(path, O_RDONLY);
+    if (file < 0 || fstat(file, &status)) die(path);
+    size_t size = (size_t)status.st_size, place = 0, room = 0;
+    const char *bytes =
+        size ? mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, file, 0) : NULL;
+    if (bytes == MAP_FAILED) die(path);
+    char line[1024];
+    size_t line_length = 0;
+    if (apart) line_length = (size_t)snprintf(line, sizeof line, "GET %s ", apart);
+    while (place < size) {
+        if (size - place < 4) refuse("the population ends within a length");
+        uint32_t length;
+        memcpy(&length, bytes + place, 4);
+        length = ntohl(length);
+        place += 4;
+        if (length < 16 || length > size - place) refuse("a record's length cannot be right");
+        if (record_count == room) {
+            room = room ? room * 2 : 65536;
+            records = realloc(records, room * sizeof *records);
+            if (!records) die("load: memory");
+        }
+        const char *request = bytes + place;
+        int is_apart = apart && length > line_length && !memcmp(request, line, line_length);
+        records[record_count++] = (struct record){
+            request, length, is_apart ? APART : USUAL, !memcmp(request, "HEAD ", 5)};
+        place += length;
+    }
+    if (!record_count) refuse("the population is empty");
+}
+
+static void find_server(const char *address) {
+    if (strncmp(address, "unix:", 5) == 0) {
+        struct sockaddr_un *name = (struct sockaddr_un *)&server;
+        name->sun_family = AF_UNIX;
+        snprintf(name->sun_path, sizeof name->sun_path, "%s", address + 5);
+        server_length = sizeof *name;
+    } else {
+        const char *colon = strrchr(address, ':');
+        struct sockaddr_in *name = (struct sockaddr_in *)&server;
+        name->sin_family = AF_INET;
+        name->sin_port = htons((uint16_t)(colon ? atoi(colon + 1) : 0));
+        name->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        server_length = sizeof *name;
+    }
+}
 
 static void open_connection(struct connection *c) {
     int one = 1;
-    c->descriptor = socket(AF_INET, SOCK_STREAM, 0);
-    if (connect(c->descriptor, (struct sockaddr *)&server, sizeof server)) die("load: connect");
-    setsockopt(c->descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    c->descriptor = socket(server.ss_family, SOCK_STREAM, 0);
+    if (connect(c->descriptor, (struct sockaddr *)&server, server_length)) die("load: connect");
+    if (server.ss_family == AF_INET)
+        setsockopt(c->descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
     if (epoll_ctl(poller, EPOLL_CTL_ADD, c->descriptor, &event)) die("load: epoll_ctl");
     c->busy = 0;
     c->filled = 0;
 }
 
-static void send_request(struct connection *c, enum kind kind, int64_t due) {
-    c->busy = 1;
-    c->kind = kind;
+static void reopen(struct connection *c) {
+    close(c->descriptor);
+    open_connection(c);
+}
+
+static void send_request(struct connection *c, int64_t due) {
+    const struct record *record = &records[next_record];
+    next_record = (next_record + 1) % record_count;
+    c->record = record;
     c->due = due;
+    c->reading = HEAD;
     sent++;
-    const char *text = requests[kind];
-    if (send(c->descriptor, text, strlen(text), MSG_NOSIGNAL) < 0) {
+    if (send(c->descriptor, record->bytes, record->length, MSG_NOSIGNAL) < 0) {
         /* The server closed it while it was idle: once more on a new one. */
-        close(c->descriptor);
-        open_connection(c);
-        c->busy = 1;
-        if (send(c->descriptor, text, strlen(text), MSG_NOSIGNAL) < 0) die("load: send");
+        reopen(c);
+        if (send(c->descriptor, record->bytes, record->length, MSG_NOSIGNAL) < 0)
+            die("load: send");
     }
+    c->busy = 1;
 }
 
 /* What comes next on a connection that is free: what waits, or with no rate one more. */
-static void next_request(struct connection *c, int closed_loop) {
-    if (queue_head < queue_tail) {
-        struct waiting *w = &queue[queue_head++];
-        send_request(c, w->kind, w->due);
-    } else if (closed_loop) {
-        send_request(c, next_kind(), now_us());
-    }
+static void next_request(struct connection *c) {
+    if (queue_head < queue_tail)
+        send_request(c, queue[queue_head++]);
+    else if (closed_loop)
+        send_request(c, now_us());
 }
 
-/* Whether the buffer holds a whole response; *closes says whether the server will hang up. */
-static int is_complete(struct connection *c, int *closes) {
-    c->buffer[c->filled] = 0;
-    char *end = strstr(c->buffer, "\r\n\r\n");
-    if (!end) return 0;
-    char *length = strcasestr(c->buffer, "\r\ncontent-length:");
-    if (!length || length > end) return 0;
-    size_t whole = (size_t)(end + 4 - c->buffer) + strtoul(length + 17, NULL, 10);
-    char *close_field = strcasestr(c->buffer, "\r\nconnection: close");
-    *closes = close_field && close_field < end;
-    return c->filled >= whole;
-}
-
-static void receive(struct connection *c, int closed_loop) {
-    ssize_t count = recv(c->descriptor, c->buffer + c->filled, BUFFER - 1 - c->filled, 0);
-    int closes = 0;
-    if (count <= 0) {
-        errors += (size_t)c->busy;
-        closes = 1;
-    } else {
-        c->filled += (size_t)count;
-        if (!is_complete(c, &closes)) return;
-        if (strncmp(c->buffer + 9, "200", 3) != 0) {
-            errors++;
-        } else if (answered[c->kind] < MAX_REQUESTS) {
-            latencies[c->kind][answered[c->kind]++] = (uint32_t)(now_us() - c->due);
+/* The value of a field of the head that ends at `end`; NULL where it has none. */
+static const char *field(const char *head, const char *end, const char *name) {
+    size_t length = strlen(name);
+    for (const char *line = head; (line = memchr(line, '\n', (size_t)(end - line))) != NULL;) {
+        line++;
+        if (end - line <= (ptrdiff_t)length) return NULL;
+        if (line[length] == ':' && strncasecmp(line, name, length) == 0) {
+            const char *value = line + length + 1;
+            while (*value == ' ' || *value == '\t') value++;
+            return value;
         }
-        c->filled = 0;
-        c->busy = 0;
     }
-    if (closes) {
-        close(c->descriptor);
-        open_connection(c);
+    return NULL;
+}
+
+/* Reads a whole head (RFC 9112 §6.3); returns the bytes that it takes, 0 where it goes on. */
+static size_t read_head(struct connection *c) {
+    char *end = memmem(c->buffer, c->filled, "\r\n\r\n", 4);
+    if (!end) return 0;
+    end += 2;
+    const char *length, *value;
+    c->status = c->filled > 12 ? atoi(c->buffer + 9) : 0;
+    c->closes = c->buffer[7] == '0';
+    if ((value = field(c->buffer, end, "connection")) != NULL) {
+        if (strncasecmp(value, "close", 5) == 0) c->closes = 1;
+        if (strncasecmp(value, "keep-alive", 10) == 0) c->closes = 0;
     }
-    next_request(c, closed_loop);
+    if (c->record->asks_head || c->status == 304 || c->status == 204) {
+        c->reading = LENGTH;
+        c->left = 0;
+    } else if ((value = field(c->buffer, end, "transfer-encoding")) != NULL &&
+               strncasecmp(value, "chunked", 7) == 0) {
+        c->reading = CHUNK_SIZE;
+        c->left = 0;
+    } else if ((length = field(c->buffer, end, "content-length")) != NULL) {
+        c->reading = LENGTH;
+        c->left = strtoull(length, NULL, 10);
+    } else {
+        c->reading = UNTIL_CLOSE;
+        c->closes = 1;
+    }
+    return (size_t)(end + 2 - c->buffer);
+}
+
+/* Reads the chunked coding (RFC 9112 §7.1); returns the bytes taken, sets `whole` at its end. */
+static size_t read_chunks(struct connection *c, const char *bytes, size_t count, int *whole) {
+    size_t place = 0;
+    while (place < count) {
+        char byte = bytes[place];
+        if (c->reading == CHUNK_DATA) {
+            size_t part = count - place < c->left ? count - place : (size_t)c->left;
+            c->left -= part;
+            place += part;
+            if (c->left == 0) c->reading = CHUNK_END;
+            continue;
+        }
+        place++;
+        if (c->reading == CHUNK_SIZE) {
+            if (byte == '\n') {
+                c->line = 0;
+                c->reading = c->left ? CHUNK_DATA : TRAILER;
+            } else if (byte != '\r') {
+                int digit = byte <= '9' ? byte - '0' : (byte | 32) - 'a' + 10;
+                c->left = c->left * 16 + (uint64_t)(digit & 15);
+            }
+        } else if (c->reading == CHUNK_END) {
+            if (byte == '\n') c->reading = CHUNK_SIZE;
+        } else if (byte == '\n') { /* TRAILER */
+            if (c->line == 0) {
+                *whole = 1;
+                break;
+            }
+            c->line = 0;
+        } else if (byte != '\r') {
+            c->line++;
+        }
+    }
+    return place;
+}
+
+/* Takes what is in the buffer; returns whether the response is whole. */
+static int take(struct connection *c) {
+    size_t taken = 0;
+    int whole = 0;
+    if (c->reading == HEAD) {
+        taken = read_head(c);
+        if (!taken) return 0;
+    }
+    if (c->reading == LENGTH) {
+        size_t part = c->filled - taken < c->left ? c->filled - taken : (size_t)c->left;
+        c->left -= part;
+        taken += part;
+        whole = c->left == 0;
+    } else if (c->reading == UNTIL_CLOSE) {
+        taken = c->filled;
+    } else {
+        taken += read_chunks(c, c->buffer + taken, c->filled - taken, &whole);
+    }
+    if (whole && taken < c->filled) { /* what nobody asked for */
+        excess++;
+        c->closes = 1;
+    }
+    c->filled = 0;
+    return whole;
+}
+
+static void is_answered(struct connection *c) {
+    enum kind kind = c->record->kind;
+    c->busy = 0;
+    responses++;
+    if (c->status < 200 || c->status >= 400)
+        refused++;
+    else if (answered[kind] < MAX_REQUESTS)
+        latencies[kind][answered[kind]++] = (uint32_t)(now_us() - c->due);
+}
+
+static void receive(struct connection *c, int goes_on) {
+    ssize_t count = recv(c->descriptor, c->buffer + c->filled, BUFFER - c->filled, MSG_DONTWAIT);
+    if (count < 0 && errno == EAGAIN) return;
+    if (count <= 0) {
+        if (c->busy && count == 0 && c->reading == UNTIL_CLOSE)
+            is_answered(c);
+        else
+            lost += (size_t)c->busy;
+        reopen(c);
+    } else {
+        received += (size_t)count;
+        c->filled += (size_t)count;
+        if (!c->busy) { /* bytes that nobody asked for */
+            excess++;
+            reopen(c);
+        } else {
+            if (!take(c)) {
+                if (c->filled < BUFFER) return;
+                lost++; /* a head that long is none */
+                c->closes = 1;
+            } else {
+                is_answered(c);
+            }
+            if (c->closes) reopen(c);
+        }
+    }
+    if (goes_on || queue_head < queue_tail) next_request(c);
 }
 
 static int compare(const void *one, const void *other) {
@@ -161,23 +343,17 @@ static uint32_t percentile(enum kind kind, double share) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 8) {
-        fprintf(stderr, "usage: load PORT CONNECTIONS SECONDS RATE FAST SLOW SLOW_PERCENT\n");
-        return 2;
-    }
+    if (argc != 7 && argc != 8) refuse("ADDRESS CONNECTIONS SECONDS RATE FIRST FILE [APART]");
     int count = atoi(argv[2]);
     double seconds = atof(argv[3]), rate = atof(argv[4]);
-    int closed_loop = rate <= 0;
-    if (count < 1 || count > MAX_CONNECTIONS || rate * seconds > MAX_REQUESTS) return 2;
-    server = (struct sockaddr_in){.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)atoi(argv[1])),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    for (int kind = 0; kind < KINDS; kind++) {
-        snprintf(requests[kind], sizeof requests[kind],
-                 "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%s\r\n\r\n", argv[5 + kind], argv[1]);
+    closed_loop = rate <= 0;
+    if (count < 1 || count > MAX_CONNECTIONS) refuse("so many connections are not possible");
+    if (rate * seconds > MAX_REQUESTS) refuse("so many requests are not possible");
+    find_server(argv[1]);
+    read_population(argv[6], argc == 8 ? argv[7] : NULL);
+    next_record = strtoull(argv[5], NULL, 10) % record_count;
+    for (int kind = 0; kind < KINDS; kind++)
         latencies[kind] = malloc(MAX_REQUESTS * sizeof **latencies);
-    }
-    slow_share = atof(argv[7]) / 100;
     queue = malloc(MAX_REQUESTS * sizeof *queue);
     poller = epoll_create1(0);
     prctl(PR_SET_TIMERSLACK, 1000); /* 1 µs instead of 50: arrivals in time */
@@ -187,18 +363,18 @@ int main(int argc, char **argv) {
     double arrival = (double)began;
     int turn = 0;
     if (closed_loop)
-        for (int i = 0; i < count; i++) next_request(&connections[i], 1);
+        for (int i = 0; i < count; i++) next_request(&connections[i]);
     for (;;) {
         now = now_us();
-        size_t in_flight = sent - answered[FAST] - answered[SLOW] - errors;
-        if (now >= end && (closed_loop || in_flight == 0 || now >= end + DRAIN_US)) break;
+        size_t under_way = sent - responses - lost + queue_tail - queue_head;
+        if (now >= end && (closed_loop || under_way == 0 || now >= end + DRAIN_US)) break;
         while (!closed_loop && now < end && arrival <= (double)now) {
-            queue[queue_tail++] = (struct waiting){next_kind(), (int64_t)arrival};
+            queue[queue_tail++] = (int64_t)arrival;
             arrival += -log(uniform()) * 1e6 / rate;
             for (int i = 0; i < count && queue_head < queue_tail; i++) {
                 struct connection *c = &connections[turn];
                 turn = (turn + 1) % count;
-                if (!c->busy) next_request(c, 0);
+                if (!c->busy) next_request(c);
             }
         }
         double wait_us = now >= end || closed_loop ? 10000 : arrival - (double)now;
@@ -209,13 +385,13 @@ int main(int argc, char **argv) {
         if (ready < 0 && errno != EINTR) die("load: epoll_pwait2");
         for (int i = 0; i < ready; i++) receive(events[i].data.ptr, closed_loop && now < end);
     }
-    size_t unanswered =
-        closed_loop ? 0 : sent - answered[FAST] - answered[SLOW] - errors + queue_tail - queue_head;
+    size_t unanswered = closed_loop ? 0 : sent - responses - lost + queue_tail - queue_head;
     for (int kind = 0; kind < KINDS; kind++)
         qsort(latencies[kind], answered[kind], sizeof **latencies, compare);
-    printf("RESULT {\"seconds\":%.6f,\"errors\":%zu,\"fast\":%zu,\"fast_p50_us\":%u,"
-           "\"fast_p99_us\":%u,\"slow\":%zu,\"slow_p50_us\":%u,\"slow_p99_us\":%u}\n",
-           (double)(now - began) / 1e6, errors + unanswered, answered[FAST], percentile(FAST, .5),
-           percentile(FAST, .99), answered[SLOW], percentile(SLOW, .5), percentile(SLOW, .99));
+    printf("RESULT {\"requests\":%zu,\"seconds\":%.6f,\"bytes\":%zu,\"errors\":%zu,\"sent\":%zu,"
+           "\"p50_us\":%u,\"p99_us\":%u,\"apart\":%zu,\"apart_p50_us\":%u,\"apart_p99_us\":%u}\n",
+           responses, (double)(now - began) / 1e6, received, refused + lost + excess + unanswered, sent,
+           percentile(USUAL, .5), percentile(USUAL, .99), answered[APART], percentile(APART, .5),
+           percentile(APART, .99));
     return 0;
 }

@@ -1,4 +1,4 @@
-"""What measurements share: starting a server for a scenario, and load from wrk."""
+"""What measurements share: starting a server for a scenario, and putting load on it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.bench import wrk
+from tests.bench import load, populations, wrk
 from tests.bench.peers import APPLICATIONS, Peer, Start
 from tests.bench.processes import Server
 from tests.harness.ports import free_port
@@ -23,11 +23,27 @@ Figures = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What a measurement may use: a directory with the compiled programs, and how much time."""
+    """What a measurement may use: a directory with the compiled programs, and how much time.
+
+    Attributes:
+        traffic: a population to replay in place of the one made for `traffic`.
+    """
 
     directory: Path
     seconds: float
     warm_up: float
+    traffic: Path | None = None
+
+    def population(self, name: str) -> Path:
+        """Return the file of a population."""
+        if name == "traffic" and self.traffic is not None:
+            return self.traffic
+        return populations.made(name, self.directory)
+
+    @property
+    def load(self) -> Path:
+        """The compiled load."""
+        return self.directory / "load"
 
     def start(self, application: str) -> Start:
         """Return what it takes to start a server on a free TCP port."""
@@ -63,22 +79,32 @@ def under_wrk(
     path.write_text(script)
     wrk.run(server.address, path, bench.warm_up, connections=connections)
     before = server.cpu_us()
-    load = wrk.run(server.address, path, bench.seconds, connections=connections)
+    found = wrk.run(server.address, path, bench.seconds, connections=connections)
     used = server.cpu_us() - before
-    return {**rates(load), "cpu_us": used / load.requests}
+    return {**rates(found), "cpu_us": used / found.requests}
 
 
-def rates(load: wrk.Load) -> Figures:
-    """Return what wrk counted as figures.
+def replayed(server: Server, bench: Bench, name: str) -> Figures:
+    """Warm a server up with a population, go on with it, and return the server's figures."""
+    population = bench.population(name)
+    warm_up = load.run(bench.load, server.address, population, bench.warm_up)
+    before = server.cpu_us()
+    found = load.run(bench.load, server.address, population, bench.seconds, first=warm_up.sent)
+    used = server.cpu_us() - before
+    return {**rates(found), "cpu_us": used / found.requests}
+
+
+def rates(found: wrk.Load | load.Load) -> Figures:
+    """Return what the load counted as figures.
 
     Raises:
         LoadError: no request was answered (in a warm-up that is no error).
     """
-    if load.requests == 0:
-        raise wrk.LoadError("no request was answered")
+    if found.requests == 0:
+        raise load.LoadError("no request was answered")
     return {
-        "requests_per_second": load.requests_per_second,
-        "p50_ms": load.p50_us / 1000,
-        "p99_ms": load.p99_us / 1000,
-        "errors": load.errors,
+        "requests_per_second": found.requests_per_second,
+        "p50_ms": found.p50_us / 1000,
+        "p99_ms": found.p99_us / 1000,
+        "errors": found.errors,
     }

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from tests.bench.load import LoadError
 from tests.bench.measure import Bench
 from tests.bench.native import MissingToolError
 from tests.bench.peers import PEERS, Peer
 from tests.bench.processes import Server, StartError
 from tests.bench.results import Results
 from tests.bench.scenarios import Scenario
-from tests.bench.wrk import LoadError
 from tests.harness.fetch import NO_RESPONSE
 
 OVERHEAD_SECONDS = 0.4  # to start a server, await it and end it

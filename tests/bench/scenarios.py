@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from tests.bench import files, idle, mixed, stack, wrk
-from tests.bench.measure import MEBIBYTE, Bench, Figures, started, under_wrk
+from tests.bench.measure import MEBIBYTE, Bench, Figures, replayed, started, under_wrk
 from tests.bench.peers import BASCULE, BASCULE_SINGLE, FLOOR, NGINX, PEERS, Peer
 
 UPLOAD_BYTES: Final = MEBIBYTE
@@ -39,6 +39,14 @@ def _plain(application: str, script: Callable[[], str]) -> Measure:
     def measure(bench: Bench, peer: Peer) -> Figures:
         with started(bench, peer, bench.start(application)) as server:
             return under_wrk(server, bench, script())
+
+    return measure
+
+
+def _replayed(application: str, population: str) -> Measure:
+    def measure(bench: Bench, peer: Peer) -> Figures:
+        with started(bench, peer, bench.start(application)) as server:
+            return replayed(server, bench, population)
 
     return measure
 
@@ -93,7 +101,27 @@ _KEEP_MANY: Final = tuple(
 SCENARIOS: Final = {
     scenario.name: scenario
     for scenario in (
-        Scenario("hello", "Hello, wrk's own short head", _plain("hello", wrk.fixed), _CPU, _ALL),
+        Scenario(
+            "traffic",
+            "A site's traffic as nginx forwards it: no two requests alike",
+            _replayed("traffic", "traffic"),
+            _CPU,
+            _ALL,
+        ),
+        Scenario(
+            "api",
+            "Clients of an API: bearer tokens, ETags, 30 % small JSON bodies",
+            _replayed("traffic", "api"),
+            _CPU,
+            _ALL,
+        ),
+        Scenario(
+            "hello",
+            "Hello, one short head again and again",
+            _replayed("hello", "hello"),
+            _CPU,
+            _ALL,
+        ),
         Scenario(
             "proxied",
             "Hello, the fields that nginx forwards, one of them new each time",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.bench import heads
+from tests.bench.load import LoadError
 from tests.bench.processes import LOAD_CORES, pinned
 from tests.harness.processes import Process
 
@@ -29,10 +30,6 @@ done = function(summary, latency, requests)
     latency:percentile(50), latency:percentile(99)))
 end
 """
-
-
-class LoadError(Exception):
-    """The load ended without figures; the message has its last words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import arguments, heads, machine, mixed, native, processes, runner, spread, wrk
+from tests.bench import (
+    arguments,
+    heads,
+    load,
+    machine,
+    mixed,
+    native,
+    processes,
+    runner,
+    spread,
+    wrk,
+)
 from tests.bench.install import LOCKS, locked_version, reason
 from tests.bench.peers import PEERS
 from tests.harness.nginx import Nginx, binaries
@@ -153,20 +164,34 @@ def test_the_reason_why_a_peer_does_not_build_is_the_compilers_error() -> None:
     assert reason(output) == ("bjoern/server.c:1:10: fatal error: ev.h: No such file or directory")
 
 
-def test_a_load_of_two_kinds_is_read_apart() -> None:
-    output = (
-        'RESULT {"seconds":2.0,"errors":1,"fast":90,"fast_p50_us":100,"fast_p99_us":2500,'
-        '"slow":10,"slow_p50_us":50000,"slow_p99_us":60000}\n'
+RESULT = (
+    'RESULT {"requests":100,"seconds":2.0,"bytes":9,"errors":1,"sent":101,"p50_us":100,'
+    '"p99_us":2500,"apart":%d,"apart_p50_us":50000,"apart_p99_us":60000}\n'
+)
+
+
+def test_a_load_is_read_from_its_last_line() -> None:
+    found = load.parse(f"Replaying ...\n{RESULT % 0}")
+    assert (found.requests_per_second, found.errors, found.p99_us, found.sent) == (
+        *(50.0, 1, 2500, 101),
     )
-    figures = mixed.parse(output)
+
+
+def test_a_load_of_two_kinds_is_read_apart() -> None:
+    figures = mixed.figures(load.parse(RESULT % 10))
     assert figures["fast_p99_ms"] == 2.5
     assert figures["slow_p99_ms"] == 60.0
     assert figures["requests_per_second"] == 50.0
 
 
+def test_a_load_whose_fast_requests_nobody_answered_is_an_error() -> None:
+    with pytest.raises(load.LoadError, match="no fast request"):
+        mixed.figures(load.parse(RESULT % 100))
+
+
 def test_a_load_without_a_result_is_an_error_with_its_words() -> None:
-    with pytest.raises(wrk.LoadError, match="connect: Connection refused"):
-        mixed.parse("", "load: connect: Connection refused\n")
+    with pytest.raises(load.LoadError, match="connect: Connection refused"):
+        load.parse("", "load: connect: Connection refused\n")
 
 
 def test_peak_memory_is_read_in_bytes() -> None:
@@ -183,7 +208,7 @@ def test_a_missing_program_is_named_with_its_package() -> None:
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
-        (["--only", "helo"], "'helo' is none of hello"),
+        (["--only", "helo"], "'helo' is none of traffic"),
         (["--servers", "apache"], "'apache' is none of bascule"),
         (["--rounds", "0"], "'0' is no whole number from 1 up"),
         (["--seconds", "0.01"], "'0.01' is no number from 0.1 to 60"),

@@ -1,0 +1,54 @@
+"""The populations that scenarios replay, each made when first asked for."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from tests.bench import api_clients, browsers
+from tests.bench.population import REQUESTS, SEED, forwarded, write
+
+SLOW_PERCENT: Final = 5
+SLOW_TARGET: Final = "/slow"
+
+
+def _get(target: str) -> bytes:
+    return f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode("ascii")
+
+
+def _traffic() -> Iterable[bytes]:
+    return forwarded(browsers.requests(SEED, REQUESTS), random.Random(SEED))
+
+
+def _api() -> Iterable[bytes]:
+    return forwarded(api_clients.requests(SEED, REQUESTS), random.Random(SEED))
+
+
+def _hello() -> Iterable[bytes]:
+    return [_get("/")]
+
+
+def _mixed() -> Iterable[bytes]:
+    rng = random.Random(SEED)
+    targets = rng.choices(
+        ("/", SLOW_TARGET), weights=(100 - SLOW_PERCENT, SLOW_PERCENT), k=REQUESTS
+    )
+    return map(_get, targets)
+
+
+MADE: Final[Mapping[str, Callable[[], Iterable[bytes]]]] = {
+    "traffic": _traffic,
+    "api": _api,
+    "hello": _hello,
+    "mixed": _mixed,
+}
+
+
+def made(name: str, directory: Path) -> Path:
+    """Return the file of a population, made in `directory` unless it is there."""
+    path = directory / f"{name}.population"
+    if not path.exists():
+        write(path, MADE[name]())
+    return path
