@@ -16,9 +16,9 @@ from rich.markup import escape
 
 from tests.bench import aims, arguments, charts, machine, native, report, runner
 from tests.bench.arguments import Options
-from tests.bench.install import InstallError, install
+from tests.bench.install import InstallError, check_out, install
 from tests.bench.measure import Bench
-from tests.bench.peers import PEERS
+from tests.bench.peers import BEFORE, PEERS
 from tests.bench.preparation import make_ready, require_two_cores
 from tests.bench.processes import none_left
 from tests.bench.results import Results, write
@@ -29,18 +29,18 @@ PLAIN_WIDTH = 110  # where no terminal says how wide it is: as the tables are
 
 
 def prepare(
-    names: Sequence[str], bench: Bench, console: Console
+    options: Options, bench: Bench, console: Console
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Install and try every server; return the versions of those that work, and who does not."""
     servers: dict[str, str] = {}
     left_out: dict[str, str] = {}
-    for name in names:
+    for name in options.servers:
         peer = PEERS[name]
         console.print(f"Trying {name} ...", highlight=False)
         try:
             install(peer)
             runner.check(peer, bench)
-            servers[name] = peer.version()
+            servers[name] = peer.version() or (options.before if name == BEFORE else "")
         except (InstallError, *runner.FAILURES) as error:
             left_out[name] = str(error)
             console.print(f"[bold red]LEFT OUT[/] {name}: {escape(str(error))}")
@@ -51,6 +51,8 @@ def measure(options: Options, console: Console, directory: Path) -> Results:
     """Do all the rounds and return what they found."""
     for program in ("floor", "load"):
         native.build(program, directory)
+    if options.before:
+        check_out(options.before, directory / BEFORE)
     bench = Bench(directory, options.seconds, options.warm_up, options.population)
     # Before anything of ours disturbs it.
     described = machine.describe()
@@ -59,7 +61,7 @@ def measure(options: Options, console: Console, directory: Path) -> Results:
             f"[bold yellow]The machine is busy[/] (load {os.getloadavg()[0]:.1f}): rates and "
             "latencies will say little; the processor time a request says more."
         )
-    servers, left_out = prepare(options.servers, bench, console)
+    servers, left_out = prepare(options, bench, console)
     found = Results(
         rounds=options.rounds,
         seconds=options.seconds,
@@ -97,11 +99,10 @@ def main(given: Sequence[str]) -> int:
     console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)
     make_ready()
     try:
-        native.require("wrk", "wrk")
         require_two_cores()
         with tempfile.TemporaryDirectory(prefix="bench-") as directory, none_left():
             found = measure(options, console, Path(directory))
-    except native.MissingToolError as error:
+    except (native.MissingToolError, InstallError) as error:
         console.print(f"[bold red]tests/bench/run[/] {escape(str(error))}")
         return 1
     except KeyboardInterrupt:

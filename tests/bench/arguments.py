@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.bench.peers import PEERS
+from tests.bench.peers import BEFORE, PEERS
 from tests.bench.population import PopulationError, read
 from tests.bench.scenarios import SCENARIOS
 from tests.harness.argument_types import number_between, whole_number_up_to
@@ -40,6 +40,7 @@ class Options:
     seconds: float
     warm_up: float
     population: Path | None
+    before: str
     output: Path | None
 
 
@@ -72,6 +73,12 @@ def parse(given: Sequence[str]) -> Options:
         help="what traffic replays, in place of the population made here: records, each a length "
         "of 4 bytes, big-endian, and the bytes of one request",
     )
+    option(
+        "--before",
+        metavar="COMMIT",
+        default="",
+        help=f"measure Bascule of an earlier commit as well, as the server {BEFORE!r}",
+    )
     option("--quick", action="store_true", help="one short round, to see that it works")
     option(
         "--output",
@@ -81,16 +88,24 @@ def parse(given: Sequence[str]) -> Options:
         "one, or a quick one, writes nothing)",
     )
     found = parser.parse_args(given)
+    if found.servers and BEFORE in found.servers and not found.before:
+        parser.error(f"the server {BEFORE!r} needs --before COMMIT")
     is_whole = not (found.quick or found.only or found.servers or found.population)
     return Options(
         scenarios=found.only or tuple(SCENARIOS),
-        servers=found.servers or tuple(PEERS),
+        servers=_servers(found.servers, found.before),
         rounds=found.rounds or (1 if found.quick else ROUNDS),
         seconds=found.seconds or (QUICK_SECONDS if found.quick else SECONDS),
         warm_up=QUICK_WARM_UP_SECONDS if found.quick else WARM_UP_SECONDS,
         population=found.population,
+        before=found.before,
         output=found.output or (OUTPUT if is_whole else None),
     )
+
+
+def _servers(chosen: tuple[str, ...] | None, before: str) -> tuple[str, ...]:
+    wanted = {BEFORE, *chosen} if chosen and before else set(chosen or PEERS)
+    return tuple(name for name in PEERS if name in wanted and (before or name != BEFORE))
 
 
 def _population(value: str) -> Path:

@@ -30,9 +30,9 @@ METADATA: Final[dict[str, dict[str, Any]]] = {"svg": {"Date": None}, "png": {}}
 def draw(results: Results, scenarios: Mapping[str, Scenario], directory: Path) -> None:
     """Write the charts of what was measured into `directory`."""
     measured = [each for each in scenarios.values() if results.servers_of(each.name)]
-    plain = [each for each in measured if each.name in {"hello", "proxied"}]
+    plain = [each for each in measured if each.name in {"traffic", "api"}]
     if plain:
-        _save(_grid(results, plain, columns=len(plain)), directory / "hello")
+        _save(_grid(results, plain, columns=len(plain)), directory / "traffic")
     if measured:
         _save(_grid(results, measured, columns=COLUMNS), directory / "scenarios")
 

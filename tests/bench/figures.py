@@ -15,6 +15,7 @@ FIGURES: Mapping[str, tuple[str, Callable[[float], str]]] = {
     "cpu_us": ("CPU µs/request", ONE_DIGIT),
     "cpu_us_alone": ("CPU µs without", ONE_DIGIT),
     "nginx_cpu_us": ("nginx's CPU µs", ONE_DIGIT),
+    "supervisord_cpu_us": ("supervisord's", ONE_DIGIT),
     "requests_per_second": ("requests/s", WHOLE),
     "p50_ms": ("p50 ms", TWO_DIGITS),
     "p99_ms": ("p99 ms", TWO_DIGITS),

@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
-from tests.bench import wrk
 from tests.bench.load import LoadError
-from tests.bench.measure import Bench, Figures, started, under_wrk
+from tests.bench.measure import Bench, Figures, replayed, started
 from tests.bench.peers import Peer
 from tests.bench.processes import Server, connect
 
@@ -36,7 +35,7 @@ def idle(bench: Bench, peer: Peer) -> Figures:
     with started(bench, peer, bench.start("hello")) as server:
 
         def measured(times: int) -> list[Figures]:
-            return [under_wrk(server, short, wrk.fixed()) for _ in range(times)]
+            return [replayed(server, short, "hello") for _ in range(times)]
 
         alone = measured(BEFORE)
         before = sum(server.pss_bytes())

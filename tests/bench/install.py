@@ -1,10 +1,11 @@
-"""Installs the peers that are compiled here, each by itself: one that fails takes none along."""
+"""Installs what is measured besides: compiled peers, each by itself, and an earlier server."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.metadata
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ LOCKS: Final = ROOT / "requirements"
 
 
 class InstallError(Exception):
-    """A peer could not be installed; the message has the reason."""
+    """A peer or an earlier server could not be installed; the message has the reason."""
 
 
 def locked_version(lock: Path, distribution: str) -> str:
@@ -54,6 +55,26 @@ def install(peer: Peer) -> None:
     importlib.invalidate_caches()
     if done.returncode:
         raise InstallError(f"does not build: {reason(done.stdout + done.stderr)}")
+
+
+def check_out(commit: str, directory: Path) -> None:
+    """Put the server of an earlier commit into `directory`.
+
+    Raises:
+        InstallError: git does not know the commit; the message has its words.
+    """
+    directory.mkdir()
+    archive = directory / "server.tar"
+    done = subprocess.run(
+        ["git", "archive", "--output", str(archive), commit, "server"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise InstallError(f"has no commit {commit!r} to measure: {done.stderr.strip()}")
+    shutil.unpack_archive(archive, directory)
 
 
 def reason(output: str) -> str:

@@ -16,6 +16,7 @@
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -53,9 +54,11 @@ struct connection {
     const struct record *record;
     int64_t due;
     enum reading reading;
-    uint64_t left;  /* of the body, or of the chunk */
-    size_t line;    /* length of the trailer's line so far */
-    size_t filled;
+    uint64_t left; /* of the body, or of the chunk */
+    size_t line;   /* length of the line so far: of the trailer, or past a chunk's size */
+    size_t filled; /* of the buffer */
+    size_t gone;   /* of the request */
+    int is_stuck;  /* the rest of the request waits until the server reads */
     char buffer[BUFFER];
 };
 
@@ -152,8 +155,8 @@ static void open_connection(struct connection *c) {
         setsockopt(c->descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
     if (epoll_ctl(poller, EPOLL_CTL_ADD, c->descriptor, &event)) die("load: epoll_ctl");
-    c->busy = 0;
-    c->filled = 0;
+    c->busy = c->is_stuck = 0;
+    c->filled = c->gone = 0;
 }
 
 static void reopen(struct connection *c) {
@@ -161,18 +164,36 @@ static void reopen(struct connection *c) {
     open_connection(c);
 }
 
+/* Sends what is left of the request, as far as the server takes it; returns whether it still can. */
+static int send_rest(struct connection *c) {
+    const struct record *record = c->record;
+    while (c->gone < record->length) {
+        ssize_t count = send(c->descriptor, record->bytes + c->gone, record->length - c->gone,
+                             MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (count < 0 && errno != EAGAIN) return 0;
+        if (count < 0) break;
+        c->gone += (size_t)count;
+    }
+    int is_stuck = c->gone < record->length;
+    if (is_stuck != c->is_stuck) {
+        struct epoll_event event = {.events = EPOLLIN | (is_stuck ? EPOLLOUT : 0), .data.ptr = c};
+        if (epoll_ctl(poller, EPOLL_CTL_MOD, c->descriptor, &event)) die("load: epoll_ctl");
+        c->is_stuck = is_stuck;
+    }
+    return 1;
+}
+
 static void send_request(struct connection *c, int64_t due) {
-    const struct record *record = &records[next_record];
+    c->record = &records[next_record];
     next_record = (next_record + 1) % record_count;
-    c->record = record;
     c->due = due;
     c->reading = HEAD;
+    c->gone = 0;
     sent++;
-    if (send(c->descriptor, record->bytes, record->length, MSG_NOSIGNAL) < 0) {
+    if (!send_rest(c)) {
         /* The server closed it while it was idle: once more on a new one. */
         reopen(c);
-        if (send(c->descriptor, record->bytes, record->length, MSG_NOSIGNAL) < 0)
-            die("load: send");
+        if (!send_rest(c)) die("load: send");
     }
     c->busy = 1;
 }
@@ -218,7 +239,7 @@ static size_t read_head(struct connection *c) {
     } else if ((value = field(c->buffer, end, "transfer-encoding")) != NULL &&
                strncasecmp(value, "chunked", 7) == 0) {
         c->reading = CHUNK_SIZE;
-        c->left = 0;
+        c->left = c->line = 0;
     } else if ((length = field(c->buffer, end, "content-length")) != NULL) {
         c->reading = LENGTH;
         c->left = strtoull(length, NULL, 10);
@@ -246,11 +267,14 @@ static size_t read_chunks(struct connection *c, const char *bytes, size_t count,
             if (byte == '\n') {
                 c->line = 0;
                 c->reading = c->left ? CHUNK_DATA : TRAILER;
-            } else if (byte != '\r') {
+            } else if (!isxdigit((unsigned char)byte)) {
+                c->line = 1; /* an extension may follow: it is no part of the size */
+            } else if (c->line == 0) {
                 int digit = byte <= '9' ? byte - '0' : (byte | 32) - 'a' + 10;
-                c->left = c->left * 16 + (uint64_t)(digit & 15);
+                c->left = c->left * 16 + (uint64_t)digit;
             }
         } else if (c->reading == CHUNK_END) {
+            c->line = 0;
             if (byte == '\n') c->reading = CHUNK_SIZE;
         } else if (byte == '\n') { /* TRAILER */
             if (c->line == 0) {
@@ -301,7 +325,9 @@ static void is_answered(struct connection *c) {
         latencies[kind][answered[kind]++] = (uint32_t)(now_us() - c->due);
 }
 
-static void receive(struct connection *c, int goes_on) {
+static void handle(struct connection *c, uint32_t events, int goes_on) {
+    if (events & EPOLLOUT && !send_rest(c)) events |= EPOLLIN; /* which says how it ended */
+    if (!(events & ~(uint32_t)EPOLLOUT)) return;
     ssize_t count = recv(c->descriptor, c->buffer + c->filled, BUFFER - c->filled, MSG_DONTWAIT);
     if (count < 0 && errno == EAGAIN) return;
     if (count <= 0) {
@@ -324,7 +350,7 @@ static void receive(struct connection *c, int goes_on) {
             } else {
                 is_answered(c);
             }
-            if (c->closes) reopen(c);
+            if (c->closes || c->is_stuck) reopen(c);
         }
     }
     if (goes_on || queue_head < queue_tail) next_request(c);
@@ -383,7 +409,7 @@ int main(int argc, char **argv) {
         struct epoll_event events[256];
         int ready = epoll_pwait2(poller, events, 256, &wait, NULL);
         if (ready < 0 && errno != EINTR) die("load: epoll_pwait2");
-        for (int i = 0; i < ready; i++) receive(events[i].data.ptr, closed_loop && now < end);
+        for (int i = 0; i < ready; i++) handle(events[i].data.ptr, events[i].events, closed_loop && now < end);
     }
     size_t unanswered = closed_loop ? 0 : sent - responses - lost + queue_tail - queue_head;
     for (int kind = 0; kind < KINDS; kind++)

@@ -19,7 +19,6 @@ def describe() -> dict[str, str]:
         "memory": memory(Path("/proc/meminfo").read_text()),
         "system": f"{_distribution()}, Linux {platform.release()}",
         "python": interpreter(),
-        "wrk": _first_line("wrk", "--version"),
         "nginx": _first_line("nginx", "-v"),
         "cc": _first_line("cc", "--version"),
         "checkout": _checkout(),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.bench import load, populations, wrk
+from tests.bench import load, populations
 from tests.bench.peers import APPLICATIONS, Peer, Start
 from tests.bench.processes import Server
 from tests.harness.ports import free_port
@@ -51,6 +53,16 @@ class Bench:
             f"{APPLICATIONS}:{application}", f"127.0.0.1:{free_port()}", THREADS, self.directory
         )
 
+    @contextmanager
+    def fresh(self, name: str) -> Iterator[Path]:
+        """Give a new directory, which goes with what is in it when the block ends."""
+        directory = self.directory / name
+        directory.mkdir()
+        try:
+            yield directory
+        finally:
+            shutil.rmtree(directory)
+
     def log(self, peer: Peer) -> Path:
         """Return where a server's output goes."""
         return self.directory / f"{peer.name}.log"
@@ -71,30 +83,27 @@ def started(bench: Bench, peer: Peer, wanted: Start) -> Server:
     return server
 
 
-def under_wrk(
-    server: Server, bench: Bench, script: str, connections: int = wrk.CONNECTIONS
+def replayed(
+    server: Server, bench: Bench, name: str, connections: int = load.CONNECTIONS
 ) -> Figures:
-    """Warm a server up, load it, and return its figures."""
-    path = bench.directory / "load.lua"
-    path.write_text(script)
-    wrk.run(server.address, path, bench.warm_up, connections=connections)
-    before = server.cpu_us()
-    found = wrk.run(server.address, path, bench.seconds, connections=connections)
-    used = server.cpu_us() - before
-    return {**rates(found), "cpu_us": used / found.requests}
-
-
-def replayed(server: Server, bench: Bench, name: str) -> Figures:
     """Warm a server up with a population, go on with it, and return the server's figures."""
-    population = bench.population(name)
-    warm_up = load.run(bench.load, server.address, population, bench.warm_up)
+
+    def run(seconds: float, first: int) -> load.Load:
+        population = bench.population(name)
+        return load.run(
+            *(bench.load, server.address, population, seconds),
+            connections=connections,
+            first=first,
+        )
+
+    warm_up = run(bench.warm_up, 0)
     before = server.cpu_us()
-    found = load.run(bench.load, server.address, population, bench.seconds, first=warm_up.sent)
+    found = run(bench.seconds, warm_up.sent)
     used = server.cpu_us() - before
     return {**rates(found), "cpu_us": used / found.requests}
 
 
-def rates(found: wrk.Load | load.Load) -> Figures:
+def rates(found: load.Load) -> Figures:
     """Return what the load counted as figures.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Compiles the benchmark's own C programs: the floor and the load that wrk cannot make."""
+"""Compiles the benchmark's own programs in C: the floor and the load."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The servers that are measured: how each is started, with the settings that suit it best.
 
-One worker each, so that one core is what all have. Access logs are off unless a scenario asks
-for one. Where a server can take threads it gets the scenario's number of them.
+One worker each, so that one core is what all have, but for the whole stack. Access logs are off
+unless a scenario asks for one. Where a server can take threads it gets the scenario's number of them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Start:
     directory: Path  # has the compiled floor; nginx writes there
     access_log: Path | None = None  # JSON lines go there, by those that can write them
     closes: bool = False  # every request asks for it; the floor cannot know: it does not parse
-    speaks_uwsgi: bool = False  # instead of HTTP, by the one that can
+    workers: int = 1
 
     @property
     def is_unix(self) -> bool:
@@ -64,7 +64,6 @@ class Peer:
     lock: str = ""  # requirements/LOCK.txt brings it, where requirements/bench.txt does not
     is_threaded: bool = False
     has_unix_sockets: bool = True
-    speaks_uwsgi: bool = False
     serves_applications: bool = True
 
     def version(self) -> str:
@@ -87,12 +86,18 @@ def _bascule_single(start: Start) -> list[str]:
     return _bascule(replace(start, threads=1))
 
 
+def _before(start: Start) -> list[str]:
+    # What is on PYTHONPATH goes before what the virtual environment has.
+    return ["env", f"PYTHONPATH={start.directory / BEFORE}/server", *_bascule(start)]
+
+
 def _gunicorn(worker_class: str) -> Callable[[Start], list[str]]:
     def command(start: Start) -> list[str]:
         threads = ["--threads", str(start.threads)] if worker_class == "gthread" else []
+        log = ["--access-logfile", str(start.access_log)] if start.access_log else []
         return [
-            *(str(BIN / "gunicorn"), "--workers", "1", "--worker-class", worker_class),
-            *threads,
+            *(str(BIN / "gunicorn"), "--workers", str(start.workers)),
+            *("--worker-class", worker_class, *threads, *log),
             # As long as a proxy keeps its connections; the default of 2 s would end them early.
             *("--keep-alive", "75", "--backlog", "2048", "--worker-connections", "20000"),
             *("--bind", start.address, "--log-level", "warning", "--no-control-socket"),
@@ -120,13 +125,8 @@ def _uwsgi(start: Start) -> list[str]:
     that matters it is ``--http-socket``, which closes, and has to be told to say so.
     """
     module, _, callable_name = start.application.rpartition(":")
-    keeps = not start.closes and callable_name in {"hello", "page", "sleep", "compute"}
-    if start.speaks_uwsgi:
-        kind = ["--socket"]
-    elif keeps:
-        kind = ["--http11-socket"]
-    else:
-        kind = ["--add-header", "Connection: close", "--http-socket"]
+    keeps = not start.closes and callable_name in {"hello", "traffic", "page", "sleep", "compute"}
+    kind = ["--http11-socket"] if keeps else ["--add-header", "Connection: close", "--http-socket"]
     return [
         *(str(BIN / "uwsgi"), *kind, start.path, "--threads", str(start.threads)),
         *("--module", f"{module}:{callable_name}", "--need-app", "--single-interpreter"),
@@ -138,10 +138,12 @@ def _uwsgi(start: Start) -> list[str]:
 def _granian(start: Start) -> list[str]:
     where = ["--uds", start.path] if start.is_unix else ["--host", start.host, "--port", start.port]
     return [
-        *(str(BIN / "granian"), "--interface", "wsgi", "--workers", "1"),
+        *(str(BIN / "granian"), "--interface", "wsgi", "--workers", str(start.workers)),
         *("--blocking-threads", str(start.threads), "--http", "1", "--no-ws"),
         # Backpressure counts connections, and by default no more than the backlog are served.
-        *("--backlog", "2048", "--backpressure", "20000", "--log-level", "warning", *where),
+        *("--backlog", "2048", "--backpressure", "20000", *where),
+        # Its access log goes where its other output goes, which is a file as well.
+        *(("--access-log",) if start.access_log else ("--log-level", "warning")),
         start.application,
     ]
 
@@ -166,6 +168,7 @@ def _nginx(start: Start) -> list[str]:
 
 BASCULE: Final = "bascule"
 BASCULE_SINGLE: Final = "bascule-1"
+BEFORE: Final = "before"  # Bascule as it was in an earlier commit
 FLOOR: Final = "floor"
 NGINX: Final = "nginx"  # by itself, as it serves files
 
@@ -173,13 +176,14 @@ PEERS: Final = {
     peer.name: peer
     for peer in (
         Peer(BASCULE, _bascule, is_threaded=True),
+        Peer(BEFORE, _before, is_threaded=True),
         Peer(BASCULE_SINGLE, _bascule_single),
         Peer("bjoern", _embedded("bjoern"), "bjoern", "bench-bjoern"),
         Peer(
             "fastwsgi", _embedded("fastwsgi"), "fastwsgi", "bench-fastwsgi", has_unix_sockets=False
         ),
         Peer("granian", _granian, "granian", is_threaded=True),
-        Peer("uwsgi", _uwsgi, "uwsgi", "bench-uwsgi", is_threaded=True, speaks_uwsgi=True),
+        Peer("uwsgi", _uwsgi, "uwsgi", "bench-uwsgi", is_threaded=True),
         Peer("waitress", _waitress, "waitress", is_threaded=True),
         Peer("cheroot", _embedded("cheroot"), "cheroot", is_threaded=True),
         Peer("gunicorn-gthread", _gunicorn("gthread"), "gunicorn", is_threaded=True),

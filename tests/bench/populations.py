@@ -8,18 +8,26 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench import api_clients, browsers
-from tests.bench.population import REQUESTS, SEED, forwarded, write
+from tests.bench.population import REQUESTS, SEED, forwarded, sent, write
 
 SLOW_PERCENT: Final = 5
 SLOW_TARGET: Final = "/slow"
 
 
-def _get(target: str) -> bytes:
-    return f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode("ascii")
+UPLOAD_BYTES: Final = 1024 * 1024
+
+
+def _get(target: str, fields: str = "") -> bytes:
+    return f"GET {target} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n".encode("ascii")
 
 
 def _traffic() -> Iterable[bytes]:
     return forwarded(browsers.requests(SEED, REQUESTS), random.Random(SEED))
+
+
+def _site() -> Iterable[bytes]:
+    """The same as clients send it to nginx."""
+    return sent(browsers.requests(SEED, REQUESTS))
 
 
 def _api() -> Iterable[bytes]:
@@ -28,6 +36,15 @@ def _api() -> Iterable[bytes]:
 
 def _hello() -> Iterable[bytes]:
     return [_get("/")]
+
+
+def _closing() -> Iterable[bytes]:
+    return [_get("/", "Connection: close\r\n")]
+
+
+def _upload() -> Iterable[bytes]:
+    head = f"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {UPLOAD_BYTES}\r\n\r\n"
+    return [head.encode("ascii") + bytes(UPLOAD_BYTES)]
 
 
 def _mixed() -> Iterable[bytes]:
@@ -41,7 +58,10 @@ def _mixed() -> Iterable[bytes]:
 MADE: Final[Mapping[str, Callable[[], Iterable[bytes]]]] = {
     "traffic": _traffic,
     "api": _api,
+    "site": _site,
     "hello": _hello,
+    "closing": _closing,
+    "upload": _upload,
     "mixed": _mixed,
 }
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -77,15 +77,8 @@ class Server(Process):
         return " / ".join(line.strip() for line in self.words.splitlines()[-3:])
 
     def cpu_us(self) -> float:
-        """Return the processor time, user and system, of all its processes, in µs.
-
-        That of children which have ended counts as well; the clock ticks every 10 ms.
-        """
-        ticks = 0
-        for pid in self.pids():
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                ticks += cpu_ticks(Path(f"/proc/{pid}/stat").read_text())
-        return ticks * TICK_US
+        """Return the processor time of all its processes, in µs, as `cpu_us`."""
+        return cpu_us(self.pids())
 
     def pss_bytes(self) -> list[int]:
         """Return each process's proportional share of memory; shared pages count by parts."""
@@ -123,6 +116,18 @@ def none_left() -> Iterator[None]:
         with contextlib.suppress(ChildProcessError):
             while True:
                 os.wait()
+
+
+def cpu_us(pids: Iterable[int]) -> float:
+    """Return the processor time, user and system, of some processes, in µs.
+
+    That of children which have ended counts as well; the clock ticks every 10 ms.
+    """
+    ticks = 0
+    for pid in pids:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            ticks += cpu_ticks(Path(f"/proc/{pid}/stat").read_text())
+    return ticks * TICK_US
 
 
 def cpu_ticks(stat: str) -> int:

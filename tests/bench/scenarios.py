@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from tests.bench import files, idle, mixed, stack, wrk
-from tests.bench.measure import MEBIBYTE, Bench, Figures, replayed, started, under_wrk
+from tests.bench import files, idle, mixed, shipped, stack
+from tests.bench.measure import MEBIBYTE, Bench, Figures, replayed, started
 from tests.bench.peers import BASCULE, BASCULE_SINGLE, FLOOR, NGINX, PEERS, Peer
 
-UPLOAD_BYTES: Final = MEBIBYTE
 # As many as there are threads: with more, the slowest servers answer none in a short run.
 UPLOAD_CONNECTIONS: Final = 8
 
@@ -35,14 +34,6 @@ class Scenario:
     most_rounds: int | None = None  # where fewer tell as much, or take too long
 
 
-def _plain(application: str, script: Callable[[], str]) -> Measure:
-    def measure(bench: Bench, peer: Peer) -> Figures:
-        with started(bench, peer, bench.start(application)) as server:
-            return under_wrk(server, bench, script())
-
-    return measure
-
-
 def _replayed(application: str, population: str) -> Measure:
     def measure(bench: Bench, peer: Peer) -> Figures:
         with started(bench, peer, bench.start(application)) as server:
@@ -51,30 +42,19 @@ def _replayed(application: str, population: str) -> Measure:
     return measure
 
 
-def _logged(script: Callable[[], str]) -> Measure:
-    def measure(bench: Bench, peer: Peer) -> Figures:
-        log = bench.directory / "access.log"
-        with started(bench, peer, replace(bench.start("hello"), access_log=log)) as server:
-            figures = under_wrk(server, bench, script())
-        log.unlink()
-        return figures
-
-    return measure
-
-
 def _new_connection(bench: Bench, peer: Peer) -> Figures:
     with started(bench, peer, replace(bench.start("hello"), closes=True)) as server:
-        return under_wrk(server, bench, wrk.closing())
+        return replayed(server, bench, "closing")
 
 
 def _upload(bench: Bench, peer: Peer) -> Figures:
     with started(bench, peer, bench.start("upload")) as server:
-        return under_wrk(server, bench, wrk.upload(UPLOAD_BYTES), UPLOAD_CONNECTIONS)
+        return replayed(server, bench, "upload", UPLOAD_CONNECTIONS)
 
 
 def _memory(bench: Bench, peer: Peer) -> Figures:
-    with started(bench, peer, bench.start("hello")) as server:
-        figures = under_wrk(server, bench, wrk.proxied())
+    with started(bench, peer, bench.start("traffic")) as server:
+        figures = replayed(server, bench, "traffic")
         shares = server.pss_bytes()
     workers = shares[1:] or shares  # of several processes the first has started the others
     return {
@@ -116,41 +96,29 @@ SCENARIOS: Final = {
             _ALL,
         ),
         Scenario(
-            "hello",
-            "Hello, one short head again and again",
-            _replayed("hello", "hello"),
+            "shipped",
+            "Traffic on a unix socket, through the chain that ships, access log on",
+            shipped.shipped,
             _CPU,
-            _ALL,
+            (BASCULE, "granian", "gunicorn-gthread"),
         ),
         Scenario(
-            "proxied",
-            "Hello, the fields that nginx forwards, one of them new each time",
-            _plain("hello", wrk.proxied),
-            _CPU,
-            _ALL,
-        ),
-        Scenario(
-            "hello-log",
-            "Hello with the JSON access log on, into a file",
-            _logged(wrk.fixed),
-            _CPU,
-            (BASCULE,),
-        ),
-        Scenario(
-            "proxied-log",
-            "Proxied hello with the JSON access log on, into a file",
-            _logged(wrk.proxied),
-            _CPU,
-            (BASCULE,),
+            "stack",
+            "Traffic through the whole stack as shipped, over two cores, access logs on",
+            stack.stack,
+            ("requests_per_second", "p99_ms", "nginx_cpu_us", "cpu_us", "supervisord_cpu_us"),
+            (BASCULE, "granian", "gunicorn-gthread", FLOOR),
+            lasts=2.0,
+            extra_seconds=3.0,
         ),
         Scenario("connections", "A new connection for each request", _new_connection, _RATE, _ALL),
         Scenario(
-            "page", "A body of 64 KiB", _plain("page", wrk.fixed), _RATE, _APPLICATION_SERVERS
+            "page", "A body of 64 KiB", _replayed("page", "hello"), _RATE, _APPLICATION_SERVERS
         ),
         Scenario(
             "stream",
             "A stream of 100 pieces",
-            _plain("stream", wrk.fixed),
+            _replayed("stream", "hello"),
             _RATE,
             _APPLICATION_SERVERS,
             most_rounds=3,
@@ -158,7 +126,7 @@ SCENARIOS: Final = {
         Scenario(
             "sleep",
             "An application that waits 10 ms; 8 threads where there are threads",
-            _plain("sleep", wrk.fixed),
+            _replayed("sleep", "hello"),
             _RATE,
             _APPLICATION_SERVERS,
             # Starting up is to be within one in a hundred of it.
@@ -168,7 +136,7 @@ SCENARIOS: Final = {
         Scenario(
             "compute",
             "An application that computes for 1 ms",
-            _plain("compute", wrk.fixed),
+            _replayed("compute", "hello"),
             _RATE,
             _APPLICATION_SERVERS,
             most_rounds=3,
@@ -216,13 +184,6 @@ SCENARIOS: Final = {
             most_rounds=1,
         ),
         Scenario(
-            "stack",
-            "The whole stack over two cores: nginx and the server on its best transport",
-            stack.stack,
-            ("requests_per_second", "p50_ms", "p99_ms", "cpu_us", "nginx_cpu_us"),
-            (*_APPLICATION_SERVERS, FLOOR),
-        ),
-        Scenario(
             "idle",
             "10,000 idle connections: memory of each, and hello beside them",
             idle.idle,
@@ -233,11 +194,18 @@ SCENARIOS: Final = {
         ),
         Scenario(
             "memory",
-            "Memory (PSS) after serving hello: the worker, and all of the server",
+            "Memory (PSS) after serving traffic: the worker, and all of the server",
             _memory,
             ("worker_pss_mib", "all_pss_mib"),
             _APPLICATION_SERVERS,
             most_rounds=3,
+        ),
+        Scenario(
+            "hello",
+            "Hello, one short head again and again",
+            _replayed("hello", "hello"),
+            _CPU,
+            _ALL,
         ),
     )
 }

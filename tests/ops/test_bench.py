@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from tests.bench import (
+    api_clients,
     arguments,
-    heads,
+    browsers,
     load,
     machine,
     mixed,
@@ -24,7 +26,6 @@ from tests.bench import (
     processes,
     runner,
     spread,
-    wrk,
 )
 from tests.bench.install import LOCKS, locked_version, reason
 from tests.bench.peers import PEERS
@@ -100,29 +101,6 @@ def test_proportional_memory_is_read_in_bytes() -> None:
     assert (
         processes.pss("00400000-7ff [rollup]\nRss: 900 kB\nPss:   25 kB\nPss_Anon: 3 kB\n") == 25600
     )
-
-
-def test_a_run_of_wrk_is_read_from_its_last_line() -> None:
-    output = 'Running ...\nRESULT {"requests":100,"seconds":2.0,"bytes":9,"errors":1,"p50_us":3,"p99_us":4}\n'
-    load = wrk.parse(output)
-    assert (load.requests_per_second, load.errors, load.p99_us) == (50.0, 1, 4)
-
-
-def test_a_run_of_wrk_without_a_result_is_an_error_with_its_words() -> None:
-    with pytest.raises(wrk.LoadError, match="unable to connect"):
-        wrk.parse("unable to connect to 127.0.0.1:1 Connection refused\n")
-
-
-@pytest.mark.parametrize(("caught", "is_caught"), [("2", True), ("5", False), ("0", False)])
-def test_wrk_is_ready_to_be_stopped_when_it_catches_the_signal(
-    caught: str, is_caught: bool
-) -> None:
-    status = f"Name:\twrk\nSigIgn:\t0000000000001006\nSigCgt:\t000000000000000{caught}\n"
-    assert wrk.catches_interrupt(status) is is_caught
-
-
-def test_text_for_lua_has_no_character_that_lua_reads_otherwise() -> None:
-    assert wrk.lua_string('a"\\\r\n') == '"\\097\\034\\092\\013\\010"'
 
 
 def test_each_round_another_server_goes_first() -> None:
@@ -210,6 +188,7 @@ def test_a_missing_program_is_named_with_its_package() -> None:
     [
         (["--only", "helo"], "'helo' is none of traffic"),
         (["--servers", "apache"], "'apache' is none of bascule"),
+        (["--servers", "before"], "the server 'before' needs --before COMMIT"),
         (["--rounds", "0"], "'0' is no whole number from 1 up"),
         (["--seconds", "0.01"], "'0.01' is no number from 0.1 to 60"),
     ],
@@ -230,14 +209,22 @@ def test_only_a_whole_run_replaces_the_committed_figures() -> None:
     assert arguments.parse(["--quick", "--output", "somewhere"]).output == Path("somewhere")
 
 
-def test_the_proxied_head_is_what_nginx_forwards(nginx: Nginx) -> None:
-    upstream = nginx.upstreams[0]
-    nginx.request(heads.TARGET, fields={"Host": heads.HOST, **dict(heads.BROWSER)})
-    (seen,) = upstream.seen
-    request_id = dict(seen["fields"])["X-Request-ID"]
-    fields = "".join(f"{name}: {value}\r\n" for name, value in seen["fields"])
-    assert f"{seen['line']}\r\n{fields}\r\n" == heads.proxied().replace(heads.UNIQUE, request_id)
-    assert len(request_id) == 32
+def test_traffic_is_what_nginx_forwards(nginx: Nginx) -> None:
+    """Of a site's requests and an API's, with bodies and without, in either spelling."""
+    chosen = [*islice(browsers.requests(1, 60), 60), *islice(api_clients.requests(1, 30), 30)]
+    assert {each.method for each in chosen} >= {"GET", "POST"}
+    assert {each.lower_case for each in chosen} == {True, False}
+    for request in chosen:
+        with socket.create_connection(("127.0.0.1", nginx.port)) as client:
+            client.sendall(request.sent())
+            assert client.recv(1)
+    for request, seen in zip(chosen, nginx.upstreams[0].seen, strict=True):
+        fields = "".join(f"{name}: {value}\r\n" for name, value in seen["fields"])
+        message = f"{seen['line']}\r\n{fields}\r\n".encode("latin-1")
+        request_id = dict(seen["fields"])["X-Request-ID"]
+        assert len(request_id) == 32
+        expected = replace(request, address="127.0.0.1").forwarded(request_id)
+        assert message == expected.removesuffix(request.body)
 
 
 @pytest.fixture
@@ -251,8 +238,6 @@ def nginx() -> Iterator[Nginx]:
 @pytest.fixture(scope="module")
 def bench() -> str:
     """tests/bench/run, its virtual environment made."""
-    if shutil.which("wrk") is None and os.environ.get("CI") != "true":
-        pytest.skip("wrk is not installed (Debian: apt-get install wrk)")
     subprocess.run(["tests/bench/run", "--help"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     return "tests/bench/run"
 
