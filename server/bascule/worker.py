@@ -667,7 +667,7 @@ def _tell_failure(failure: Failure) -> None:
 
 
 def _request_line(request: Request) -> str:
-    return f"{request.line.method} {request.line.target}"
+    return f"{request.method} {request.target}"
 
 
 def _tick(config: Config) -> float:

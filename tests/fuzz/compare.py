@@ -8,7 +8,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from bascule.errors import ProtocolError
-from bascule.http.request import HeadParser, HeadReader
+from bascule.http.head import HeadParser, HeadReader
 
 from tests.fuzz import read_h11, read_llhttp, read_ours
 from tests.fuzz.generate import cut
@@ -174,8 +174,7 @@ def _check_memos(data: bytes, message: Message) -> None:
         raise Finding("a parser without memories differs", detail) from error
     assert found is not None, "the head is complete"
     request, environ = found
-    line = request.line
-    if (line.method, line.target, fields_of(environ)) != (
+    if (request.method, request.target, fields_of(environ)) != (
         message.method,
         message.target,
         message.variables,

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from bascule.config import Config
 from bascule.errors import ProtocolError
 from bascule.http.body import Body
-from bascule.http.request import Environ, HeadLimits, HeadParser, HeadReader, Request
+from bascule.http.field_line import HeadLimits
+from bascule.http.head import HeadParser, HeadReader
+from bascule.http.request import Environ, Request
 
 from tests.fuzz.reading import Ending, Message, Reading
 from tests.rfc9112.feeding import fields_of
@@ -78,8 +80,7 @@ class _Stream:
                 return False
 
     def _begin(self, request: Request, environ: Environ) -> None:
-        line = request.line
-        message = Message(line.method, line.target, line.minor, fields_of(environ))
+        message = Message(request.method, request.target, request.minor, fields_of(environ))
         self.messages.append(message)
         if request.chunked or request.content_length:
             self._request = request

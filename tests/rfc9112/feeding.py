@@ -16,7 +16,9 @@ from typing import Any
 from bascule.config import Config
 from bascule.errors import ProtocolError
 from bascule.http.body import Body
-from bascule.http.request import Environ, HeadLimits, HeadParser, HeadReader, Request
+from bascule.http.field_line import HeadLimits
+from bascule.http.head import HeadParser, HeadReader
+from bascule.http.request import Environ, Request
 
 _DEFAULTS = Config()
 LIMITS = HeadLimits(

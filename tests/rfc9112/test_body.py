@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from bascule.errors import ProtocolError
 from bascule.http.body import SPOOL_SIZE, Body, ChunkedFraming, LengthFraming
-from bascule.http.request import HeadLimits, Request, RequestLine
+from bascule.http.field_line import HeadLimits
+from bascule.http.request import Request
 
 from tests.rfc9112.feeding import LIMITS, outcome_of
 
@@ -16,7 +17,7 @@ SMALL = HeadLimits(line=100, fields=2, field=100)
 
 
 def a_request(length: int | None = None, *, chunked: bool = False) -> Request:
-    request = Request(RequestLine("POST", "/", "/", "", 1))
+    request = Request("POST", "/", "/", "", 1)
     request.content_length = length
     request.chunked = chunked
     return request

@@ -122,9 +122,9 @@ def test_a_valid_request_is_read_as_what_it_was_generated_from(
 
     assert outcome.status is None
     assert outcome.request is not None
-    assert outcome.request.line.method == message.method
-    assert outcome.request.line.path == message.path
-    assert outcome.request.line.query == message.query
+    assert outcome.request.method == message.method
+    assert outcome.request.path == message.path
+    assert outcome.request.query == message.query
     assert fields_of(outcome.environ) == message.variables
     assert outcome.request.chunked == message.chunked
     assert outcome.body == message.body

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from bascule.errors import ProtocolError
-from bascule.http.request import MAX_HEAD, HeadLimits, HeadParser, HeadReader
+from bascule.http.field_line import HeadLimits
+from bascule.http.head import MAX_HEAD, HeadParser, HeadReader
 
 from tests.rfc9112 import page
 from tests.rfc9112.feeding import LIMITS, outcome_of, read
@@ -96,12 +97,12 @@ def test_requests_that_arrive_together_are_read_one_after_the_other() -> None:
     others = [reader.feed(b""), reader.feed(b""), reader.feed(b"")]
 
     assert first is not None
-    assert first[0].line.path == "/0"
-    assert [each[0].line.path if each else None for each in others] == ["/1", "/2", None]
+    assert first[0].path == "/0"
+    assert [each[0].path if each else None for each in others] == ["/1", "/2", None]
     assert reader.rest == b"GET /3"
     last = reader.feed(b" HTTP/1.1\r\nHost: a\r\n\r\n")
     assert last is not None
-    assert (last[0].line.path, reader.rest) == ("/3", b"")
+    assert (last[0].path, reader.rest) == ("/3", b"")
 
 
 def test_an_empty_line_may_stand_between_two_requests() -> None:
@@ -112,7 +113,7 @@ def test_an_empty_line_may_stand_between_two_requests() -> None:
     second = reader.feed(b"")
     assert first is not None
     assert second is not None
-    assert (first[0].line.path, second[0].line.path) == ("/1", "/2")
+    assert (first[0].path, second[0].path) == ("/1", "/2")
 
 
 def test_two_requests_do_not_share_their_fields() -> None:

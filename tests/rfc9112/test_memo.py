@@ -6,8 +6,9 @@ import tracemalloc
 
 import pytest
 from bascule.errors import ApplicationError
+from bascule.http.field_line import HeadLimits
 from bascule.http.memo import ENTRIES, LONGEST, PATIENCE, Memo
-from bascule.http.request import HeadLimits, Request
+from bascule.http.request import Request
 from bascule.http.response import Framing, check_head, serialize_head
 
 from tests.rfc9112.feeding import LIMITS, Outcome, read

@@ -19,11 +19,11 @@ def described(outcome: Outcome) -> dict[str, str]:
     request = outcome.request
     assert request is not None
     words = {
-        "method": request.line.method,
-        "target": request.line.target,
-        "path": request.line.path,
-        "query": request.line.query,
-        "version": f"HTTP/1.{request.line.minor}",
+        "method": request.method,
+        "target": request.target,
+        "path": request.path,
+        "query": request.query,
+        "version": f"HTTP/1.{request.minor}",
         "length": "none" if request.content_length is None else str(request.content_length),
         "chunked": "yes" if request.chunked else "no",
         "persists": "yes" if request.keep_alive else "no",

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from bascule.errors import ProtocolError, StartError
-from bascule.http.request import Request, RequestLine
+from bascule.http.request import Request
 from bascule.told.access_log import AccessLog, JsonLines, Refusal, combined, is_healthy
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,9 +129,7 @@ def test_no_request_forges_a_combined_line(target: bytes, agent: bytes, referer:
 @given(target=st.text(max_size=40), agent=st.text(max_size=40), user=st.text(max_size=10))
 def test_not_even_one_that_the_server_would_refuse(target: str, agent: str, user: str) -> None:
     environ = {"HTTP_USER_AGENT": agent, "HTTP_REFERER": target}
-    line = combined(
-        served(Outcome(None, Request(RequestLine("GET", target, "", "", 1)), environ)), *SENT, NOW
-    )
+    line = combined(served(Outcome(None, Request("GET", target, "", "", 1), environ)), *SENT, NOW)
     assert line.isprintable()
     assert COMBINED.fullmatch(line)
 
@@ -145,7 +143,7 @@ def test_no_request_forges_a_json_line(target: bytes, agent: bytes, referer: byt
     found = json.loads(line)
     assert found["status"] == 200
     if outcome is not None and outcome.request is not None:
-        assert found["target"] == outcome.request.line.target
+        assert found["target"] == outcome.request.target
         assert found["user_agent"] == outcome.environ["HTTP_USER_AGENT"]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from bascule.http.request import Request, RequestLine
+from bascule.http.request import Request
 from bascule.wsgi.file_wrapper import FileWrapper
 from bascule.wsgi.gateway import Ending, Exchange
 from hypothesis import HealthCheck, given, settings
@@ -42,7 +42,7 @@ def exchanged(
         return body
 
     transport = FakeTransport()
-    request = Request(RequestLine(method, "/", "/", "", 1))
+    request = Request(method, "/", "/", "", 1)
     exchange = Exchange(request, {"REQUEST_METHOD": method}, transport)
     exchange.run(application)  # type: ignore[arg-type]
     return exchange.ending, transport.data
@@ -320,7 +320,7 @@ def test_after_write_a_file_goes_as_far_as_the_length(
         return FileWrapper(written(tmp_path / "file").open("rb"))
 
     transport = FakeTransport()
-    Exchange(Request(RequestLine("GET", "/", "/", "", 1)), {}, transport).run(application)  # type: ignore[arg-type]
+    Exchange(Request("GET", "/", "/", "", 1), {}, transport).run(application)  # type: ignore[arg-type]
     assert read_response(transport.data).body == b"head " + CONTENT[:4]
     assert caplog.records == []
 
@@ -397,7 +397,7 @@ def test_a_file_that_grows_ends_where_it_ended_when_its_length_was_told(tmp_path
         start_response("200 OK", [])
         return FileWrapper(path.open("rb"))
 
-    Exchange(Request(RequestLine("GET", "/", "/", "", 1)), {}, transport).run(application)  # type: ignore[arg-type]
+    Exchange(Request("GET", "/", "/", "", 1), {}, transport).run(application)  # type: ignore[arg-type]
     response = read_response(transport.data)
     assert response.values("content-length") == [str(len(CONTENT))]
     assert (response.body, response.rest) == (CONTENT, b"")

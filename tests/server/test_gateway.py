@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from bascule.errors import ApplicationError, ClientDisconnected
-from bascule.http.request import Request, RequestLine
+from bascule.http.request import Request
 from bascule.told import event_log
 from bascule.wsgi.file_wrapper import FileWrapper
 from bascule.wsgi.gateway import Ending, Exchange
@@ -77,7 +77,7 @@ def serve(
 ) -> tuple[Exchange, FakeTransport]:
     """Run one exchange to its end."""
     transport = transport or FakeTransport()
-    request = Request(RequestLine(method, "/", "/", "", minor))
+    request = Request(method, "/", "/", "", minor)
     exchange = Exchange(request, {"REQUEST_METHOD": method}, transport)
     exchange.run(application)  # type: ignore[arg-type]
     return exchange, transport

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import pytest
 from bascule.errors import ProtocolError
-from bascule.http.head_memo import BLOCKS
-from bascule.http.request import SHORT_HEAD, Environ, HeadParser, HeadReader, Request, RequestLine
+from bascule.http.field_line import LONGEST_NAME, NAMES
+from bascule.http.head import HOSTS, LONGEST_HOST, HeadParser, HeadReader
+from bascule.http.request import Environ, Request
 from bascule.wsgi import gateway
 from bascule.wsgi.gateway import Ending, Exchange
 from hypothesis import given, settings
@@ -35,7 +36,7 @@ HEADS = (
     b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
     b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: a\r\nX-A: b\r\nX-A: c\r\nX_A: d\r\n\r\n",
-    b"GET / HTTP/1.1\r\nHost: a\r\nCookie: " + b"c" * SHORT_HEAD + b"\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nCookie: " + b"c" * 256 + b"\r\n\r\n",
 )
 SHARED = {"SERVER_NAME": "a", "REMOTE_ADDR": "192.0.2.7"}
 
@@ -46,8 +47,8 @@ def is_read(reader: HeadReader, head: bytes) -> tuple[Any, ...]:
     assert found is not None
     request, environ = found
     meaning = (
-        request.line.target,
-        request.line.minor,
+        request.target,
+        request.minor,
         request.content_length,
         request.chunked,
         request.keep_alive,
@@ -159,18 +160,44 @@ def test_two_blocks_that_are_known_are_accepted_together_only_where_they_may_be(
         assert outcome(parser, head) == outcome(HeadParser(FEW), head)
 
 
-def test_blocks_of_heads_are_bounded_in_number_and_size() -> None:
-    parser = HeadParser(LIMITS)
+def held_after(heads: Iterable[bytes]) -> int:
+    """Return how many bytes a parser holds that has read these heads."""
     tracemalloc.start()
     try:
-        for number in range(8 * BLOCKS):
-            for _ in range(3):
-                head = b"GET /%d HTTP/1.1\r\nHost: a\r\nX-Request-ID: 1\r\nX-A: %d%b\r\n\r\n"
-                outcome(parser, head % (number, number, b"b" * 8000 * (number % 2)))
-        held, _ = tracemalloc.get_traced_memory()
+        parser = HeadParser(LIMITS)
+        for head in heads:
+            outcome(parser, head)
+        return tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
-    assert held < 3_300_000  # the heads have 100 MB
+
+
+NAMED = b"GET / HTTP/1.1\r\nHost: a\r\nX-%b: b\r\n\r\n"
+HOSTED = b"GET / HTTP/1.1\r\nHost: %b\r\n\r\n"
+
+
+def padded(number: int, size: int) -> bytes:
+    return b"%d" % number + b"x" * (size - len(b"%d" % number))
+
+
+@pytest.mark.parametrize("pattern", [NAMED, HOSTED])
+@pytest.mark.parametrize(
+    "size", [LONGEST_NAME - 2, LONGEST_NAME - 1, LONGEST_HOST, LONGEST_HOST + 1, 4000]
+)
+def test_names_and_hosts_that_are_remembered_are_bounded_in_number_and_size(
+    pattern: bytes, size: int
+) -> None:
+    heads = (pattern % padded(number, size) for number in range(4 * (NAMES + HOSTS)))
+    assert held_after(heads) < 500_000  # of 0.3 to 20 MB
+
+
+def test_a_name_is_read_the_same_before_and_after_all_were_forgotten() -> None:
+    parser = HeadParser(LIMITS)
+    first = outcome(parser, NAMED % b"First")
+    for number in range(2 * NAMES):
+        outcome(parser, NAMED % padded(number, 10))
+    assert outcome(parser, NAMED % b"First") == first
+    assert first[-2]["HTTP_X_FIRST"] == "b"
 
 
 def test_nothing_is_read_from_nothing_after_a_head_that_came_twice() -> None:
@@ -275,7 +302,7 @@ def test_a_request_is_answered_as_the_first_of_its_kind(
     said: list[Step], method: str, minor: int
 ) -> None:
     def a_request() -> Request:
-        return Request(RequestLine(method, "/", "/", "", minor))
+        return Request(method, "/", "/", "", minor)
 
     request, headers = a_request(), []
     with pytest.MonkeyPatch.context() as patch:
@@ -286,7 +313,7 @@ def test_a_request_is_answered_as_the_first_of_its_kind(
 
 def test_fields_that_are_not_remembered_are_not_taken_for_those_that_are() -> None:
     short, long = ("X-Size", "small"), ("X-Size", "b" * 600)
-    request = Request(RequestLine("GET", "/", "/", "", 1))
+    request = Request("GET", "/", "/", "", 1)
     for field in (short, short, long, long, short, long):
         step = Step(1000.0, True, "200 OK", [field], [b"hello"])
         data, *_ = answered(request, step, [])

@@ -26,7 +26,8 @@ from bascule.engine.service import NEVER, Service
 from bascule.errors import ClientDisconnected, ProtocolError
 from bascule.guard import Place
 from bascule.http.body import Body
-from bascule.http.request import Environ, HeadReader, Request
+from bascule.http.head import HeadReader
+from bascule.http.request import Environ, Request
 from bascule.http.response import CONTINUE, error_response
 from bascule.told.access_log import Refusal
 from bascule.told.event_log import event
@@ -135,7 +136,7 @@ class Connection:
     @property
     def kind(self) -> str:
         """The path: requests for one path are expected to take about as long."""
-        return self.request.line.path if self.request else ""
+        return self.request.path if self.request else ""
 
     @property
     def request_id(self) -> str:
@@ -457,15 +458,16 @@ class Connection:
         return exchange.streams_since + limit
 
     def _report_stream(self) -> None:
-        line = self.request.line if self.request else None
+        request = self.request
         event(
             logging.WARNING,
             "stream_ended",
-            f"{line.method if line else ''} {line.target if line else ''} was cut short, since it "
+            f"{request.method if request else ''} {request.target if request else ''} "
+            f"was cut short, since it "
             f"streamed for --max-stream-duration {self._service.config.max_stream_duration:g} s",
             request_id=self.request_id,
-            method=line.method if line else "",
-            path=line.path if line else "",
+            method=request.method if request else "",
+            path=request.path if request else "",
             peer=self.peer,
         )
 
@@ -564,7 +566,7 @@ class Connection:
         self.request, self.environ, self._started = request, environ, started
         error = ProtocolError(504, "the application did not answer in time")
         response = error_response(error, time.time())
-        if request.line.method == "HEAD":
+        if request.method == "HEAD":
             response = response[: response.index(b"\r\n\r\n") + 4]
         self._say_last(error.status, response)
 

@@ -10,7 +10,9 @@ from bascule.config import Config
 from bascule.engine.crew import Crew
 from bascule.engine.loop import Loop
 from bascule.engine.overload import Overload
-from bascule.http.request import HeadLimits, HeadParser, Request
+from bascule.http.field_line import HeadLimits
+from bascule.http.head import HeadParser
+from bascule.http.request import Request
 from bascule.told.access_log import AccessLog, Served
 from bascule.told.counters import Counters
 

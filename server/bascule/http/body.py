@@ -13,7 +13,8 @@ from typing import Final
 
 from bascule.errors import ProtocolError
 from bascule.http import grammar
-from bascule.http.request import HeadLimits, Request, check_length, field_room, parse_field_line
+from bascule.http.field_line import HeadLimits, check_length, field_room, parse_field_line
+from bascule.http.request import Request
 
 # Past this a body goes to a temporary file, so that uploads hold no memory.
 SPOOL_SIZE: Final = 1024 * 1024
@@ -114,7 +115,7 @@ class ChunkedFraming:
             self._trailers += 1
             if self._trailers > self._limits.fields:
                 raise ProtocolError(431, "the request's trailer has too many fields")
-            parse_field_line(line, field_room(self._limits))
+            parse_field_line(line)
         else:
             return True
         return False

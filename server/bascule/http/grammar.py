@@ -27,8 +27,8 @@ REQUEST_LINE: Final = re.compile(
 ABSOLUTE_FORM: Final = re.compile(rb"(?i:https?)://([^/?#]*)([^#]*)")
 
 # pct-encoded = "%" HEXDIG HEXDIG                                          (RFC 3986 §2.1)
-# Searched for.
-PCT_ENCODED: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
+# Searched for, a run of them at a time.
+PCT_ENCODED: Final = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 
 # field-line = field-name ":" OWS field-value OWS                          (RFC 9112 §5)
 # field-name = token                                                       (RFC 9110 §5.1)
@@ -37,6 +37,8 @@ FIELD_NAME: Final = TOKEN
 # field-vchar = VCHAR / obs-text; between them SP and HTAB                 (RFC 9110 §5.5)
 # Searched for: a byte that no field value holds.
 NOT_IN_FIELD_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+# The bytes that it may hold; whatever else a head has is a line's end, or wrong.
+TEXT: Final = bytes(each for each in range(256) if not NOT_IN_FIELD_VALUE.match(bytes([each])))
 
 # Host = uri-host [ ":" port ]                                             (RFC 9110 §7.2)
 # uri-host = IP-literal / IPv4address / reg-name                           (RFC 3986 §3.2.2)
@@ -48,7 +50,8 @@ HOST: Final = re.compile(
 
 # Content-Length = 1*DIGIT                                                 (RFC 9110 §8.6)
 # Eighteen digits are more than any disk holds, and fit a signed 64-bit number.
-CONTENT_LENGTH: Final = re.compile(rb"[0-9]{1,18}")
+LENGTH_DIGITS: Final = 18
+CONTENT_LENGTH: Final = re.compile(rb"[0-9]{1,%d}" % LENGTH_DIGITS)
 
 # quoted-string = DQUOTE *( qdtext / quoted-pair ) DQUOTE                  (RFC 9110 §5.6.4)
 _QUOTED_STRING: Final = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'

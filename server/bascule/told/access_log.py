@@ -172,12 +172,20 @@ class JsonLines:
         if request is None:
             asked = f'"remote_addr": {json_string(address)}, '
         else:
-            line = request.line
             host, agent = environ.get("HTTP_HOST", ""), environ.get("HTTP_USER_AGENT", "")
             try:
-                asked = self._asked[address, line.method, line.target, line.minor, host, agent]
+                asked = self._asked[
+                    address, request.method, request.target, request.minor, host, agent
+                ]
             except TypeError:  # an application may have left anything there
-                key = str(address), line.method, line.target, line.minor, str(host), str(agent)
+                key = (
+                    str(address),
+                    request.method,
+                    request.target,
+                    request.minor,
+                    str(host),
+                    str(agent),
+                )
                 asked = self._asked[key]
         return (
             f'{{"time": "{time_text}{self._middle}{json_string(served.request_id)}, {asked}'
@@ -216,7 +224,7 @@ def combined(served: Served, size: int, duration: float, now: float) -> str:
     request, environ = served.request, served.environ
     line = ""
     if request:
-        line = f"{request.line.method} {request.line.target} HTTP/1.{request.line.minor}"
+        line = f"{request.method} {request.target} HTTP/1.{request.minor}"
     user = environ.get("REMOTE_USER", "")
     return (
         f"{environ.get('REMOTE_ADDR') or '-'} - {_quoted(user)[1:-1] if user else '-'} "

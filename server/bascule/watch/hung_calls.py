@@ -91,16 +91,17 @@ class HungCalls:
     def _report(self, connection: Connection, silence: float, age: float, stack: str) -> None:
         if self._counters:
             self._counters.add(HUNG_REQUESTS)
-        line = connection.request.line if connection.request else None
+        request = connection.request
         did = "has taken" if silence >= age else "has made no progress for"
         event(
             logging.ERROR,
             "hung_request",
-            f"{line.method if line else ''} {line.target if line else ''} {did} {silence:.1f} s, "
+            f"{request.method if request else ''} {request.target if request else ''} "
+            f"{did} {silence:.1f} s, "
             f"more than --timeout {self._timeout:g} s",
             request_id=connection.request_id,
-            method=line.method if line else "",
-            path=line.path if line else "",
+            method=request.method if request else "",
+            path=request.path if request else "",
             peer=connection.peer,
             age_s=round(silence, 3),
             stack=stack,

@@ -100,13 +100,12 @@ def _describe(
     request = connection.request
     if request is None:
         return None  # it has ended meanwhile
-    line = request.line
     return InFlight(
         state=state,
         request_id=connection.request_id,
-        method=line.method,
-        target=line.target[:_TARGET_SIZE],
-        path=line.path[:_TARGET_SIZE],
+        method=request.method,
+        target=request.target[:_TARGET_SIZE],
+        path=request.path[:_TARGET_SIZE],
         peer=connection.peer,
         age=max(0.0, now - connection.started),
         thread=thread,
@@ -131,6 +130,6 @@ def identity(call: Call) -> dict[str, Any]:
     request = task.request if isinstance(task, Connection) else None
     return {
         "request_id": task.request_id if isinstance(task, Connection) else "",
-        "method": request.line.method if request else "",
-        "path": request.line.path if request else "",
+        "method": request.method if request else "",
+        "path": request.path if request else "",
     }

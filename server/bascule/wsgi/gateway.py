@@ -167,7 +167,7 @@ class Exchange:
 
     def _check_head(self, status: str, headers: list[tuple[str, str]]) -> Head:
         head = check_head(status, headers)
-        if len(head[FIELDS]) <= LONGEST and not self.request.line.query:  # else it rarely repeats
+        if len(head[FIELDS]) <= LONGEST and not self.request.query:  # else it rarely repeats
             self.request.answer = status, [*headers], head, None, 0.0, b""
         return head
 
@@ -221,7 +221,7 @@ class Exchange:
         status, _, _, announced, _ = head
         length: int | None = len(body)
         framing = _LENGTH
-        if self.request.line.method == "HEAD" or status in BODILESS:
+        if self.request.method == "HEAD" or status in BODILESS:
             framing = Framing.NONE
             # The body that HEAD leaves out tells its length, unless the application left it out.
             if announced is not None or not body or status in BODILESS:
@@ -250,7 +250,7 @@ class Exchange:
         head = self._head or self._missing_head()
         length, announced = file.count, head[ANNOUNCED]
         if announced is not None:
-            if announced > length and self.request.line.method != "HEAD":
+            if announced > length and self.request.method != "HEAD":
                 raise ApplicationError(
                     f"Content-Length is {announced}, and the file has {length} bytes"
                 )
@@ -328,8 +328,8 @@ class Exchange:
         raise ApplicationError("start_response was not called before the body began")
 
     def _framing_of(self, head: Head, length: int | None) -> Framing:
-        line = self.request.line
-        return choose_framing(line.method, line.minor, head[STATUS], length)
+        request = self.request
+        return choose_framing(request.method, request.minor, head[STATUS], length)
 
     def _open(self, head: Head, framing: Framing, length: int | None) -> bytes:
         """Settle framing and ending; return the head's bytes."""
@@ -337,7 +337,7 @@ class Exchange:
         if not self._transport.persists or (length is None and framing is Framing.CLOSE):
             self.ending = Ending.CLOSE
             connection = b"close"
-        elif self.request.line.minor == 0:
+        elif self.request.minor == 0:
             connection = b"keep-alive"
         self._framing = framing
         self.status, _, _, _, request_id = head
@@ -348,8 +348,8 @@ class Exchange:
     def _fail(self, error: BaseException) -> None:
         """Log what the application raised; answer 500, or cut short what has begun."""
         details = {
-            "method": self.request.line.method,
-            "path": self.request.line.path,
+            "method": self.request.method,
+            "path": self.request.path,
             "request_id": self.request_id or self.environ.get("HTTP_X_REQUEST_ID", ""),
         }
         event(

@@ -1,0 +1,102 @@
+"""Field lines of a request's head or trailer (RFC 9112 §5), and the limits on what clients send."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from bascule.errors import ProtocolError
+from bascule.http import grammar
+
+FIELD_TOO_LARGE: Final = "a field of the request is too large"
+
+# Names that are kept with their variables, and the characters that each may have: clients of many
+# kinds use some 100. At most 200 KiB.
+NAMES: Final = 1024
+LONGEST_NAME: Final = 64
+
+
+class HeadLimits(NamedTuple):
+    """Limits on a head: ``line`` and ``field`` in bytes, ``fields`` as a count."""
+
+    line: int
+    fields: int
+    field: int
+
+
+def field_room(limits: HeadLimits) -> int:
+    """Return how many bytes a field line may have; the limit of gunicorn's counts its end too."""
+    return limits.field - len(b"\r\n")
+
+
+def check_length(line: bytes, limit: int, status: int, message: str) -> None:
+    """Refuse a line, or the beginning of one, for its length or for a bare line feed within it.
+
+    Args:
+        line: without its end.
+        limit: bytes that it may have.
+        status: for one that has more.
+        message: for one that has more.
+
+    Raises:
+        ProtocolError: as told, or 400 for a line feed that comes before the limit.
+    """
+    if line.find(b"\n", 0, limit + 1) >= 0:
+        raise ProtocolError(400, "a line feed without a carriage return before it")
+    if len(line) > limit:
+        raise ProtocolError(status, message)
+
+
+def parse_field_line(line: bytes) -> tuple[str, str]:
+    """Return a field's CGI name and its value (RFC 9112 §5).
+
+    The name is empty for a field that is dropped: "X_Real_IP" would become the same variable as
+    "X-Real-IP", and so forge it; nginx drops names with an underscore as well.
+
+    Args:
+        line: without its end; ``check_length`` has accepted it.
+
+    Raises:
+        ProtocolError: 400.
+    """
+    name, colon, value = line.partition(b":")
+    if not colon or grammar.FIELD_NAME.fullmatch(name) is None:
+        if line[:1] in (b" ", b"\t"):
+            raise ProtocolError(400, "a field is continued on a second line (obs-fold)")
+        if name.endswith((b" ", b"\t")):
+            raise ProtocolError(400, "white space between a field's name and its colon")
+        raise ProtocolError(400, "a field line is malformed")
+    value = value.strip(b" \t")
+    if grammar.NOT_IN_FIELD_VALUE.search(value):
+        raise ProtocolError(400, "a control byte in a field's value")
+    if b"_" in name:
+        return "", ""
+    variable = _variable(name.decode("ascii"))
+    if variable == "HTTP_HOST" and grammar.HOST.fullmatch(value) is None:
+        raise ProtocolError(400, "the Host field is malformed")
+    if variable == "CONTENT_LENGTH" and grammar.CONTENT_LENGTH.fullmatch(value) is None:
+        raise ProtocolError(400, "the Content-Length field is malformed")
+    return variable, value.decode("latin-1")
+
+
+def _variable(name: str) -> str:
+    """Return the CGI name of a field (RFC 3875 §4.1)."""
+    variable = name.upper().replace("-", "_")
+    return variable if variable in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + variable
+
+
+class FieldNames(dict[str, str]):
+    """The CGI names of fields, by names that were found valid.
+
+    Whoever looks one up that is malformed, or dropped, gets a ``KeyError``. Names come from
+    clients: those that are long are not kept, and where there are many all are forgotten.
+    """
+
+    def __missing__(self, name: str) -> str:
+        if "_" in name or grammar.FIELD_NAME.fullmatch(name.encode("latin-1")) is None:
+            raise KeyError(name)
+        variable = _variable(name)
+        if len(name) <= LONGEST_NAME:
+            if len(self) >= NAMES:
+                self.clear()
+            self[name] = variable
+        return variable

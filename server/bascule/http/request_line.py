@@ -1,0 +1,97 @@
+"""The request line (RFC 9112 §3)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bascule.errors import ProtocolError
+from bascule.http import grammar
+from bascule.http.request import Request
+
+LINE_TOO_LONG: Final = "the request line is too long"
+
+# Methods of the usual requests (RFC 9110 §9.3, RFC 5789). Others are as good, and take longer.
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+
+
+def read_request_line(line: str) -> Request:
+    """Return the request that a line begins; that of a usual one is taken apart at once.
+
+    Args:
+        line: without its end, decoded as latin-1; of the control characters it may have HTAB alone.
+
+    Raises:
+        ProtocolError: as ``parse_request_line``.
+    """
+    parts = line.split(" ")
+    if len(parts) == 3:
+        method, target, version = parts
+        if (
+            version == "HTTP/1.1"
+            and method in _METHODS
+            and target[:1] == "/"
+            and "#" not in target
+            and "\t" not in target
+        ):
+            path, _, query = target.partition("?")
+            if "%" in path:
+                path = _percent_decoded(path.encode("latin-1")).decode("latin-1")
+            return Request(method, target, path, query)
+    return parse_request_line(line.encode("latin-1"))
+
+
+def parse_request_line(line: bytes) -> Request:
+    """Return the request that a line begins (RFC 9112 §3).
+
+    Args:
+        line: without its end; ``check_length`` has accepted it.
+
+    Raises:
+        ProtocolError: 400, 501 or 505.
+    """
+    match = grammar.REQUEST_LINE.fullmatch(line)
+    if match is None:
+        raise ProtocolError(400, "the request line is malformed")
+    method, target, major, minor = match.groups()
+    if major != b"1":
+        raise ProtocolError(505, "only HTTP/1.1 and HTTP/1.0 are supported")
+    path, query, authority = _split_target(method, target)
+    request = Request(
+        method=method.decode("ascii"),
+        target=target.decode("latin-1"),
+        path=_percent_decoded(path).decode("latin-1"),
+        query=query.decode("latin-1"),
+        minor=0 if minor == b"0" else 1,
+    )
+    if authority is not None:
+        request.authority = authority.decode("latin-1")
+    return request
+
+
+def _percent_decoded(path: bytes) -> bytes:
+    """Return a path's bytes; what is no percent-encoding, such as ``%`` or ``%x``, stays."""
+    return grammar.PCT_ENCODED.sub(
+        lambda match: bytes.fromhex(match[0].replace(b"%", b"").decode("ascii")), path
+    )
+
+
+def _split_target(method: bytes, target: bytes) -> tuple[bytes, bytes, bytes | None]:
+    """Return path, query and, of an absolute target, the authority (RFC 9112 §3.2)."""
+    if method == b"CONNECT":
+        raise ProtocolError(501, "this server is no tunnel: CONNECT is not implemented")
+    if b"#" in target:
+        raise ProtocolError(400, "the request target has a fragment")
+    authority = None
+    if target == b"*" and method == b"OPTIONS":
+        return b"", b"", None
+    if not target.startswith(b"/"):
+        match = grammar.ABSOLUTE_FORM.fullmatch(target)
+        if match is None:
+            raise ProtocolError(400, "the request target is of no known form")
+        authority, target = match.groups()
+        if grammar.HOST.fullmatch(authority) is None:
+            raise ProtocolError(400, "the authority of the request target is malformed")
+        if not target.startswith(b"/"):
+            target = b"/" + target
+    path, _, query = target.partition(b"?")
+    return path, query, authority
