@@ -23,7 +23,7 @@ from bascule.engine.listen import Listener
 from bascule.engine.loop import Loop
 from bascule.engine.overload import Overload
 from bascule.engine.room import Room
-from bascule.http.request import HeadReader
+from bascule.http.head import HeadReader
 from bascule.told.access_log import AccessLog
 from bascule.told.counters import Counters
 from bascule.watch.hung_calls import HungCalls

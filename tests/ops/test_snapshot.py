@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import threading
 import time
 import xmlrpc.client
@@ -80,7 +81,7 @@ def test_a_stack_in_which_everybody_hangs_is_seen_within_two_seconds(empty: Part
     assert seconds(lambda: document.update(snapshot.take(empty.settings))) < 2
     messages = failed(document)
     assert {"supervisor", "nginx", "worker-0", "worker-1"} <= messages.keys()
-    assert messages["nginx"] == "nginx does not answer: no whole answer within 1.4 s"
+    assert re.fullmatch(r"nginx does not answer: no whole answer within 1\.\d s", messages["nginx"])
 
 
 def test_a_name_server_that_hangs_costs_no_more(
