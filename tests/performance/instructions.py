@@ -5,9 +5,9 @@ Run ``python -m tests.performance.instructions`` to compare them with the record
 
 The real server runs under valgrind's callgrind, on a real socket; the client is this process, so
 none of its work is counted. Two runs that differ only in how many requests they serve are
-subtracted, which leaves requests alone: neither start and stop nor the filling of memos. Hash
-seed, locale and addresses are fixed, and nothing depends on a deadline, so that two counts of the
-same code differ by about a thousandth.
+subtracted, which leaves requests alone: neither start and stop nor the filling of memos. The
+requests are the benchmark's, from a seed. Hash seed, locale and addresses are fixed, and nothing
+depends on a deadline, so that two counts of the same code differ by about a thousandth.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import platform
+import random
 import re
 import shutil
 import signal
@@ -23,11 +24,14 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
+from tests.bench import api_clients, browsers
+from tests.bench.population import SEED, forwarded
 from tests.harness.client import Client
 from tests.harness.processes import Process
 
@@ -46,37 +50,39 @@ REPLY_DEADLINE = 20.0  # seconds
 
 @dataclass(frozen=True)
 class Scenario:
-    """One kind of request: ``%s`` stands in its head where a number is new each time."""
+    """What is asked, and of which server.
 
-    head: str
-    access_log: str = "off"
+    Attributes:
+        requests: makes the first so many of the messages.
+        arguments: the server's own; ``{directory}`` stands for one that is empty.
+    """
 
-    def request(self, number: int) -> bytes:
-        """Return the bytes of the request with that number."""
-        lines = self.head.replace("%s", f"{number:032x}").split("\n")
-        return "\r\n".join([*lines, "", ""]).encode("ascii")
+    requests: Callable[[int], Iterable[bytes]]
+    arguments: Sequence[str] = (APPLICATION,)
 
 
-# nginx/snippets/forwarded.conf, then what a browser sends; the request id never repeats.
-PROXIED = """\
-GET / HTTP/1.1
-Host: shop.example
-X-Request-ID: %s
-X-Forwarded-For: 192.0.2.1
-X-Forwarded-Proto: https
-X-Forwarded-Host: shop.example
-X-Forwarded-Port: 443
-User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0
-Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8
-Accept-Language: en-US,en;q=0.5
-Accept-Encoding: gzip, deflate, br
-Cookie: session=3f7c1a52e0
-Upgrade-Insecure-Requests: 1"""
+def _hello(count: int) -> Iterable[bytes]:
+    return repeat(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", count)
 
+
+def _traffic(count: int) -> Iterable[bytes]:
+    return forwarded(browsers.requests(SEED, count), random.Random(SEED))
+
+
+def _api(count: int) -> Iterable[bytes]:
+    return forwarded(api_clients.requests(SEED, count), random.Random(SEED))
+
+
+# Through the chain that ships, with log and metrics, as supervisor starts a worker.
+SHIPPED = (
+    *("--chain", "app/chain.toml", "--access-logfile", "{directory}/access.log"),
+    *("--metrics-file", "{directory}/metrics", "--worker", "0"),
+)
 SCENARIOS = {
-    "hello": Scenario("GET / HTTP/1.1\nHost: localhost"),
-    "proxied hello": Scenario(PROXIED),
-    "proxied hello, access log": Scenario(PROXIED, access_log="access.log"),
+    "traffic": Scenario(_traffic),
+    "clients of an API": Scenario(_api),
+    "traffic, as shipped": Scenario(_traffic, SHIPPED),
+    "hello": Scenario(_hello),
 }
 
 
@@ -144,8 +150,9 @@ def _serve(scenario: Scenario, requests: int, directory: Path, prefix: list[str]
         except AssertionError as error:
             raise CountingError(str(error)) from None
         with Client(str(path), deadline=REPLY_DEADLINE) as client:
-            for number in range(requests):
-                reply = client.request(scenario.request(number))
+            for message in scenario.requests(requests):
+                method = message.partition(b" ")[0].decode("ascii")
+                reply = client.request(message, method=method)
                 if reply.status != 200:
                     raise CountingError(f"the server answered {reply.status} {reply.reason}")
 
@@ -153,14 +160,12 @@ def _serve(scenario: Scenario, requests: int, directory: Path, prefix: list[str]
 @contextmanager
 def _server(scenario: Scenario, path: Path, prefix: list[str]) -> Iterator[Process]:
     """Run one server; it ends, as it does when nobody is connected any more, with the block."""
-    log = scenario.access_log
-    if log != "off":
-        log = str(path.with_name(log))
-    arguments = [
-        "--bind", f"unix:{path}", "--threads", "1", "--timeout", "0",
-        "--access-logfile", log, "--access-logformat", "json", "--log-level", "error",
+    arguments = [each.format(directory=path.parent) for each in scenario.arguments]
+    command = [
+        *prefix, sys.executable, "-m", "bascule", "--bind", f"unix:{path}", "--threads", "1",
+        "--timeout", "0", "--access-logfile", "off", "--access-logformat", "json",
+        "--log-level", "error", *arguments,
     ]  # fmt: skip
-    command = [*prefix, sys.executable, "-m", "bascule", *arguments, APPLICATION]
     env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0"}
     with Process(command, env=env) as process:
         try:
