@@ -267,3 +267,13 @@ def test_equal_keys_of_other_types_are_checked_for_themselves() -> None:
     for field in (("X-Typed", 5), ("X-Typed", b"5"), ["X-Typed", "5"], ("X-Typed",)):
         with pytest.raises(ApplicationError):
             check_head("200 OK", [field])
+
+
+@pytest.mark.parametrize(
+    "field", ["ab", frozenset("ab"), ("a", 5), ("a", b"b"), ("a",), ("a", "b", "c")]
+)
+def test_under_a_response_s_well_known_name_only_a_tuple_of_two_str_goes_out(field: object) -> None:
+    for number in range(OFTEN):
+        check_head("200 OK", [("a", str(number)), ("b", str(number))])
+    with pytest.raises(ApplicationError):
+        check_head("200 OK", [field])

@@ -28,7 +28,6 @@ class Request:
         chunked: the body has the chunked transfer coding.
         keep_alive: the client lets the connection persist (RFC 9112 §9.3).
         expects_continue: the client waits for ``100 Continue`` (RFC 9110 §10.1.1).
-        answer: the gateway's note of the last response; the parser never looks.
     """
 
     # No __slots__, and what most requests have is the class's: one is made for each request, and
@@ -38,7 +37,6 @@ class Request:
     chunked = False
     keep_alive = True
     expects_continue = False
-    answer: Any = None
 
     def __init__(self, method: str, target: str, path: str, query: str, minor: int = 1) -> None:
         self.method = method

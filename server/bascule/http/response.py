@@ -63,7 +63,6 @@ _LENGTH: Final = Framing.LENGTH
 Head = tuple[int, bytes, bytes, int | None, str | None]
 # Places in it, for where the cost does not matter.
 STATUS: Final = 0
-FIELDS: Final = 2
 ANNOUNCED: Final = 3
 
 
@@ -103,6 +102,8 @@ def check_head(status: object, fields: object) -> Head:
 
 # Fields of which there is one, the server's own: an application's are left out.
 _OWN: Final = frozenset({"date", "server"})
+# Fields that mean something to the server.
+_LOOKED_AT: Final = _OWN | {"content-length", "x-request-id"}
 
 
 class _Statuses(Memo[str, tuple[int, bytes]]):
@@ -128,25 +129,44 @@ class _Fields(Memo[tuple[str, str], tuple[bytes, str | int | None]]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._names: dict[str, str] = {}
+        # How their lines begin, by names whose values do not repeat; empty where the value is looked
+        # at.
+        self._openings: dict[str, bytes] = {}
 
     def __missing__(self, field: tuple[str, str]) -> tuple[bytes, str | int | None]:
+        name, value = field if type(field) is tuple and len(field) == 2 else _check_types(field)
+        opening = self._openings.get(name)
+        # Printable characters are a subset of what a value may hold; the others take the long way.
+        if (
+            opening is None
+            or type(value) is not str
+            or not value.isascii()
+            or not value.isprintable()
+        ):
+            return self._learn(field)
+        if opening:
+            return opening + value.encode("ascii") + b"\r\n", None
+        return _parse(name, name.lower(), value)
+
+    def _learn(self, field: tuple[str, str]) -> tuple[bytes, str | int | None]:
         name, value = _check_types(field)
-        known = self._names.get(name) if value.isascii() and value.isprintable() else None
-        lower = known or _check_field(name, value)
-        parsed: tuple[bytes, str | int | None]
-        if lower == "content-length":
-            parsed = _content_length(value)
-        elif lower in _OWN:
-            parsed = b"", None
-        else:
-            line = f"{name}: {value}\r\n".encode("latin-1")
-            parsed = line, value if lower == "x-request-id" else None
-        if known is None and not self.remember(name, field, parsed, len(parsed[0])):
-            if len(self._names) >= ENTRIES:
-                self._names.clear()
-            self._names[name] = lower
+        lower = _check_field(name, value)
+        parsed = _parse(name, lower, value)
+        if not self.remember(name, field, parsed, len(parsed[0])):
+            if len(self._openings) >= ENTRIES:
+                self._openings.clear()
+            self._openings[name] = b"" if lower in _LOOKED_AT else f"{name}: ".encode("ascii")
         return parsed
+
+
+def _parse(name: str, lower: str, value: str) -> tuple[bytes, str | int | None]:
+    """Return a field's line, and what is special about it; all but a length is checked."""
+    if lower == "content-length":
+        return _content_length(value)
+    if lower in _OWN:
+        return b"", None
+    line = f"{name}: {value}\r\n".encode("latin-1")
+    return line, value if lower == "x-request-id" else None
 
 
 _STATUSES: Final = _Statuses()
@@ -175,7 +195,7 @@ def _check_field(name: str, value: str) -> str:
 
 
 def _content_length(value: str) -> tuple[bytes, int]:
-    if not value.isascii() or grammar.CONTENT_LENGTH.fullmatch(value.encode("ascii")) is None:
+    if not value.isascii() or not value.isdecimal() or len(value) > grammar.LENGTH_DIGITS:
         raise ApplicationError(f"Content-Length must be a number of bytes, not {value!r}")
     length = int(value)
     return b"Content-Length: %d\r\n" % length, length

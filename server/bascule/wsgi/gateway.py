@@ -15,11 +15,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 from bascule.errors import ApplicationError, ClientDisconnected
-from bascule.http.memo import LONGEST
 from bascule.http.response import (
     ANNOUNCED,
     BODILESS,
-    FIELDS,
     LAST_CHUNK,
     STATUS,
     Framing,
@@ -39,14 +37,6 @@ if TYPE_CHECKING:
 
 # From this size on it costs less to send head and body as two parts than to join them.
 GATHER_SIZE: Final = 16 * 1024
-
-# What was sent last in answer to requests with one request line, so that the next response need not
-# be worked out again where the application says the same:
-# * its status and fields, as it gave them;
-# * the head that they were found to be;
-# * the body's length in bytes; None while nothing that may be sent again was sent;
-# * the second, since the epoch, in which it was, and what stood before the body.
-Answer = tuple[str, list[tuple[str, str]], Head, int | None, float, bytes]
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
@@ -158,18 +148,8 @@ class Exchange:
                 exc_info = None  # breaks the cycle through the traceback (PEP 3333)
         elif self._head is not None:
             raise ApplicationError("start_response was called twice without exc_info")
-        last: Answer | None = self.request.answer
-        if last is not None and status == last[0] and headers == last[1]:
-            self._head = last[2]
-        else:
-            self._head = self._check_head(status, headers)
+        self._head = check_head(status, headers)
         return self._write
-
-    def _check_head(self, status: str, headers: list[tuple[str, str]]) -> Head:
-        head = check_head(status, headers)
-        if len(head[FIELDS]) <= LONGEST and not self.request.query:  # else it rarely repeats
-            self.request.answer = status, [*headers], head, None, 0.0, b""
-        return head
 
     def _write(self, data: bytes) -> None:
         """PEP 3333's ``write``: the bytes are on their way before it returns."""
@@ -194,30 +174,11 @@ class Exchange:
         self._finish()
 
     def _send_whole(self, chunks: Sequence[bytes]) -> None:
-        """Send a response whose body is here in full: head and body leave together.
-
-        One that is like the last to such a request, in the same second, begins with the same bytes:
-        what ``_send_anew`` looks at would be found to be the same.
-        """
+        """Send a response whose body is here in full: head and body leave together."""
         body = chunks[0] if len(chunks) == 1 else None
         if type(body) is not bytes:
             body = _join(chunks)
         head = self._head or self._missing_head()
-        last: Answer | None = self.request.answer
-        if last is not None and self._transport.persists:
-            _, _, known, length, second, opening = last
-            if head is known and length == len(body) and 0.0 <= time.time() - second < 1.0:
-                self._framing = _LENGTH
-                self.status, _, _, _, request_id = head
-                if request_id is not None:
-                    self.request_id = request_id
-                self._transport.finish(opening + body, None)
-                self._complete = True
-                return
-        self._send_anew(head, body)
-
-    def _send_anew(self, head: Head, body: bytes) -> None:
-        """Send a response, head and body, unlike the last one."""
         status, _, _, announced, _ = head
         length: int | None = len(body)
         framing = _LENGTH
@@ -231,14 +192,10 @@ class Exchange:
             raise ApplicationError(
                 f"Content-Length is {announced}, and the body has {length} bytes"
             )
-        second = time.time() // 1.0
         data = self._open(head, framing, length)
         if len(body) >= GATHER_SIZE:
             self._transport.finish(data, body)
         else:
-            last: Answer | None = self.request.answer
-            if framing is _LENGTH and self.ending is _PERSIST and last and last[2] is head:
-                self.request.answer = *last[:3], length, second, data
             self._transport.finish(data + body, None)
         self._complete = True
 
