@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 from bascule.config import Config
-from bascule.engine.accept import ACCEPTS_A_TURN, TIME_A_TURN, Acceptor
+from bascule.engine.accept import ACCEPTS_A_TURN, Acceptor
 from bascule.engine.connection import MODEST
 from bascule.engine.crew import Crew
 from bascule.engine.listen import open_listener
@@ -70,20 +70,6 @@ def listening() -> Iterator[Listening]:
         yield Listening(stack)
 
 
-@pytest.fixture
-def cost(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """What each look at the clock of the processor's time adds to it, to be set by the test."""
-    step, clock = [0.0], [0.0]
-
-    def thread_time() -> float:
-        clock[0] += step[0]
-        return clock[0]
-
-    monkeypatch.setattr("time.thread_time", thread_time)
-    return step
-
-
-@pytest.mark.usefixtures("cost")
 def test_a_flood_is_accepted_over_several_turns(listening: Listening) -> None:
     clients = [listening.connect() for _ in range(FLOOD)]
     listening.acceptor.resume()
@@ -95,10 +81,12 @@ def test_a_flood_is_accepted_over_several_turns(listening: Listening) -> None:
 
 
 def test_clients_whose_requests_cost_much_are_accepted_over_more_turns(
-    listening: Listening, cost: list[float]
+    listening: Listening,
 ) -> None:
-    cost[0] = 2 * TIME_A_TURN
     clients = [listening.connect() for _ in range(3)]
+    for number, client in enumerate(clients):
+        fields = "".join(f"X-New-{number}-{each}: b\r\n" for each in range(100))
+        client.sendall(f"GET / HTTP/1.1\r\n{fields}\r\n".encode())
     listening.acceptor.resume()
     for turn in (1, 2, 3):
         assert listening.accepted == turn - 1
@@ -122,7 +110,6 @@ def test_a_large_first_request_waits_for_small_ones_that_came_after_it(
     assert heard == ["small", "large"]
 
 
-@pytest.mark.usefixtures("cost")
 def test_who_is_connected_is_heard_in_the_same_turn_as_a_flood(listening: Listening) -> None:
     listening.acceptor.resume()
     active = listening.connect()
@@ -141,6 +128,33 @@ def test_who_is_connected_is_heard_in_the_same_turn_as_a_flood(listening: Listen
     listening.loop.poll()
     assert connection.request is not None
     assert listening.accepted == 1 + ACCEPTS_A_TURN
+
+
+def head_of(first: int, fields: int) -> bytes:
+    """Return a request whose names nobody has sent before."""
+    lines = "".join(f"X-New-{number}: b\r\n" for number in range(first, first + fields))
+    return f"GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n".encode()
+
+
+@pytest.mark.parametrize(("fields", "waits"), [(90, True), (0, False)])
+def test_a_client_whose_requests_cost_much_waits_behind_the_others(
+    listening: Listening, *, fields: int, waits: bool
+) -> None:
+    listening.acceptor.resume()
+    client = listening.connect()
+    listening.loop.poll()
+    (connection,) = listening.service.connections
+    for number in range(2):
+        client.sendall(head_of(100 * number, fields))
+        while not connection.request:
+            listening.loop.poll()
+        connection.call()
+        connection.hand_back()
+    client.sendall(head_of(200, fields))
+    listening.loop.poll()
+    assert (connection.request is None) == waits
+    listening.loop.poll(wait=False)
+    assert connection.request is not None
 
 
 def test_closing_takes_all_that_wait_and_nobody_after_them(listening: Listening) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import select
 import signal
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from bascule.engine.loop import (
-    COSTLY,
+    CHEAP,
     FAILED_EVENTS,
     FAILED_TURNS,
     MAX_EVENTS,
@@ -137,34 +136,24 @@ def test_a_handler_that_was_closed_in_the_same_turn_is_not_called(loop: Loop) ->
         each[1].close()
 
 
-class Clock:
-    """Time, of which only handlers take some (seconds)."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 class Ready:
     """Descriptors that are always ready, and which of them were handled, in order."""
 
-    def __init__(self, stack: ExitStack, loop: Loop, clock: Clock) -> None:
+    def __init__(self, stack: ExitStack, loop: Loop) -> None:
         self._stack = stack
         self._loop = loop
-        self._clock = clock
         self.handled: list[int] = []
 
-    def add(self, seconds: float) -> int:
-        """Add one whose handler takes so long; return its descriptor."""
+    def add(self, cost: int = 0) -> int:
+        """Add one whose handler asks to be behind for this cost, if it is any; return it."""
         ours, theirs = (self._stack.enter_context(each) for each in socket.socketpair())
         theirs.send(b"x")
         descriptor = ours.fileno()
 
         def handle(_mask: int) -> None:
             self.handled.append(descriptor)
-            self._clock.now += seconds
+            if cost:
+                self._loop.put_behind(descriptor, cost)
 
         self._loop.register(descriptor, handle)
         return descriptor
@@ -177,23 +166,15 @@ class Ready:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    found = Clock()
-    monkeypatch.setattr("bascule.engine.loop.thread_time", found)
-    monkeypatch.setattr("bascule.engine.loop.monotonic", found)
-    return found
-
-
-@pytest.fixture
-def ready(clock: Clock, loop: Loop) -> Iterator[Ready]:
+def ready(loop: Loop) -> Iterator[Ready]:
     with ExitStack() as stack:
-        yield Ready(stack, loop, clock)
+        yield Ready(stack, loop)
 
 
 def test_one_costly_event_at_the_most_is_handled_before_a_cheap_one(ready: Ready) -> None:
     costly = [ready.add(2 * SHARE_BEHIND) for _ in range(20)]
-    cheap = ready.add(0.0)
-    for _ in range(4):  # the first turn is long, the next two are measured, the last only notes
+    cheap = ready.add()
+    for _ in range(2):  # in the first they are in front, and the second only notes
         ready.turn()
     turns = [ready.turn() for _ in range(3 * len(costly))]
     assert all(len(turn) == 2 and turn[1] == cheap for turn in turns)
@@ -202,17 +183,34 @@ def test_one_costly_event_at_the_most_is_handled_before_a_cheap_one(ready: Ready
     assert served == 3 * served[:20]
 
 
-def test_as_many_costly_events_are_handled_in_a_turn_as_there_is_time_for(ready: Ready) -> None:
+def test_as_many_costly_events_are_handled_in_a_turn_as_its_share_is_enough_for(
+    ready: Ready,
+) -> None:
+    cost = SHARE_BEHIND // 5 + 1
     for _ in range(20):
-        ready.add(1.5 * COSTLY)
-    for _ in range(4):
+        ready.add(cost)
+    for _ in range(2):
         ready.turn()
-    assert len(ready.turn()) == -(-SHARE_BEHIND // (1.5 * COSTLY))
+    assert len(ready.turn()) == 5
 
 
-def test_what_is_put_behind_waits_until_it_was_cheap(ready: Ready, loop: Loop) -> None:
-    descriptor = ready.add(0.0)
-    loop.put_behind(descriptor)
+def test_as_many_cheap_events_are_handled_behind_as_its_share_is_enough_for(
+    ready: Ready, loop: Loop
+) -> None:
+    many = 2 * SHARE_BEHIND // CHEAP
+    for _ in range(many):
+        loop.put_behind(ready.add(), 1)
+    ready.turn()
+    first = ready.turn()
+    assert len(first) == SHARE_BEHIND // CHEAP + SHARE_BEHIND // CHEAP  # behind, and then in front
+    assert len(set(first)) == SHARE_BEHIND // CHEAP
+
+
+def test_what_is_put_behind_waits_until_its_handler_does_not_ask_again(
+    ready: Ready, loop: Loop
+) -> None:
+    descriptor = ready.add()
+    loop.put_behind(descriptor, 1)
     assert ready.turn() == []
     assert ready.turn() == [descriptor, descriptor]  # behind for the last time, and as usual
     assert ready.turn() == [descriptor]
@@ -223,13 +221,13 @@ def test_a_handler_may_ask_to_stay_behind(
 ) -> None:
     ours, theirs = pair
     theirs.send(b"x")
-    usual = ready.add(0.0)
+    usual = ready.add()
     asks = [True, True, True, False, False]
 
     def handle(_mask: int) -> None:
         ready.handled.append(ours.fileno())
         if asks.pop(0):
-            loop.put_behind(ours.fileno())
+            loop.put_behind(ours.fileno(), 1)
 
     loop.register(ours.fileno(), handle)
     assert sorted(ready.turn()) == sorted([usual, ours.fileno()])  # it asks as it is first
@@ -242,8 +240,8 @@ def test_a_handler_may_ask_to_stay_behind(
 
 def test_others_are_reported_however_many_are_behind(ready: Ready, loop: Loop) -> None:
     for _ in range(2 * MAX_EVENTS):
-        loop.put_behind(ready.add(2 * SHARE_BEHIND))
-    usual = ready.add(0.0)
+        loop.put_behind(ready.add(2 * SHARE_BEHIND), 1)
+    usual = ready.add()
     for _ in range(3):  # until all were reported
         ready.turn()
     assert all(ready.turn()[1:] == [usual] for _ in range(8))
@@ -255,7 +253,7 @@ def test_a_turn_does_not_wait_for_more_events_while_some_are_behind(
     ours, theirs = pair
     seen: list[bytes] = []
     loop.register(ours.fileno(), lambda _: seen.append(ours.recv(1)))
-    loop.put_behind(ours.fileno())
+    loop.put_behind(ours.fileno(), 1)
     theirs.send(b"x")
     loop.poll()
     loop.poll()  # and returns, though nothing is ready any more
@@ -263,8 +261,8 @@ def test_a_turn_does_not_wait_for_more_events_while_some_are_behind(
 
 
 def test_what_is_unregistered_while_it_is_behind_is_not_handled(ready: Ready, loop: Loop) -> None:
-    descriptor = ready.add(0.0)
-    loop.put_behind(descriptor)
+    descriptor = ready.add()
+    loop.put_behind(descriptor, 1)
     assert ready.turn() == []
     loop.unregister(descriptor)
     assert ready.turn() == []
@@ -274,62 +272,11 @@ def test_what_is_unregistered_while_it_is_behind_is_not_handled(ready: Ready, lo
     assert seen == [READABLE]
 
 
-def test_what_is_kept_first_is_never_behind(ready: Ready, loop: Loop) -> None:
-    costly = [ready.add(2 * SHARE_BEHIND) for _ in range(3)]
-    loop.keep_first(costly[0])
-    for _ in range(4):
-        ready.turn()
-    assert all(ready.turn()[1] == costly[0] for _ in range(6))
-
-
-def test_a_costly_event_that_is_its_descriptors_last_puts_nothing_behind(
-    ready: Ready, loop: Loop, clock: Clock, pair: tuple[socket.socket, socket.socket]
-) -> None:
-    ours, theirs = pair
-    theirs.send(b"x")
-    seen: list[int] = []
-
-    def leave(_mask: int) -> None:
-        clock.now += 2 * COSTLY
-        loop.unregister(ours.fileno())
-
-    for _ in range(2):
-        ready.add(2 * SHARE_BEHIND)
-    ready.turn()  # is long, and the next is measured
-    for _ in range(2):
-        loop.register(ours.fileno(), leave)
-        ready.turn()
-    loop.register(ours.fileno(), seen.append)
-    ready.turn()
-    assert seen == [READABLE]
-
-
-def test_who_was_costly_once_waits_behind_nobody(
-    ready: Ready, loop: Loop, clock: Clock, pair: tuple[socket.socket, socket.socket]
-) -> None:
-    ours, theirs = pair
-    theirs.send(b"x")
-    costs = itertools.cycle((2 * COSTLY, 0.0))
-    handled = 0
-
-    def handle(_mask: int) -> None:
-        nonlocal handled
-        handled += 1
-        clock.now += next(costs)
-
-    for _ in range(20):
-        ready.add(2 * SHARE_BEHIND)
-    loop.register(ours.fileno(), handle)
-    for _ in range(20):
-        ready.turn()
-    assert handled == 20
-
-
 def test_what_is_called_behind_is_called_without_an_event_and_once(
     ready: Ready, loop: Loop, pair: tuple[socket.socket, socket.socket]
 ) -> None:
     ours, theirs = pair
-    usual = ready.add(0.0)
+    usual = ready.add()
     seen: list[str] = []
 
     def first(_mask: int) -> None:
@@ -555,17 +502,16 @@ def test_a_handler_that_only_fails_is_called_no_more(
 
 
 @pytest.mark.parametrize("behind", [True, False])
-def test_a_handler_that_fails_in_a_measured_turn_or_behind_is_noted(
+def test_a_handler_that_fails_in_front_or_behind_is_noted(
     loop: Loop, ready: Ready, pair: tuple[socket.socket, socket.socket], *, behind: bool
 ) -> None:
     ours, theirs = pair
     theirs.send(b"x")
-    usual = ready.add(2 * SHARE_BEHIND)
-    ready.turn()  # is long, and the next is measured
+    usual = ready.add()
     before = failures("handler")
     loop.register(ours.fileno(), fail)
     if behind:
-        loop.put_behind(ours.fileno())
+        loop.put_behind(ours.fileno(), 1)
         ready.turn()
     assert ready.turn() == [usual]
     assert failures("handler") > before

@@ -200,6 +200,42 @@ def test_a_name_is_read_the_same_before_and_after_all_were_forgotten() -> None:
     assert first[-2]["HTTP_X_FIRST"] == "b"
 
 
+def effort(parser: HeadParser, head: bytes) -> int:
+    reader = HeadReader(parser, SHARED)
+    assert reader.feed(head) is not None
+    return reader.effort
+
+
+def test_a_head_with_new_names_takes_more_to_read_once() -> None:
+    parser = HeadParser(LIMITS)
+    known = effort(parser, NAMED % b"Forwarded-For")
+    assert effort(parser, NAMED % b"New") > known
+    assert effort(parser, NAMED % b"New") == known
+
+
+def test_names_without_end_do_not_make_usual_ones_new() -> None:
+    parser = HeadParser(LIMITS)
+    head = b"GET / HTTP/1.1\r\nHost: a\r\nuser-agent: b\r\nAccept: c\r\nX-Forwarded-For: d\r\n\r\n"
+    usual = effort(parser, head)
+    for number in range(3 * NAMES):
+        effort(parser, NAMED % padded(number, 10))
+        assert effort(parser, head) == usual
+
+
+def test_what_reading_takes_is_more_where_there_is_more() -> None:
+    parser = HeadParser(LIMITS)
+    many = b"".join(b"X-%d: b\r\n" % number for number in range(90))
+    few = effort(parser, HEADS[0])
+    unknown = effort(parser, HEADS[0][:-2] + many + b"\r\n")
+    known = effort(parser, HEADS[0][:-2] + many + b"\r\n")
+    assert few < known < unknown
+    reader = HeadReader(parser, SHARED)
+    assert reader.feed(b"GET / HTTP/1.1\r\nX-Long: ") is None
+    before = reader.effort
+    assert reader.feed(b"x" * 8000) is None
+    assert before < reader.effort < known
+
+
 def test_nothing_is_read_from_nothing_after_a_head_that_came_twice() -> None:
     reader = HeadReader(HeadParser(LIMITS), SHARED)
     assert reader.feed(b"") is None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import socket
-import time
 from typing import Final
 
 from bascule.engine.connection import Connection
@@ -20,9 +19,11 @@ from bascule.told.event_log import event
 from bascule.wsgi import environ
 
 # Connections a turn; the rest waits in the backlog while those that are open are served.
-ACCEPTS_A_TURN: Final = 16
-# And what their first requests may cost (seconds of processor time).
-TIME_A_TURN: Final = 0.000_150
+ACCEPTS_A_TURN: Final = 8
+# And what they and their first requests may cost, as bascule.http.head.EVENT has it.
+SHARE_A_TURN: Final = 512
+# What one costs by itself: some two usual requests.
+ACCEPT: Final = 48
 
 _ACCEPT: Final = Place(
     "accept", "Accepting connections failed, and is tried again at the next tick"
@@ -45,6 +46,7 @@ class Acceptor:
         self._connection = Connection if service.counters is None else CountedConnection
         self._paused = True
         self._lack = ""  # why no more were accepted
+        self._left = SHARE_A_TURN  # in this turn
 
     def resume(self) -> None:
         """Accept connections, again or for the first time; to be called by the leader."""
@@ -52,7 +54,6 @@ class Acceptor:
             self._paused = False
             descriptor = self._listener.socket.fileno()
             self._service.loop.register(descriptor, self._on_event, READABLE | EXCLUSIVE)
-            self._service.loop.keep_first(descriptor)
 
     def close(self) -> None:
         """Accept what waits in the backlog, and nothing after it."""
@@ -71,9 +72,9 @@ class Acceptor:
             self._rest()
 
     def _accept_some(self) -> None:
-        ends = time.thread_time() + TIME_A_TURN
+        self._left = SHARE_A_TURN
         for accepted in range(ACCEPTS_A_TURN):
-            if accepted and time.thread_time() > ends:
+            if self._left <= 0:
                 return
             if not self._accept():
                 # Who has been accepted just now makes room in the next turn, if not before.
@@ -106,7 +107,7 @@ class Acceptor:
         shared = self._template
         if not self._is_unix:
             shared = {**shared, "REMOTE_ADDR": peer[0], "REMOTE_PORT": str(peer[1])}
-        self._connection(sock, shared, self._service).begin()
+        self._left -= ACCEPT + self._connection(sock, shared, self._service).begin()
         return True
 
     def _rest(self) -> None:

@@ -12,13 +12,12 @@ Nothing that the loop calls may end it (``bascule.guard``): what is raised is no
 goes on. A handler that raises is called again, at once where its descriptor is still ready; one
 that does nothing else is forgotten.
 
-Where many descriptors are ready whose events cost much, all others would wait for them. So in a
-turn that follows a long one, the handlers' processor time is measured: what was costly twice in
-succession (once it may be an interrupt's time) is put *behind*, and from then on waits in a queue,
-of which each turn handles as much as fits into a fraction of a millisecond, in the order in which
-it came. A handler may ask for the same, where it knows that nobody waits for an answer yet. An
-event that was not costly, and whose handler did not ask again, ends that. A turn of the usual
-length is not measured.
+Where many descriptors are ready whose events cost much, all others would wait for them. So a
+handler that has done much, or knows that nobody waits for an answer yet, puts its descriptor
+*behind*, and says what this event cost: by what it was (bytes, fields), not by a clock, which on a
+slow or busy machine takes everybody for costly. From then on its events wait in a queue, of which
+each turn handles as much as makes up a fixed sum, in the order in which it came. An event whose
+handler does not ask again ends that.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from collections import deque
 from collections.abc import Callable
 
 # By name: an application may replace the functions of the module, and stop every deadline.
-from time import monotonic, thread_time
+from time import monotonic
 from typing import Final
 
 from bascule.errors import LoopError
@@ -46,12 +45,11 @@ EXCLUSIVE: Final = select.EPOLLEXCLUSIVE
 # bounded.
 MAX_EVENTS: Final = 256
 
-# An event is costly from here on (seconds of processor time); that of a usual request takes a
-# fifth of it.
-COSTLY: Final = 0.000_030
-# What each turn has for events that wait behind the others (seconds of processor time): these
-# wait so much longer. A turn by itself costs a few microseconds.
-SHARE_BEHIND: Final = 0.000_150
+# What each turn has for events that wait behind the others: these wait so much longer. In the
+# measure of whoever puts them behind; what a usual request costs is about thirty.
+SHARE_BEHIND: Final = 512
+# What an event costs that was put behind before and is cheap now.
+CHEAP: Final = 16
 
 FOR_EVER: Final = float("inf")
 
@@ -80,7 +78,7 @@ def _for_ever() -> float:
 class _Behind:
     """Stands in for a handler whose descriptor is behind: events wait in a queue."""
 
-    __slots__ = ("_mask", "_queue", "_waits", "asked", "descriptor", "handler")
+    __slots__ = ("_mask", "_queue", "_waits", "cost", "descriptor", "handler")
 
     def __init__(
         self, descriptor: int, handler: Callable[[int], None], queue: deque[_Behind]
@@ -90,7 +88,7 @@ class _Behind:
         self._queue = queue
         self._mask = 0
         self._waits = False
-        self.asked = False  # to stay behind, while an event was handled
+        self.cost = 0  # of the last event, if its handler asked to stay behind
 
     def __call__(self, mask: int) -> None:
         """Note an event, which is reported each turn until it is handled."""
@@ -101,7 +99,8 @@ class _Behind:
 
     def handle(self) -> None:
         """Handle what was noted last."""
-        self._waits = self.asked = False
+        self._waits = False
+        self.cost = 0
         self.handler(self._mask)
 
 
@@ -124,8 +123,6 @@ class Loop:
         self._handlers: dict[int, Callable[[int], None]] = {}
         self._calls: deque[Callable[[], None]] = deque()
         self._behind: deque[_Behind] = deque()
-        self._kept_first: set[int] = set()
-        self._suspects: set[int] = set()  # whose last event was costly, and not yet the one before
         self._tick = tick
         self._asleep = False
         # Since the last tick: turns, and events by their descriptors.
@@ -166,23 +163,22 @@ class Loop:
 
     def unregister(self, descriptor: int) -> None:
         """Forget a descriptor that is still open."""
-        self._kept_first.discard(descriptor)
-        self._suspects.discard(descriptor)
         if self._handlers.pop(descriptor, None) is not None:
             with contextlib.suppress(OSError):
                 self._epoll.unregister(descriptor)
 
-    def put_behind(self, descriptor: int) -> None:
-        """Handle events after those of others, until one is cheap and does not ask again."""
+    def put_behind(self, descriptor: int, cost: int) -> None:
+        """Handle events after those of others, until a handler does not ask for it.
+
+        Args:
+            descriptor: whose event is being handled.
+            cost: of that event, as ``SHARE_BEHIND`` has it; more than 0.
+        """
         handler = self._handlers[descriptor]
         if type(handler) is _Behind:
-            handler.asked = True
+            handler.cost = cost
         else:
             self._handlers[descriptor] = _Behind(descriptor, handler, self._behind)
-
-    def keep_first(self, descriptor: int) -> None:
-        """Never put this one behind, whose handler keeps to a bound of its own."""
-        self._kept_first.add(descriptor)
 
     def watch_signals(self, *numbers: signal.Signals) -> None:
         """Have signals reported to ``on_signal``; to be called by the main thread, again and again.
@@ -236,19 +232,16 @@ class Loop:
             # Those that are behind are reported again, and must not keep others from being so.
             events = self._epoll.poll(timeout, MAX_EVENTS + len(self._behind))
             self._asleep = False
-            began, self.now = self.now, monotonic()
-            if len(events) > 1 and self._was_long(self.now - began, len(events)):
-                self._handle_measured(events)
-            else:
-                handlers = self._handlers
-                for descriptor, mask in events:
-                    # A handler that ran before may have closed this one.
-                    handler = handlers.get(descriptor)
-                    if handler is not None:
-                        try:
-                            handler(mask)
-                        except BaseException as error:
-                            self._note_failed(descriptor, error)
+            self.now = monotonic()
+            handlers = self._handlers
+            for descriptor, mask in events:
+                # A handler that ran before may have closed this one.
+                handler = handlers.get(descriptor)
+                if handler is not None:
+                    try:
+                        handler(mask)
+                    except BaseException as error:
+                        self._note_failed(descriptor, error)
             calls = self._calls
             if calls:  # else even an empty loop costs something
                 self._make_calls(calls)
@@ -282,53 +275,20 @@ class Loop:
         if self._failed[descriptor] >= FAILED_EVENTS:
             self.unregister(descriptor)
 
-    def _was_long(self, seconds: float, events: int) -> bool:
-        """Return whether the last turn was long for one with so many events.
-
-        Those that are behind still are reported again, and cost nothing.
-        """
-        return seconds > COSTLY * (events - len(self._behind))
-
-    def _handle_measured(self, events: list[tuple[int, int]]) -> None:
-        """Handle events, and put behind what was costly."""
-        handlers, suspects = self._handlers, self._suspects
-        for descriptor, mask in events:
-            handler = handlers.get(descriptor)
-            if handler is None:
-                continue
-            is_behind = type(handler) is _Behind  # it only notes the event; there may be hundreds
-            began = 0.0 if is_behind else thread_time()
-            try:
-                handler(mask)
-            except BaseException as error:
-                self._note_failed(descriptor, error)
-            if is_behind:
-                continue
-            if thread_time() - began <= COSTLY or descriptor in self._kept_first:
-                suspects.discard(descriptor)
-            elif handlers.get(descriptor) is handler:
-                if descriptor in suspects:
-                    suspects.discard(descriptor)
-                    self.put_behind(descriptor)
-                else:
-                    suspects.add(descriptor)
-
     def _catch_up(self) -> None:
-        """Handle events that are behind, one at least, while there is time."""
+        """Handle events that are behind, one at least, while the turn's share lasts."""
         handlers, queue = self._handlers, self._behind
-        began = ended = thread_time()
-        while queue and ended - began < SHARE_BEHIND:
+        left = SHARE_BEHIND
+        while queue and left > 0:
             each = queue.popleft()
             if handlers.get(each.descriptor) is not each:
                 continue  # forgotten, and perhaps another one by now
-            before = ended
             try:
                 each.handle()
             except BaseException as error:
                 self._note_failed(each.descriptor, error)
-            ended = thread_time()
-            is_usual = ended - before <= COSTLY and not each.asked
-            if is_usual and handlers.get(each.descriptor) is each:
+            left -= each.cost or CHEAP
+            if not each.cost and handlers.get(each.descriptor) is each:
                 handlers[each.descriptor] = each.handler
 
     def close(self) -> None:

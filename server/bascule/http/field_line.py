@@ -84,19 +84,47 @@ def _variable(name: str) -> str:
     return variable if variable in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + variable
 
 
-class FieldNames(dict[str, str]):
-    """The CGI names of fields, by names that were found valid.
+# Names that browsers, other clients and proxies send, as they write them; HTTP/2 has them in lower
+# case.
+_USUAL: Final = """
+    Host Connection User-Agent Accept Accept-Language Accept-Encoding Accept-Charset Cookie Referer
+    Origin DNT Upgrade Upgrade-Insecure-Requests Cache-Control Pragma Priority Save-Data TE Via
+    Sec-Fetch-Site Sec-Fetch-Mode Sec-Fetch-User Sec-Fetch-Dest Sec-GPC Sec-CH-UA Sec-CH-UA-Mobile
+    Sec-CH-UA-Platform Content-Type Content-Length Content-Encoding Transfer-Encoding Expect Range
+    If-Range If-Match If-None-Match If-Modified-Since If-Unmodified-Since Authorization From
+    Proxy-Authorization Keep-Alive Forwarded X-Forwarded-For X-Forwarded-Proto X-Forwarded-Host
+    X-Forwarded-Port X-Forwarded-Prefix X-Forwarded-Server X-Real-IP X-Request-ID X-Requested-With
+    X-CSRF-Token X-CSRFToken X-API-Key Idempotency-Key Traceparent Tracestate B3 Baggage
+    Max-Forwards CF-Ray CF-Connecting-IP CF-IPCountry CF-Visitor CDN-Loop True-Client-IP
+    X-Amzn-Trace-Id Access-Control-Request-Method Access-Control-Request-Headers
+"""
 
-    Whoever looks one up that is malformed, or dropped, gets a ``KeyError``. Names come from
-    clients: those that are long are not kept, and where there are many all are forgotten.
+
+class FieldNames(dict[str, str]):
+    """CGI names of fields, by names as they were sent and found valid; more are learnt.
+
+    Clients send what they like: names that are long are not learnt, and where there are many all
+    are forgotten but the usual ones.
     """
 
-    def __missing__(self, name: str) -> str:
-        if "_" in name or grammar.FIELD_NAME.fullmatch(name.encode("latin-1")) is None:
-            raise KeyError(name)
-        variable = _variable(name)
+    def __init__(self) -> None:
+        super().__init__()
+        self._begin()
+
+    def _begin(self) -> None:
+        self.clear()
+        for name in _USUAL.split():
+            self[name] = self[name.lower()] = _variable(name)
+
+    def learn(self, line: bytes, variable: str) -> None:
+        """Note the name of a field line.
+
+        Args:
+            line: was found valid.
+            variable: its CGI name.
+        """
+        name = line[: line.index(b":")]
         if len(name) <= LONGEST_NAME:
             if len(self) >= NAMES:
-                self.clear()
-            self[name] = variable
-        return variable
+                self._begin()
+            self[name.decode("ascii")] = variable

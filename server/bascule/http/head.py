@@ -34,6 +34,13 @@ MAX_HEAD: Final = 64 * 1024
 HOSTS: Final = 256
 LONGEST_HOST: Final = 259
 
+# What reading takes: a field that is known, of a head that is read as a whole, counts as one. So
+# many are an event by itself, with receiving and a request line; a line that is read by itself, as
+# one with a name that is not known; and so many bytes are one.
+EVENT: Final = 16
+LINE: Final = 5
+BYTES: Final = 256
+
 _END: Final = b"\r\n\r\n"
 _LINE_END: Final = len(b"\r\n")
 
@@ -60,6 +67,9 @@ class HeadParser:
 
     Args:
         limits: what a head is held to.
+
+    Attributes:
+        names: of fields that are known; a head with another one is unusual.
     """
 
     def __init__(self, limits: HeadLimits) -> None:
@@ -67,7 +77,7 @@ class HeadParser:
         self._most_lines = limits.fields + 1
         # No line of a shorter head is too long, but the first.
         self._longest = min(MAX_HEAD, field_room(limits))
-        self._names = FieldNames()
+        self.names = FieldNames()
         self._hosts = Hosts()
 
     def read(self, shared: Environ, head: bytes) -> tuple[Request, Environ] | None:
@@ -87,7 +97,7 @@ class HeadParser:
             or len(lines[0]) > self.limits.line
         ):
             return None
-        names = self._names
+        names = self.names
         environ = shared.copy()
         try:
             request = read_request_line(lines.pop(0))
@@ -129,24 +139,27 @@ class HeadReader:
 
     Attributes:
         rest: bytes received and not yet used.
+        effort: what the last bytes took to read, in fields that are known; see ``EVENT``.
     """
 
     __slots__ = (
         "_fields",
-        "_limits",
+        "_parser",
         "_position",
         "_read",
         "_request",
         "_shared",
         "_start",
+        "effort",
         "rest",
     )
 
     def __init__(self, parser: HeadParser, shared: Environ) -> None:
         self._read = parser.read
-        self._limits = parser.limits
+        self._parser = parser
         self._shared = shared
         self.rest = b""
+        self.effort = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -168,11 +181,13 @@ class HeadReader:
                 found = self._read(self._shared, head)
                 if found is not None:
                     self.rest = rest
+                    self.effort = len(found[1])
                     return found
         return self._read_lines(buffer)
 
     def _read_lines(self, buffer: bytes) -> tuple[Request, Environ] | None:
         """Read the lines that are complete by now, one by one."""
+        self.effort = EVENT + (len(buffer) - self._position) // BYTES
         while True:
             end = buffer.find(b"\r\n", self._position)
             if end < 0:
@@ -181,6 +196,7 @@ class HeadReader:
                 return None
             line = buffer[self._position : end]
             if line:
+                self.effort += LINE
                 self._check_length(line)
                 self._read_line(line)
             elif self._request is not None:
@@ -196,18 +212,21 @@ class HeadReader:
 
     def _check_length(self, line: bytes) -> None:
         if self._request is None:
-            check_length(line, self._limits.line, 414, LINE_TOO_LONG)
+            check_length(line, self._parser.limits.line, 414, LINE_TOO_LONG)
         else:
             room = max(0, MAX_HEAD - (self._position - self._start))
-            check_length(line, min(room, field_room(self._limits)), 431, FIELD_TOO_LARGE)
+            check_length(line, min(room, field_room(self._parser.limits)), 431, FIELD_TOO_LARGE)
 
     def _read_line(self, line: bytes) -> None:
         if self._request is None:
             self._request = parse_request_line(line)
-        elif len(self._fields) >= self._limits.fields:
+        elif len(self._fields) >= self._parser.limits.fields:
             raise ProtocolError(431, "the request has too many fields")
         else:
-            self._fields.append(parse_field_line(line))
+            variable, value = parse_field_line(line)
+            self._fields.append((variable, value))
+            if variable:
+                self._parser.names.learn(line, variable)
 
     def _finish(self, request: Request) -> tuple[Request, Environ]:
         """Return the request that was read line by line."""

@@ -129,8 +129,8 @@ class _Fields(Memo[tuple[str, str], tuple[bytes, str | int | None]]):
 
     def __init__(self) -> None:
         super().__init__()
-        # How their lines begin, by names whose values do not repeat; empty where the value is looked
-        # at.
+        # How their lines begin, by names whose values do not repeat; empty where the value means
+        # something to the server.
         self._openings: dict[str, bytes] = {}
 
     def __missing__(self, field: tuple[str, str]) -> tuple[bytes, str | int | None]:
