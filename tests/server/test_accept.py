@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 from bascule.config import Config
-from bascule.engine.accept import ACCEPTS_A_TURN, Acceptor
+from bascule.engine.accept import ACCEPT, SHARE_A_TURN, Acceptor
 from bascule.engine.connection import MODEST
 from bascule.engine.crew import Crew
 from bascule.engine.listen import open_listener
@@ -16,6 +16,7 @@ from bascule.engine.loop import Loop
 from bascule.engine.room import Room
 from bascule.engine.service import Service
 
+ACCEPTS_A_TURN = SHARE_A_TURN // ACCEPT
 FLOOD = 3 * ACCEPTS_A_TURN + 1
 NEVER = 600.0
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

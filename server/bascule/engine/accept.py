@@ -18,12 +18,11 @@ from bascule.streams import STDERR, evade
 from bascule.told.event_log import event
 from bascule.wsgi import environ
 
-# Connections a turn; the rest waits in the backlog while those that are open are served.
-ACCEPTS_A_TURN: Final = 8
-# And what they and their first requests may cost, as bascule.http.head.EVENT has it.
-SHARE_A_TURN: Final = 512
-# What one costs by itself: some two usual requests.
-ACCEPT: Final = 48
+# What one connection costs by itself, as bascule.http.head.EVENT has it: two usual requests or so.
+ACCEPT: Final = 64
+# What those accepted in a turn, with their first requests, may cost; the rest waits in the backlog
+# while those that are open are served.
+SHARE_A_TURN: Final = 5 * ACCEPT
 
 _ACCEPT: Final = Place(
     "accept", "Accepting connections failed, and is tried again at the next tick"
@@ -73,14 +72,15 @@ class Acceptor:
 
     def _accept_some(self) -> None:
         self._left = SHARE_A_TURN
-        for accepted in range(ACCEPTS_A_TURN):
-            if self._left <= 0:
-                return
+        is_first = True
+        while self._left > 0:
+            self._left -= ACCEPT
             if not self._accept():
                 # Who has been accepted just now makes room in the next turn, if not before.
-                if self._lack and not accepted:
+                if self._lack and is_first:
                     self._pause(self._lack)
                 return
+            is_first = False
 
     def _accept(self) -> bool:
         """Accept one connection; return whether there may be more."""
@@ -107,7 +107,7 @@ class Acceptor:
         shared = self._template
         if not self._is_unix:
             shared = {**shared, "REMOTE_ADDR": peer[0], "REMOTE_PORT": str(peer[1])}
-        self._left -= ACCEPT + self._connection(sock, shared, self._service).begin()
+        self._left -= self._connection(sock, shared, self._service).begin()
         return True
 
     def _rest(self) -> None:
