@@ -230,10 +230,7 @@ def serialize_head(
         now: seconds since the epoch, for ``Date``.
     """
     status, status_line, fields, announced, _ = head
-    second, preambles = _this_second
-    if not 0.0 <= now - second < 1.0:
-        preambles = _turn_second(now)
-    preamble = preambles[status_line]
+    preamble = begin_head(status_line, now)
     if connection:
         preamble += b"Connection: %b\r\n" % connection
     if announced is not None:
@@ -243,6 +240,19 @@ def serialize_head(
     if framing is Framing.CHUNKED:
         return preamble + fields + b"Transfer-Encoding: chunked\r\n\r\n"
     return preamble + fields + b"\r\n"
+
+
+def begin_head(status_line: bytes, now: float) -> bytes:
+    """Return how a head begins: the status line, ``Server`` and ``Date``.
+
+    Args:
+        status_line: with its end.
+        now: seconds since the epoch.
+    """
+    second, preambles = _this_second
+    if not 0.0 <= now - second < 1.0:
+        preambles = _turn_second(now)
+    return preambles[status_line]
 
 
 class _Preambles(dict[bytes, bytes]):

@@ -22,6 +22,7 @@ from bascule.http.response import (
     STATUS,
     Framing,
     Head,
+    begin_head,
     check_head,
     choose_framing,
     chunk,
@@ -179,19 +180,38 @@ class Exchange:
         if type(body) is not bytes:
             body = _join(chunks)
         head = self._head or self._missing_head()
-        status, _, _, announced, _ = head
-        length: int | None = len(body)
-        framing = _LENGTH
-        if self.request.method == "HEAD" or status in BODILESS:
+        status, status_line, fields, announced, request_id = head
+        size = len(body)
+        request, transport = self.request, self._transport
+        if (
+            (announced is None or announced == size)
+            and status not in BODILESS
+            and size < GATHER_SIZE
+            and request.method != "HEAD"
+            and request.minor
+            and transport.persists
+        ):
+            # The usual response; what follows would come to the same.
+            self._framing = _LENGTH
+            self.status = status
+            if request_id is not None:
+                self.request_id = request_id
+            opening = begin_head(status_line, time.time())
+            end = b"\r\n" if announced is not None else b"Content-Length: %d\r\n\r\n" % size
+            transport.finish(b"".join((opening, fields, end, body)), None)
+            self._complete = True
+            return
+        framing, length = _LENGTH, announced
+        if request.method == "HEAD" or status in BODILESS:
             framing = Framing.NONE
             # The body that HEAD leaves out tells its length, unless the application left it out.
-            if announced is not None or not body or status in BODILESS:
-                length = announced
+            if announced is None and body and status not in BODILESS:
+                length = size
             body = b""
-        elif announced is not None and announced != length:
-            raise ApplicationError(
-                f"Content-Length is {announced}, and the body has {length} bytes"
-            )
+        elif announced is None:
+            length = size
+        elif announced != size:
+            raise ApplicationError(f"Content-Length is {announced}, and the body has {size} bytes")
         data = self._open(head, framing, length)
         if len(body) >= GATHER_SIZE:
             self._transport.finish(data, body)
