@@ -43,6 +43,7 @@ BYTES: Final = 256
 
 _END: Final = b"\r\n\r\n"
 _LINE_END: Final = len(b"\r\n")
+_TEXT: Final = grammar.TEXT
 
 
 class Hosts(dict[str, str]):
@@ -74,7 +75,8 @@ class HeadParser:
 
     def __init__(self, limits: HeadLimits) -> None:
         self.limits = limits
-        self._most_lines = limits.fields + 1
+        self._most = limits.fields
+        self._longest_line = limits.line
         # No line of a shorter head is too long, but the first.
         self._longest = min(MAX_HEAD, field_room(limits))
         self.names = FieldNames()
@@ -88,27 +90,27 @@ class HeadParser:
             head: without the two line ends that end it.
         """
         lines = head.decode("latin-1").split("\r\n")
+        request_line = lines.pop(0)
         count = len(lines)
         if (
             # What is left are the line ends, and any other control byte there is.
-            len(head.translate(None, grammar.TEXT)) != _LINE_END * (count - 1)
+            len(head.translate(None, _TEXT)) != 2 * count
             or len(head) > self._longest
-            or count > self._most_lines
-            or len(lines[0]) > self.limits.line
+            or len(request_line) > self._longest_line
+            or count > self._most
         ):
             return None
         names = self.names
         environ = shared.copy()
         try:
-            request = read_request_line(lines.pop(0))
-            add_request_line(environ, request)
-            size = len(environ) + len(lines)
+            request = read_request_line(request_line, environ)
+            count += len(environ)
             for each in lines:
                 name, colon, value = each.partition(":")
                 if not colon:
                     return None
                 environ[names[name]] = value.strip(" \t")
-            if len(environ) != size:
+            if len(environ) != count:
                 return None  # several fields of one name
             self._hosts[environ["HTTP_HOST"]]
             if (

@@ -6,7 +6,7 @@ from typing import Final
 
 from bascule.errors import ProtocolError
 from bascule.http import grammar
-from bascule.http.request import Request
+from bascule.http.request import Environ, Request, add_request_line
 
 LINE_TOO_LONG: Final = "the request line is too long"
 
@@ -14,11 +14,12 @@ LINE_TOO_LONG: Final = "the request line is too long"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
 
-def read_request_line(line: str) -> Request:
+def read_request_line(line: str, environ: Environ) -> Request:
     """Return the request that a line begins; that of a usual one is taken apart at once.
 
     Args:
         line: without its end, decoded as latin-1; of the control characters it may have HTAB alone.
+        environ: gets the line's variables.
 
     Raises:
         ProtocolError: as ``parse_request_line``.
@@ -36,8 +37,15 @@ def read_request_line(line: str) -> Request:
             path, _, query = target.partition("?")
             if "%" in path:
                 path = _percent_decoded(path.encode("latin-1")).decode("latin-1")
+            environ["REQUEST_METHOD"] = method
+            environ["SERVER_PROTOCOL"] = version
+            environ["PATH_INFO"] = path
+            environ["QUERY_STRING"] = query
+            environ["RAW_URI"] = target
             return Request(method, target, path, query)
-    return parse_request_line(line.encode("latin-1"))
+    request = parse_request_line(line.encode("latin-1"))
+    add_request_line(environ, request)
+    return request
 
 
 def parse_request_line(line: bytes) -> Request:
