@@ -147,6 +147,21 @@ def _rate_aim(scenario: str, title: str, limit: float, whom: str, servers: Seque
     return Aim(scenario, title, AT_LEAST, limit, f" × {whom}", find)
 
 
+def _framework_aims(scenario: str, title: str) -> list[Aim]:
+    steady = _ratio(scenario, "p99_steady_ms", APPLICATION_PEERS, AT_MOST)
+    return [
+        Aim(
+            scenario,
+            f"{title}: what the server adds",
+            AT_MOST,
+            18,
+            " µs",
+            _value(scenario, "added_us"),
+        ),
+        Aim(scenario, f"{title}: p99 at 70 % load", AT_MOST, 1.0, " × best peer", steady),
+    ]
+
+
 AIMS: Final = (
     *_cpu_aims(
         *("traffic", "traffic"), ("bjoern", 1.40), ("granian", 1.00), ("gunicorn-gthread", 0.13)
@@ -168,6 +183,8 @@ AIMS: Final = (
         *("stack", "whole stack, p99", AT_MOST, 0.5, " × the better of both"),
         _ratio("stack", "p99_ms", ("granian", "gunicorn-gthread"), AT_MOST),
     ),
+    *_framework_aims("flask", "Flask"),
+    *_framework_aims("django", "Django"),
     _rate_aim("connections", "new connections, requests/s", 1.0, "best peer", APPLICATION_PEERS),
     _rate_aim("page", "64 KiB body, requests/s", 1.0, "granian", ("granian",)),
     Aim(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import socket
 import sys
 from collections.abc import Callable
 from typing import Any, Final
@@ -52,7 +53,32 @@ def cheroot(application: Application, address: str, threads: int) -> None:
     server.start()
 
 
-SERVERS: Final = {"bjoern": bjoern, "fastwsgi": fastwsgi, "cheroot": cheroot}
+def application_floor(application: Application, address: str, _threads: int) -> None:
+    """Serve with the floor in C that calls applications."""
+    module = importlib.import_module("application_floor")
+    listener = socket.create_server(_endpoint(address), backlog=BACKLOG)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited
+    environ = {
+        "SCRIPT_NAME": "",
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": address.rpartition(":")[2],
+        "REMOTE_ADDR": "127.0.0.1",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    module.serve(application, listener.fileno(), environ)
+
+
+SERVERS: Final = {
+    "application_floor": application_floor,
+    "bjoern": bjoern,
+    "cheroot": cheroot,
+    "fastwsgi": fastwsgi,
+}
 
 
 def main(arguments: list[str]) -> None:

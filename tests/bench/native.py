@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sysconfig
 from pathlib import Path
 
 
@@ -32,20 +33,32 @@ def build(name: str, directory: Path) -> Path:
     Raises:
         MissingToolError: there is no compiler, or it refuses; the message has its words.
     """
-    source = Path(__file__).with_name(f"{name}.c")
     program = directory / name
+    _compile(name, program, "-lm")
+    return program
+
+
+def build_extension(name: str, directory: Path) -> Path:
+    """Compile ``name.c`` as an extension of this Python, unless it is there, and return it.
+
+    Raises:
+        MissingToolError: there is no compiler, or there are none of Python's headers.
+    """
+    extension = directory / f"{name}{sysconfig.get_config_var('EXT_SUFFIX')}"
+    if not extension.exists():
+        headers = sysconfig.get_path("include")
+        _compile(name, extension, "-shared", "-fPIC", f"-I{headers}")
+    return extension
+
+
+def _compile(name: str, into: Path, *options: str) -> None:
+    source = Path(__file__).with_name(f"{name}.c")
+    compiler = require("cc", "gcc libc6-dev")
     done = subprocess.run(
-        [
-            require("cc", "gcc libc6-dev"),
-            *("-O2", "-Wall", "-Wextra", "-o"),
-            str(program),
-            str(source),
-            "-lm",
-        ],
+        [compiler, "-O2", "-Wall", "-Wextra", "-o", str(into), str(source), *options],
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
         raise MissingToolError(f"cc could not compile {source.name}: {done.stderr.strip()}")
-    return program

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +35,16 @@ def _api() -> Iterable[bytes]:
     return forwarded(api_clients.requests(SEED, REQUESTS), random.Random(SEED))
 
 
+def _sites() -> Iterable[bytes]:
+    """The two in turns, for applications that have views for both."""
+    pairs = zip(
+        browsers.requests(SEED, REQUESTS // 2),
+        api_clients.requests(SEED, REQUESTS // 2),
+        strict=True,
+    )
+    return forwarded(chain.from_iterable(pairs), random.Random(SEED))
+
+
 def _hello() -> Iterable[bytes]:
     return [_get("/")]
 
@@ -59,6 +70,7 @@ MADE: Final[Mapping[str, Callable[[], Iterable[bytes]]]] = {
     "traffic": _traffic,
     "api": _api,
     "site": _site,
+    "sites": _sites,
     "hello": _hello,
     "closing": _closing,
     "upload": _upload,

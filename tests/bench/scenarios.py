@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from tests.bench import files, idle, mixed, shipped, stack
+from tests.bench import files, frameworks, idle, mixed, shipped, stack
 from tests.bench.measure import MEBIBYTE, Bench, Figures, replayed, started
-from tests.bench.peers import BASCULE, BASCULE_SINGLE, FLOOR, NGINX, PEERS, Peer
+from tests.bench.peers import BASCULE, BASCULE_SINGLE, BEFORE, FLOOR, NGINX, PEERS, Peer
 
 # As many as there are threads: with more, the slowest servers answer none in a short run.
 UPLOAD_CONNECTIONS: Final = 8
@@ -66,6 +66,7 @@ def _memory(bench: Bench, peer: Peer) -> Figures:
 
 _CPU: Final = ("cpu_us", "requests_per_second", "p50_ms", "p99_ms")
 _RATE: Final = ("requests_per_second", "cpu_us", "p50_ms", "p99_ms")
+_ADDED: Final = ("added_us", "cpu_us", "floor_cpu_us", "requests_per_second", "p99_steady_ms")
 _MIXED: Final = ("fast_p99_ms", "fast_p50_ms", "slow_p99_ms", "requests_per_second")
 
 _APPLICATION_SERVERS: Final = tuple(
@@ -76,6 +77,10 @@ _ALL: Final = tuple(name for name in PEERS if name != NGINX)
 # goes through all of them at every turn and takes minutes to have them.
 _KEEP_MANY: Final = tuple(
     name for name in _APPLICATION_SERVERS if name not in {"uwsgi", "gunicorn-sync", "waitress"}
+)
+
+_FRAMEWORK_SERVERS: Final = (
+    *(BASCULE, BEFORE, "bjoern", "granian", "uwsgi", "waitress", "gunicorn-gthread"),
 )
 
 SCENARIOS: Final = {
@@ -100,7 +105,7 @@ SCENARIOS: Final = {
             "Traffic on a unix socket, through the chain that ships, access log on",
             shipped.shipped,
             _CPU,
-            (BASCULE, "granian", "gunicorn-gthread"),
+            (BASCULE, BEFORE, "granian", "gunicorn-gthread"),
         ),
         Scenario(
             "stack",
@@ -110,6 +115,24 @@ SCENARIOS: Final = {
             (BASCULE, "granian", "gunicorn-gthread", FLOOR),
             lasts=2.0,
             extra_seconds=3.0,
+        ),
+        Scenario(
+            "flask",
+            "Flask: a JSON view, and one with session, template and a query to SQLite",
+            frameworks.framework("tests.bench.flask_site:application"),
+            _ADDED,
+            _FRAMEWORK_SERVERS,
+            lasts=3.0,
+            extra_seconds=9.0,
+        ),
+        Scenario(
+            "django",
+            "Django: a JSON view, and one with session, template and a query to SQLite",
+            frameworks.framework("tests.bench.django_site:application"),
+            _ADDED,
+            _FRAMEWORK_SERVERS,
+            lasts=3.0,
+            extra_seconds=9.0,
         ),
         Scenario("connections", "A new connection for each request", _new_connection, _RATE, _ALL),
         Scenario(

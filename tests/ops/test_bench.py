@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -40,17 +42,30 @@ INSTALL_LIMIT = 600  # seconds; the first of these tests installs what tests/ben
 
 def test_processor_time_is_read_from_a_process_whose_name_has_parentheses() -> None:
     stat = "7 (a b) (c)) S 1 7 7 0 -1 4194560 1 0 0 0 30 20 4 6 20 0 1 0 5 0 0"
-    assert processes.cpu_ticks(stat) == 60
+    assert processes.ticks_of_ended_children(stat) == 10
 
 
-def test_processor_time_of_a_server_counts_its_children(tmp_path: Path) -> None:
+def test_processor_time_is_finer_than_a_tick() -> None:
+    before = processes.cpu_us([os.getpid()])
+    own = time.process_time_ns()
+    while time.process_time_ns() - own < 2_000_000:
+        pass
+    assert 2000 <= processes.cpu_us([os.getpid()]) - before < 10_000
+
+
+def test_processor_time_of_a_process_that_has_ended_is_none() -> None:
+    with Process(["true"]) as process:
+        process.wait(LIMIT)
+    assert processes.cpu_us([process.pid]) == 0
+
+
+@pytest.mark.parametrize("then", ["sleep 60", "true"])
+def test_processor_time_of_a_server_counts_its_children(tmp_path: Path, then: str) -> None:
+    """Whether they run or have ended."""
     busy = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done"
-    command = ["sh", "-c", f"({busy}; sleep 60) & wait"]
+    command = ["sh", "-c", f"({busy}; {then}) & wait; sleep 60"]
     with processes.Server(command, "127.0.0.1:1", tmp_path / "log") as server:
-        own = server.pids()[0]
         server.wait_until(lambda: server.cpu_us() >= 50_000, "some work", limit=LIMIT)
-        assert len(server.pids()) >= 2
-        assert processes.cpu_ticks(Path(f"/proc/{own}/stat").read_text()) <= 2
 
 
 def test_ending_a_server_ends_its_children(tmp_path: Path) -> None:

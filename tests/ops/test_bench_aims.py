@@ -100,7 +100,7 @@ def test_every_aim_names_scenarios_and_figures_that_are_measured() -> None:
     """An aim that asks for what no scenario gives would never be judged."""
     names = ("cpu_us", "requests_per_second", "p99_ms", "p99_alone_ms", "fast_p99_ms")
     names += ("kib_per_connection", "up_growth_mib", "down_growth_mib", "mib_per_second")
-    names += ("worker_pss_mib", "of_nginx", "supervisord_cpu_us")
+    names += ("worker_pss_mib", "of_nginx", "supervisord_cpu_us", "added_us", "p99_steady_ms")
     everything: Figures = dict.fromkeys(names, 1.0)
     run = results(
         {
