@@ -79,6 +79,12 @@ def parse(given: Sequence[str]) -> Options:
         default="",
         help=f"measure Bascule of an earlier commit as well, as the server {BEFORE!r}",
     )
+    option(  # `run` has heeded it
+        "--python",
+        metavar="PYTHON",
+        help="the interpreter of every server, by its release (3.13) or its path (default: the "
+        "system's where it is new enough)",
+    )
     option("--quick", action="store_true", help="one short round, to see that it works")
     option(
         "--output",

@@ -38,9 +38,7 @@ def framework(application: str) -> Callable[[Bench, Peer], Figures]:
             population, first = bench.population("sites"), 0
 
             def turn(address: str, seconds: float, rate: float = 0.0) -> load.Load:
-                found = load.run(bench.load, address, population, seconds, first=first, rate=rate)
-                rates(found)  # raises where nothing was answered
-                return found
+                return load.run(bench.load, address, population, seconds, first=first, rate=rate)
 
             for each in (floor, server):
                 first += turn(each.address, bench.warm_up).sent
@@ -50,6 +48,7 @@ def framework(application: str) -> Callable[[Bench, Peer], Figures]:
                 for each in (floor, server):
                     before = each.cpu_us()
                     found = turn(each.address, bench.seconds / TURNS)
+                    rates(found)  # raises where nothing was answered
                     used.append((each.cpu_us() - before) / found.requests)
                 first += found.sent
                 full.append(found)
