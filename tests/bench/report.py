@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import statistics
 from collections.abc import Sequence
 from typing import Self
 
@@ -15,6 +17,7 @@ from tests.bench.figures import FIGURES, best_first
 from tests.bench.peers import BASCULE
 from tests.bench.results import Results
 from tests.bench.scenarios import Scenario
+from tests.bench.spread import paired_ratio
 
 
 class ProgressBar:
@@ -74,6 +77,33 @@ def table(results: Results, scenario: Scenario) -> Table:
     return shown
 
 
+def summary(results: Results, scenarios: Sequence[Scenario]) -> Table | None:
+    """Return the processor time of every server in each scenario, and our own as a ratio to it.
+
+    The ratio is the median of those within each round. None where there is nothing to compare.
+    """
+    compared = [each for each in scenarios if results.spread(each.name, BASCULE, "cpu_us")]
+    measured = {name for each in compared for name in results.servers_of(each.name)}
+    servers = [name for name in results.servers if name in measured and name != BASCULE]
+    if not servers:
+        return None
+    shown = Table(title=f"CPU µs a request, and {BASCULE}'s as a ratio to it", title_justify="left")
+    shown.add_column("")
+    for server in (BASCULE, *servers):
+        shown.add_column(server, justify="right")
+    for scenario in compared:
+        ours = results.series(scenario.name, BASCULE, "cpu_us")
+        cells = [_cell(results, scenario.name, BASCULE, "cpu_us", with_spread=False)]
+        for server in servers:
+            text = _cell(results, scenario.name, server, "cpu_us", with_spread=False)
+            if theirs := results.series(scenario.name, server, "cpu_us"):
+                with contextlib.suppress(statistics.StatisticsError):  # no round that both have
+                    text += f" ({paired_ratio(ours, theirs):.2f})"
+            cells.append(text)
+        shown.add_row(scenario.name, *cells)
+    return shown
+
+
 def _cell(results: Results, scenario: str, server: str, figure: str, with_spread: bool) -> str:
     found = results.spread(scenario, server, figure)
     if found is None:
@@ -122,6 +152,8 @@ def show(
     for scenario in scenarios:
         if scenario.name in results.figures:
             console.print(table(results, scenario))
+    if compared := summary(results, scenarios):
+        console.print(compared)
     if verdicts:
         console.print(aims_table(verdicts))
     for name, value in results.machine.items():

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.bench import aims
 from tests.bench.figures import best_first
 from tests.bench.measure import Figures
@@ -127,6 +129,26 @@ def test_a_table_has_the_best_server_first() -> None:
     )
     assert best_first(run, SCENARIOS["hello"]) == ["bascule", "bjoern"]
     assert best_first(run, SCENARIOS["page"]) == ["bjoern", "bascule"]
+
+
+def test_the_summary_has_the_processor_time_of_all_servers_and_the_ratio_within_each_round() -> (
+    None
+):
+    report = pytest.importorskip("tests.bench.report")
+    run = results(
+        {
+            "traffic": {"bascule": cpu(30.0, 60.0), "bjoern": cpu(20.0, 30.0)},
+            "hello": {"bascule": cpu(10.0, 12.0), "floor": cpu(5.0, 6.0)},
+            "page": {"bascule": rate(1.0, 1.0)},
+        }
+    )
+    table = report.summary(run, list(SCENARIOS.values()))
+    rows = list(zip(*(column.cells for column in table.columns), strict=True))
+    assert [column.header for column in table.columns] == ["", "bascule", "bjoern", "floor"]
+    assert rows == [
+        ("traffic", "45.0", "25.0 (1.75)", ""),
+        ("hello", "11.0", "", "5.5 (2.00)"),
+    ]
 
 
 def test_the_file_has_every_round_its_median_and_what_failed() -> None:
