@@ -35,13 +35,19 @@ def hello(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
 
 def traffic(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """Answer as a site does: 304 to whoever has the page already; what a form sends is read."""
-    if "HTTP_IF_NONE_MATCH" in environ or "HTTP_IF_MODIFIED_SINCE" in environ:
+    if length := environ.get("CONTENT_LENGTH"):
+        environ["wsgi.input"].read(int(length))
+    method = environ["REQUEST_METHOD"]
+    if method == "GET" and _is_conditional(environ):
         # The length is that of the page (RFC 9110 §8.6): some servers cannot do without.
         start_response("304 Not Modified", [("ETag", '"1"'), ("Content-Length", "13")])
         return []
-    if length := environ.get("CONTENT_LENGTH"):
-        environ["wsgi.input"].read(int(length))
-    return hello(environ, start_response)
+    content = hello(environ, start_response)
+    return [] if method == "HEAD" else content
+
+
+def _is_conditional(environ: Environ) -> bool:
+    return "HTTP_IF_NONE_MATCH" in environ or "HTTP_IF_MODIFIED_SINCE" in environ
 
 
 def page(_environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

@@ -14,7 +14,7 @@ from tests.bench.scenarios import SCENARIOS
 from tests.harness.argument_types import number_between, whole_number_up_to
 from tests.harness.processes import ROOT
 
-# Together they make a full run end within 20 minutes.
+# Together they make a full run end within 40 minutes.
 ROUNDS: Final = 5
 SECONDS: Final = 1.0
 WARM_UP_SECONDS: Final = 0.3

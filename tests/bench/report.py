@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import statistics
 from collections.abc import Sequence
-from typing import Self
+from typing import Final, Self
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,7 +14,7 @@ from rich.table import Table
 
 from tests.bench.aims import Verdict
 from tests.bench.figures import FIGURES, best_first
-from tests.bench.peers import BASCULE
+from tests.bench.peers import BASCULE, BEFORE, FLOOR
 from tests.bench.results import Results
 from tests.bench.scenarios import Scenario
 from tests.bench.spread import paired_ratio
@@ -77,30 +77,35 @@ def table(results: Results, scenario: Scenario) -> Table:
     return shown
 
 
-def summary(results: Results, scenarios: Sequence[Scenario]) -> Table | None:
-    """Return the processor time of every server in each scenario, and our own as a ratio to it.
+# What users meet, and whom they would otherwise choose: as much as a terminal's width holds.
+SUMMED: Final = ("traffic", "api", "shipped", "flask", "django", "hello")
+BESIDE: Final = (BEFORE, "bjoern", "fastwsgi", "granian", "gunicorn-gthread", FLOOR)
+
+
+def summary(results: Results) -> Table | None:
+    """Return the processor time of servers with what users meet, and our own as a ratio to it.
 
     The ratio is the median of those within each round. None where there is nothing to compare.
     """
-    compared = [each for each in scenarios if results.spread(each.name, BASCULE, "cpu_us")]
-    measured = {name for each in compared for name in results.servers_of(each.name)}
-    servers = [name for name in results.servers if name in measured and name != BASCULE]
+    compared = [name for name in SUMMED if results.spread(name, BASCULE, "cpu_us")]
+    measured = {server for name in compared for server in results.servers_of(name)}
+    servers = [name for name in BESIDE if name in measured]
     if not servers:
         return None
     shown = Table(title=f"CPU µs a request, and {BASCULE}'s as a ratio to it", title_justify="left")
     shown.add_column("")
     for server in (BASCULE, *servers):
         shown.add_column(server, justify="right")
-    for scenario in compared:
-        ours = results.series(scenario.name, BASCULE, "cpu_us")
-        cells = [_cell(results, scenario.name, BASCULE, "cpu_us", with_spread=False)]
+    for name in compared:
+        ours = results.series(name, BASCULE, "cpu_us")
+        cells = [_cell(results, name, BASCULE, "cpu_us", with_spread=False)]
         for server in servers:
-            text = _cell(results, scenario.name, server, "cpu_us", with_spread=False)
-            if theirs := results.series(scenario.name, server, "cpu_us"):
+            text = _cell(results, name, server, "cpu_us", with_spread=False)
+            if theirs := results.series(name, server, "cpu_us"):
                 with contextlib.suppress(statistics.StatisticsError):  # no round that both have
                     text += f" ({paired_ratio(ours, theirs):.2f})"
             cells.append(text)
-        shown.add_row(scenario.name, *cells)
+        shown.add_row(name, *cells)
     return shown
 
 
@@ -152,7 +157,7 @@ def show(
     for scenario in scenarios:
         if scenario.name in results.figures:
             console.print(table(results, scenario))
-    if compared := summary(results, scenarios):
+    if compared := summary(results):
         console.print(compared)
     if verdicts:
         console.print(aims_table(verdicts))

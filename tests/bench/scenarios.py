@@ -80,7 +80,7 @@ _KEEP_MANY: Final = tuple(
 )
 
 _FRAMEWORK_SERVERS: Final = (
-    *(BASCULE, BEFORE, "bjoern", "granian", "uwsgi", "waitress", "gunicorn-gthread"),
+    *(BASCULE, BEFORE, "bjoern", "granian", "waitress", "gunicorn-gthread"),
 )
 
 SCENARIOS: Final = {
@@ -124,6 +124,7 @@ SCENARIOS: Final = {
             _FRAMEWORK_SERVERS,
             lasts=3.0,
             extra_seconds=9.0,
+            most_rounds=3,
         ),
         Scenario(
             "django",
@@ -133,6 +134,7 @@ SCENARIOS: Final = {
             _FRAMEWORK_SERVERS,
             lasts=3.0,
             extra_seconds=9.0,
+            most_rounds=3,
         ),
         Scenario("connections", "A new connection for each request", _new_connection, _RATE, _ALL),
         Scenario(
