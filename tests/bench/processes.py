@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -17,6 +18,8 @@ from tests.harness.waiting import NotInTimeError
 
 START_SECONDS: Final = 15.0  # until a server must have answered its first request
 TICK_US: Final = 1_000_000 / os.sysconf("SC_CLK_TCK")
+
+PR_SET_CHILD_SUBREAPER: Final = 36  # prctl(2)
 
 # Lists of cores, as taskset(1) has them.
 SERVER_CORES: Final = "0"
@@ -105,8 +108,10 @@ def none_left() -> Iterator[None]:
     """End every process under this one when the block ends, however it does.
 
     A `Server` ends what is its own. But who is interrupted while a process starts, before there
-    is anything that keeps it (`subprocess.Popen` itself waits until its program begins), cannot.
+    is anything that keeps it (`subprocess.Popen` itself waits until its program begins), cannot;
+    and what a command leaves running when it ends, as `basculectl up` does, has no `Server`.
     """
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # what is orphaned becomes our child
     try:
         yield
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,11 +26,13 @@ from tests.bench.processes import (
     pinned,
 )
 from tests.harness.ports import free_port
-from tests.harness.processes import ROOT, inherited, tree
+from tests.harness.processes import ROOT, inherited, is_alive, tree
+from tests.harness.waiting import wait_until
 
 WORKERS: Final = 2
 APPLICATION: Final = "app.hello:application"  # that of app/chain.toml
 UP_SECONDS: Final = 90.0
+DOWN_SECONDS: Final = 60.0
 
 # What a user writes for a server of their own: connections kept, fields set, nginx's usual log.
 PLAIN_NGINX: Final = """
@@ -111,25 +114,24 @@ def _as_shipped(_bench: Bench, _peer: Peer, directory: Path) -> Iterator[Running
         "WORKERS": str(WORKERS),
     }
 
-    def control(*arguments: str) -> None:
-        command = [sys.executable, "-P", "-m", "bascule_ops", "--project", str(ROOT), *arguments]
-        done = subprocess.run(
-            pinned(STACK_CORES, command),
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=UP_SECONDS,
-        )
-        if done.returncode:
-            raise StartError(f"basculectl {arguments[0]}: {done.stderr.strip()[-300:]}")
-
+    command = [sys.executable, "-P", "-m", "bascule_ops", "--project", str(ROOT), "up", "--local"]
+    done = subprocess.run(
+        pinned(STACK_CORES, command),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=UP_SECONDS,
+    )
+    if done.returncode:
+        raise StartError(f"basculectl up: {done.stderr.strip()[-300:]}")
+    supervisord = int((directory / "run" / "supervise.pid").read_text())
     try:
-        control("up", "--local")
-        supervisord = int((directory / "run" / "supervise.pid").read_text())
         yield Running(f"127.0.0.1:{port}", lambda: _parts(supervisord))
     finally:
-        control("down")
+        # Not by `down`, which would stop the project's containers as well.
+        os.kill(supervisord, signal.SIGTERM)
+        wait_until(lambda: not is_alive(supervisord), "the stack's end", limit=DOWN_SECONDS)
 
 
 def _parts(supervisord: int) -> dict[str, list[int]]:

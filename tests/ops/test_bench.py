@@ -85,6 +85,8 @@ try:
     with none_left():
         started = subprocess.Popen(["sh", "-c", "sleep 600 & echo $! $$; wait"], stdout=-1)
         print(started.stdout.readline().decode(), flush=True)
+        orphan = "setsid sleep 600 >/dev/null & echo $!"
+        print(subprocess.check_output(["sh", "-c", orphan]).decode(), flush=True)
         raise KeyboardInterrupt
 except KeyboardInterrupt:
     print("interrupted")
@@ -99,8 +101,8 @@ except KeyboardInterrupt:
     )
     *pids, told = done.stdout.split()
     assert told == "interrupted"
-    assert len(pids) == 2
-    wait_until(lambda: not any(is_alive(int(pid)) for pid in pids), "the end of both", limit=LIMIT)
+    assert len(pids) == 3
+    wait_until(lambda: not any(is_alive(int(pid)) for pid in pids), "the end of all", limit=LIMIT)
 
 
 def test_a_server_that_ends_at_once_is_reported_with_its_last_words(tmp_path: Path) -> None:
