@@ -11,6 +11,9 @@
    meanwhile: a request that finds every connection busy waits, and its latency counts from when it
    was due. The latencies of GET requests for the target APART are counted apart.
 
+   What was sent in SECONDS is awaited beyond them: else a server's work on it would count for no
+   request, or for those of the next load.
+
    Prints one line of JSON, times in microseconds. An error is a status from 400 up, a connection
    that ends within a response, and bytes after a response that nobody asked for. One thread. */
 
@@ -386,6 +389,8 @@ int main(int argc, char **argv) {
     for (int i = 0; i < count; i++) open_connection(&connections[i]);
 
     int64_t began = now_us(), end = began + (int64_t)(seconds * 1e6), now = began;
+    int64_t ended = 0;
+    size_t in_time = 0;
     double arrival = (double)began;
     int turn = 0;
     if (closed_loop)
@@ -393,7 +398,10 @@ int main(int argc, char **argv) {
     for (;;) {
         now = now_us();
         size_t under_way = sent - responses - lost + queue_tail - queue_head;
-        if (now >= end && (closed_loop || under_way == 0 || now >= end + DRAIN_US)) break;
+        if (now >= end) {
+            if (!ended) in_time = responses, ended = now;
+            if (under_way == 0 || now >= end + DRAIN_US) break;
+        }
         while (!closed_loop && now < end && arrival <= (double)now) {
             queue[queue_tail++] = (int64_t)arrival;
             arrival += -log(uniform()) * 1e6 / rate;
@@ -409,15 +417,18 @@ int main(int argc, char **argv) {
         struct epoll_event events[256];
         int ready = epoll_pwait2(poller, events, 256, &wait, NULL);
         if (ready < 0 && errno != EINTR) die("load: epoll_pwait2");
-        for (int i = 0; i < ready; i++) handle(events[i].data.ptr, events[i].events, closed_loop && now < end);
+        for (int i = 0; i < ready; i++)
+            handle(events[i].data.ptr, events[i].events, closed_loop && now < end);
     }
-    size_t unanswered = closed_loop ? 0 : sent - responses - lost + queue_tail - queue_head;
+    size_t unanswered = sent - responses - lost + queue_tail - queue_head;
     for (int kind = 0; kind < KINDS; kind++)
         qsort(latencies[kind], answered[kind], sizeof **latencies, compare);
-    printf("RESULT {\"requests\":%zu,\"seconds\":%.6f,\"bytes\":%zu,\"errors\":%zu,\"sent\":%zu,"
-           "\"p50_us\":%u,\"p99_us\":%u,\"apart\":%zu,\"apart_p50_us\":%u,\"apart_p99_us\":%u}\n",
-           responses, (double)(now - began) / 1e6, received, refused + lost + excess + unanswered, sent,
-           percentile(USUAL, .5), percentile(USUAL, .99), answered[APART], percentile(APART, .5),
-           percentile(APART, .99));
+    printf("RESULT {\"requests\":%zu,\"in_time\":%zu,\"seconds\":%.6f,\"bytes\":%zu,", responses, in_time,
+           (double)(ended - began) / 1e6, received);
+    printf("\"errors\":%zu,\"sent\":%zu,\"p50_us\":%u,\"p99_us\":%u,",
+           refused + lost + excess + unanswered, sent, percentile(USUAL, .5),
+           percentile(USUAL, .99));
+    printf("\"apart\":%zu,\"apart_p50_us\":%u,\"apart_p99_us\":%u}\n", answered[APART],
+           percentile(APART, .5), percentile(APART, .99));
     return 0;
 }

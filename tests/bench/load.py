@@ -24,12 +24,14 @@ class Load:
 
     Attributes:
         requests: those that were answered, errors as well.
+        in_time: those of them that were answered within `seconds`; the last are awaited beyond.
         bytes: received, heads and all.
         sent: how many requests of the population it took.
         p50_us: latency in µs, as the others; `apart` are those for a target of their own.
     """
 
     requests: int
+    in_time: int
     seconds: float
     bytes: int
     errors: int
@@ -43,7 +45,7 @@ class Load:
     @property
     def requests_per_second(self) -> float:
         """The rate of complete responses."""
-        return self.requests / self.seconds
+        return self.in_time / self.seconds
 
 
 def parse(output: str, complaint: str = "") -> Load:

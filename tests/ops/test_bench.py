@@ -160,7 +160,7 @@ def test_the_reason_why_a_peer_does_not_build_is_the_compilers_error() -> None:
 
 
 RESULT = (
-    'RESULT {"requests":100,"seconds":2.0,"bytes":9,"errors":1,"sent":101,"p50_us":100,'
+    'RESULT {"requests":101,"in_time":100,"seconds":2.0,"bytes":9,"errors":1,"sent":101,"p50_us":100,'
     '"p99_us":2500,"apart":%d,"apart_p50_us":50000,"apart_p99_us":60000}\n'
 )
 
@@ -181,7 +181,7 @@ def test_a_load_of_two_kinds_is_read_apart() -> None:
 
 def test_a_load_whose_fast_requests_nobody_answered_is_an_error() -> None:
     with pytest.raises(load.LoadError, match="no fast request"):
-        mixed.figures(load.parse(RESULT % 100))
+        mixed.figures(load.parse(RESULT % 101))
 
 
 def test_a_load_without_a_result_is_an_error_with_its_words() -> None:
