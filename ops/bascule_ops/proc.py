@@ -64,15 +64,20 @@ def part_of(pid: int) -> Part | None:
     return None
 
 
-def stopped(supervisord: int) -> list[Part]:
-    """The parts of the stack of that supervisord that are stopped, it itself among them.
+def parts(supervisord: int) -> list[Part]:
+    """The parts of the stack of that supervisord, it itself among them.
 
     What an application started is no part: it may well have stopped a process of its own.
     """
-    parts = [part_of(supervisord), *map(part_of, children(supervisord))]
-    masters = [each.pid for each in parts if each and each.name == "nginx"]
-    parts += [part_of(child) for master in masters for child in children(master)]
-    return [each for each in parts if each and state(each.pid) == STOPPED]
+    found = [part_of(supervisord), *map(part_of, children(supervisord))]
+    masters = [each.pid for each in found if each and each.name == "nginx"]
+    found += [part_of(child) for master in masters for child in children(master)]
+    return [each for each in found if each]
+
+
+def stopped(supervisord: int) -> list[Part]:
+    """Those of its parts that are stopped."""
+    return [each for each in parts(supervisord) if state(each.pid) == STOPPED]
 
 
 def children(pid: int) -> list[int]:

@@ -277,6 +277,15 @@ class Config(_Frozen):
         "FORMAT",
         "json or combined; with json the server's events are JSON too",
     )
+    log_route: str = _setting(
+        "",
+        path,
+        _LOGS,
+        "DIR",
+        "with what standard output (1) and standard error (2) lead to in the end, such as "
+        "/proc/1/fd: lines of requests and of the application go straight there, past a "
+        "supervisor that copies them",
+    )
     log_level: str = _setting(
         "info", _one_of(*LOG_LEVELS), _LOGS, "LEVEL", f"of events: {', '.join(LOG_LEVELS)}"
     )

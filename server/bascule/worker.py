@@ -34,6 +34,7 @@ from bascule.told import event_log
 from bascule.told.access_log import AccessLog
 from bascule.told.counters import Counters
 from bascule.told.event_log import event
+from bascule.told.log_route import LogRoute
 from bascule.told.metrics import INTERNAL_ERRORS, SLOW_CALLS, MetricsFileError, claim, private
 from bascule.told.recent_errors import RecentErrors
 from bascule.watch.hung_calls import HungCalls
@@ -87,6 +88,7 @@ _SHORTAGE: Final = Place("tick_shortage", "A lack of threads is reported later")
 _HUNG: Final = Place("tick_hung", "Calls that hang were not looked for; the next tick does")
 _SILENCE: Final = Place("tick_silence", "The watch over the interpreter was not renewed")
 _LOST: Final = Place("tick_lost", "Requests that no thread has were not looked for")
+_LOG_ROUTE: Final = Place("tick_log_route", "A rotated log is followed by the next tick")
 _STREAMS: Final = Place("tick_streams", "Standard streams that were closed are still closed")
 
 
@@ -139,10 +141,16 @@ class Worker:
             if self._counters:
                 guard.count(functools.partial(self._counters.add, INTERNAL_ERRORS))
             self._memory_limit = MemoryLimit(config.max_memory)
+            # Not before the application is loaded: whoever watches a start reads standard error.
+            self._log_route = LogRoute(config.log_route)
+            event_log.lead_others(self._log_route.error)
             access_log = None
             if config.access_logfile != "off":
                 access_log = AccessLog(
-                    config.access_logfile, config.access_logformat, config.worker
+                    config.access_logfile,
+                    config.access_logformat,
+                    config.worker,
+                    self._log_route.output,
                 )
         except BaseException:
             if self._loading:
@@ -234,6 +242,7 @@ class Worker:
             (_HUNG, self._time_out),
             (_SILENCE, self._watch_for_silence),
             (_STREAMS, streams.restore),
+            (_LOG_ROUTE, self._log_route.tend),
             (_LOST, self._answer_lost),
         )
         self._failures = guard.total()
@@ -463,7 +472,7 @@ class Worker:
 
     def _settle(self) -> None:
         """Leave nothing behind that is half done."""
-        for part in (self._flush, self._fold, self._withdraw_status):
+        for part in (self._flush, self._log_route.settle, self._fold, self._withdraw_status):
             try:
                 part()
             except BaseException as error:

@@ -26,6 +26,7 @@ from bascule.engine.room import Room
 from bascule.http.head import HeadReader
 from bascule.told.access_log import AccessLog
 from bascule.told.counters import Counters
+from bascule.told.log_route import LogRoute
 from bascule.watch.hung_calls import HungCalls
 from bascule.watch.memory import MemoryLimit
 from bascule.watch.request_ids import RequestIds
@@ -163,6 +164,7 @@ WAYS = {
     "tick_draining": lambda: method(Connection, "is_idle", 3),
     "tick_hung": lambda: method(HungCalls, "time_out"),
     "tick_lost": lambda: (method(Crew, "tasks"), method(Overload, "report", 3)),
+    "tick_log_route": lambda: method(LogRoute, "tend"),
     "tick_overload": lambda: method(Overload, "report"),
     "tick_publishing": published,
     "tick_recycling": lambda: method(MemoryLimit, "excess"),

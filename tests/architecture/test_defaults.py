@@ -15,10 +15,12 @@ COMPOSE = "docker-compose.yml"
 NGINX = "nginx/docker-entrypoint.d/10-settings.envsh"
 
 # What supervisord.conf says for each worker, so that nobody else has a say in it.
-OF_ONE_WORKER = {"bind", "hold", "recycle_wait", "worker", "status_socket", "metrics_file"}
+OF_ONE_WORKER = {
+    *("bind", "hold", "recycle_wait", "worker", "status_socket", "metrics_file", "log_route"),
+}
 # Where an nginx is, which the image or local mode knows, and what only the baseline's has.
 OF_ONE_NGINX = {
-    *("NGINX_BINARY", "NGINX_SOURCE_DIR", "NGINX_RUN_DIR", "RUN_DIR"),
+    *("NGINX_BINARY", "NGINX_SOURCE_DIR", "NGINX_RUN_DIR", "RUN_DIR", "NGINX_ACCESS_LOG"),
     *("NGINX_PORT", "NGINX_STATUS_PORT", "NGINX_STATUS_HOST", "NGINX_TLS_PORT"),
     "NGINX_UPSTREAM_SOCKETS",
 }

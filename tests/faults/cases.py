@@ -308,28 +308,40 @@ LOCAL: Final = (
     Fault(
         "a worker is stopped",
         signalled("worker-1", signal.SIGSTOP),
-        {"status": 1, "status --json": 1, "running": 1, "health": 1, "up": None},
+        {
+            "status": 1,
+            "status --json": 1,
+            "running": 1,
+            "health": 1,
+            "up": None,
+            "logs --rotate": 1,
+        },
         r"worker-1 is stopped \(process \d+\).*\n  remedy: kill -CONT \d+",
-        shows={"running": r"worker 1: it is stopped: kill -CONT", "health": r"is stopped"},
+        shows={
+            "running": r"worker 1: it is stopped: kill -CONT",
+            "health": r"is stopped",
+            "logs --rotate": r"worker-1 still writes to it \(.*kill -CONT \d+",
+        },
     ),
     Fault(
         "all workers are stopped",
         signalled("worker", signal.SIGSTOP),
-        {"status": 1, "status --json": 1, "running": 1, "health": 1, "up": 1},
+        {"status": 1, "status --json": 1, "running": 1, "health": 1, "up": 1, "logs --rotate": 1},
         r"worker-1 is stopped \(process \d+\).*\n  remedy: kill -CONT \d+",
         shows={"running": r"what is in flight is not known"},
     ),
     Fault(
         "nginx's master is stopped",
         signalled("nginx", signal.SIGSTOP),
-        {"status": 1, "status --json": 1},
+        {"status": 1, "status --json": 1, "logs --rotate": 1},
         r"nginx is stopped \(process \d+\)",
+        shows={"logs --rotate": r"nginx still writes to it \(.*kill -CONT \d+"},
     ),
     Fault(
         "nginx's workers are stopped",
         signalled("nginx's worker", signal.SIGSTOP),
         {
-            **{"status": 1, "status --json": 1, "certificate": 1, "up": 1},
+            **{"status": 1, "status --json": 1, "certificate": 1, "up": 1, "logs --rotate": 1},
             **dict.fromkeys(OBSERVED, 0),
         },
         r"nginx's worker is stopped(.|\n)*nginx does not answer",
@@ -401,7 +413,10 @@ LOCAL: Final = (
     Fault(
         "nginx's workers have no descriptor left",
         out_of_descriptors("nginx's worker"),
-        {"status": 1, "status --json": 1, "certificate": 1, "up": 1, **dict.fromkeys(OBSERVED, 0)},
+        {
+            **{"status": 1, "status --json": 1, "certificate": 1, "up": 1, "logs --rotate": 1},
+            **dict.fromkeys(OBSERVED, 0),
+        },
         r"nginx does not answer",
     ),
     Fault(

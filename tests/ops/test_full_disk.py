@@ -74,6 +74,36 @@ def test_that_lines_are_missing_is_told_though_nobody_has_another(tmp_path: Path
     assert tally.now["why"] == ""
 
 
+NGINX = b'2026/11/21 10:00:00 [alert] 71#71: *12 write() to "/run/fd/1" '
+OF_OTHERS = {
+    b'{"event": "log_lost", "worker": "0", "lines": 7, "why": "nobody reads it"}\n': (
+        (7, "nobody reads it")
+    ),
+    NGINX + b"failed (28: No space left on device) while logging request, client: ::1\n": (
+        (1, "No space left on device")
+    ),
+    NGINX + b"was incomplete: 100 of 600 while logging request\n": (1, "No space left on device"),
+    b'{"event": "log_lost", "lines": "many"}\n{"event": "log", "message": "log_lost"}\n': (0, ""),
+    b"2026/11/21 10:00:00 [alert] 71#71: worker process 72 exited on signal 11\n": (0, ""),
+}
+
+
+@pytest.mark.parametrize("text", OF_OTHERS)
+def test_what_others_say_that_they_have_lost_is_counted_too(text: bytes, tmp_path: Path) -> None:
+    tally = log_writing.Tally()
+    log = tmp_path / "log"
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT)
+    try:
+        tally.write(descriptor, b"before\n" + text)
+    finally:
+        os.close(descriptor)
+    assert log.read_bytes() == b"before\n" + text
+    assert (tally.now["lines"], tally.now["last_why"]) == OF_OTHERS[text]
+    assert tally.now["why"] == ""  # supervisord itself can write
+    tally.begin_anew()
+    assert (tally.now["lines"], tally.aside["lines"]) == (0, OF_OTHERS[text][0])
+
+
 def test_a_log_file_that_cannot_be_opened_anew_goes_on_where_it_was(tmp_path: Path) -> None:
     directory = tmp_path / "logs"
     directory.mkdir()

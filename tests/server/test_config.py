@@ -39,6 +39,7 @@ SETTINGS: dict[str, tuple[str, Any, list[str]]] = {
     "worker": ("worker-3", "worker-3", []),
     "metrics_file": ("/run/metrics", "/run/metrics", []),
     "status_socket": ("/run/app.status", "/run/app.status", []),
+    "log_route": ("/proc/1/fd", "/proc/1/fd", []),
 }
 
 # Settings that gunicorn has not; everything else is named as it is there.
@@ -52,6 +53,7 @@ OUR_OWN = {
     "limit_request_body",
     "max_memory",
     "max_stream_duration",
+    "log_route",
     "metrics_file",
     "status_socket",
     "worker",

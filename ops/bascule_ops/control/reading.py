@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from bascule_ops import files
+from bascule_ops import files, proc
 from bascule_ops.arguments import checked
 from bascule_ops.control.output import say, warn
 from bascule_ops.control.project import Project
@@ -185,10 +185,10 @@ def _rotate(options: argparse.Namespace, project: Project) -> int:
     match stack.mode:
         case "local":
             try:
-                aside = log_rotation.rotate(stack.local.log_file, keep, stack.local.pid() or 0)
+                rotation = log_rotation.rotate(stack.local.log_file, keep, stack.local.pid() or 0)
             except log_rotation.RotationError as error:
                 raise CommandError(str(error)) from error
-            return _tell_rotated(aside, stack.local.run_dir)
+            return _tell_rotated(rotation, stack.local.run_dir)
         case "docker":
             raise CommandError(
                 "the engine rotates the containers' logs by itself: LOG_MAX_SIZE and "
@@ -197,9 +197,16 @@ def _rotate(options: argparse.Namespace, project: Project) -> int:
     raise CommandError(not_running())
 
 
-def _tell_rotated(aside: Path, run_dir: Path) -> int:
+def _tell_rotated(rotation: log_rotation.Rotation, run_dir: Path) -> int:
     """Say where the log so far is, and whether all of it is there; return the exit status."""
+    aside, late = rotation
     lost = log_rotation.lost(run_dir)
+    if late:
+        say(f"The log so far is in {aside}.")
+        for part in late:
+            why = proc.why_silent(part.pid) or f"process {part.pid}"
+            warn(f"{named('logs')}: {part.name} still writes to it ({why})")
+        return 1
     if lost is None:
         say(f"The log so far is in {aside}.")
         warn(f"{named('logs')}: supervisord does not tell whether it has every line")

@@ -4,12 +4,18 @@ supervisor's own handlers keep what a full disk did not take in a buffer. Openin
 raises, and with it supervisord ends; until then each line prints a traceback. A handler here writes
 without a buffer, goes on with the file it has where no other is to be had, and never raises. A line
 that was cut gets an end, so that the next one is whole.
+
+The workers and nginx write most of the log themselves. What they could not write they say on
+standard error, and it is counted here as well: a worker by its event ``log_lost``, nginx, which
+counts nothing, by an alert a minute at the most.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
 import stat
 import time
 from pathlib import Path
@@ -20,13 +26,19 @@ from supervisor import loggers  # type: ignore[import-untyped]
 from bascule_ops.json_log import line
 
 MODE: Final = 0o600
+# 2026/11/21 10:00:00 [alert] 71#71: *12 write() to "/run/fd/1" failed (28: No space left on device)
+# while logging request ...; or: write() to "/run/fd/1" was incomplete: 100 of 600 ...
+_NGINX_LOST: Final = re.compile(
+    rb"\[alert\] \d+#\d+: .*write\(\) to \"[^\"]*\" "
+    rb"(?:failed \(\d+: (?P<why>[^)]*)\)|was incomplete: \d+ of \d+)"
+)
 
 
 class Lost(TypedDict):
     """What a log file is without.
 
     Attributes:
-        lines: how many could not be written.
+        lines: how many could not be written; of nginx's, one for each time that it says so.
         since: when the first of them came, in seconds since the epoch; 0 where there is none.
         why: what kept the last of them from being written; empty where the latest was written.
         last_why: what kept the last of them from being written.
@@ -57,6 +69,7 @@ class Tally:
 
     def write(self, descriptor: int, data: bytes) -> None:
         """Write lines of the log, or count them as lost."""
+        self._hear(data)
         begun = b""
         if self.now["why"]:
             begun = b"\n" if self._is_cut else b""
@@ -72,6 +85,16 @@ class Tally:
         self.now["lines"] += data.count(b"\n") - kept[len(begun) :].count(b"\n")
         self.now["since"] = self.now["since"] or time.time()
         self.now["why"] = self.now["last_why"] = why
+
+    def _hear(self, data: bytes) -> None:
+        """Count what others have lost, where they say so."""
+        if b"log_lost" in data or b"[alert]" in data:
+            for each in data.splitlines():
+                if lost := _lost_by_others(each):
+                    lines, why = lost
+                    self.now["lines"] += lines
+                    self.now["since"] = self.now["since"] or time.time()
+                    self.now["last_why"] = why
 
     def try_again(self, descriptor: int) -> None:
         """Say what is missing, where that can be written by now: nobody else may have a line."""
@@ -90,6 +113,17 @@ class Tally:
 
 
 TALLY: Final = Tally()
+
+
+def _lost_by_others(text: bytes) -> tuple[int, str] | None:
+    """How many lines somebody has lost who says so, and why."""
+    if found := _NGINX_LOST.search(text):
+        return 1, (found["why"] or b"No space left on device").decode("utf-8", "replace")
+    try:
+        said = json.loads(text)
+        return (int(said["lines"]), str(said["why"])) if said["event"] == "log_lost" else None
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def _written(descriptor: int, data: bytes) -> tuple[int, str]:

@@ -6,7 +6,7 @@ local mode. It ends when SIGTERM has stopped everything (0); when nothing serves
 reason that `process_events` left as the last line on standard error (1); at once when a setting is
 wrong (2). supervisord itself exits 0 whatever became of its programs. In local mode, where both
 outputs go to the log file that ``SUPERVISOR_LOG_FILE`` names, SIGUSR2 moves them to the new file of
-that name (`log_rotation`).
+that name (`log_rotation`), and who writes to the log by way of this process follows.
 """
 
 from __future__ import annotations
@@ -29,6 +29,17 @@ from bascule_ops.supervision import log_writing
 from bascule_ops.supervision.log_rotation import reopen_output
 from bascule_ops.supervision.process_events import REASON_FILE
 from bascule_ops.supervision.trial import HOLD_FILE, is_served, write_number
+
+# In SUPERVISOR_DIR: leads to this process's descriptors, by which the workers, and local mode's
+# nginx, write to the log themselves (supervisord.conf, `bascule.told.log_route`).
+LOG_ROUTE = "fd"
+STANDARD_OUTPUT = 1
+
+
+def lead_to_the_log(directory: Path) -> None:
+    """Make the way to where standard output and error of this process go."""
+    (directory / LOG_ROUTE).unlink(missing_ok=True)
+    (directory / LOG_ROUTE).symlink_to(f"/proc/{os.getpid()}/fd")
 
 
 def hold_back_beside_others(directory: Path, run_dir: Path) -> None:
@@ -84,6 +95,7 @@ def prepare() -> None:
     for name in ("RUN_DIR", "SUPERVISOR_DIR"):
         check_owner(name, environ[name])
         _make(environ[name])
+    environ["NGINX_ACCESS_LOG"] = f"{environ['SUPERVISOR_DIR']}/{LOG_ROUTE}/{STANDARD_OUTPUT}"
     # The worker's own deadline ends a drain; supervisor's comes after it.
     environ["SUPERVISOR_STOPWAITSECS"] = str(variables.drain_seconds(environ))
 
@@ -107,6 +119,7 @@ def run() -> int:
         directory = Path(os.environ["SUPERVISOR_DIR"])
         reason_file = directory / REASON_FILE
         reason_file.unlink(missing_ok=True)
+        lead_to_the_log(directory)
         hold_back_beside_others(directory, Path(os.environ["RUN_DIR"]))
     except (Refused, OSError) as error:
         tell(line("critical", "configuration", str(error)))

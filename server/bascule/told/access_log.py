@@ -20,7 +20,7 @@ from bascule.errors import StartError
 from bascule.guard import Place
 from bascule.http.memo import Memo
 from bascule.http.request import Request
-from bascule.told.event_log import timestamp
+from bascule.told.event_log import Sink, timestamp
 
 # What health checks say of themselves (bascule_ops.readiness, nginx/snippets/forwarded.conf).
 HEALTH_FIELD: Final = "HTTP_X_BASCULE_HEALTH"
@@ -72,6 +72,7 @@ class AccessLog:
         path: a file's path, or ``-`` for standard output.
         log_format: ``json`` or ``combined``.
         worker: the name that each JSON line carries; empty for none.
+        standard: what takes lines for standard output; the process's own when left out.
 
     Attributes:
         waiting: lines that are yet to be written.
@@ -80,10 +81,14 @@ class AccessLog:
         StartError: the file cannot be opened.
     """
 
-    def __init__(self, path: str, log_format: str, worker: str) -> None:
+    def __init__(
+        self, path: str, log_format: str, worker: str, standard: Sink | None = None
+    ) -> None:
         self._path = path
+        self._standard = standard or streams.own(streams.STDOUT)
         self._render: Render = JsonLines(worker) if log_format == "json" else combined
-        self._output: streams.Output | None = None
+        self._output: Sink | None = None
+        self._file: streams.Output | None = None
         self.waiting: list[str] = []
         self._lock = threading.Lock()
         try:
@@ -121,14 +126,14 @@ class AccessLog:
         """Open the file anew, after it has been moved away."""
         self.flush()
         if self._path == "-":
-            self._output = streams.own(streams.STDOUT)
+            self._output = self._standard
             return
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         opened = os.open(self._path, flags, 0o640)
-        if self._output is None:
-            self._output = streams.Output(opened)
+        if self._file is None:
+            self._output = self._file = streams.Output(opened)
         else:  # in one step: another thread may be writing
-            os.dup2(opened, self._output.descriptor, inheritable=False)
+            os.dup2(opened, self._file.descriptor, inheritable=False)
             os.close(opened)
 
 

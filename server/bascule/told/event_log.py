@@ -178,6 +178,7 @@ class _Told:
         self.is_configured = False
         self.formatter: logging.Formatter = TextFormatter("")
         self.sink: Sink = _Nowhere()
+        self.sink_of_others: Sink = self.sink
         self.filters: list[Callable[[logging.LogRecord], object]] = []
         self.listeners: list[Callable[[logging.LogRecord], None]] = []
         self._queue: queue.SimpleQueue[logging.LogRecord | threading.Event] = queue.SimpleQueue()
@@ -211,8 +212,9 @@ class _Told:
             line = self.formatter.format(record)
         except Exception as error:
             line = self.formatter.format(_in_place_of(record, error))
+        sink = self.sink if record.name == LOGGER.name else self.sink_of_others
         try:
-            self.sink.write(line + "\n")
+            sink.write(line + "\n")
         except Exception as error:
             _LOG.note(error)
 
@@ -394,13 +396,21 @@ def configure(log_format: str, level: str, worker: str, stream: Sink | None = No
         stream: where lines go; the server's own standard error when left out.
     """
     _told.formatter = JsonFormatter(worker) if log_format == "json" else TextFormatter(worker)
-    _told.sink = stream or streams.own(streams.STDERR)
+    _told.sink = _told.sink_of_others = stream or streams.own(streams.STDERR)
     root = logging.getLogger()
     root.handlers[:] = [_RootHandler()]
     root.setLevel(level.upper())
     _told.level = root.level
     _told.is_configured = True
     keep()
+
+
+def lead_others(sink: Sink) -> None:
+    """Have what the application, the chain and ``wsgi.errors`` say written elsewhere.
+
+    What the server says of itself stays on standard error, where a supervisor hears it.
+    """
+    _told.sink_of_others = sink
 
 
 def keep() -> None:
