@@ -34,7 +34,7 @@ NEXT_INCLUDE = "supervisord-next.conf"
 KEPT = (
     "RUN_DIR", "SUPERVISOR_DIR", "SUPERVISOR_INCLUDE", "PYTHON", "OPS_PYTHON", "PROJECT_DIR",
     "NGINX_RUN_DIR", "NGINX_SOURCE_DIR", "NGINX_BINARY", "NGINX_PORT",
-    "NGINX_STATUS_PORT", "NGINX_STATUS_HOST",
+    "NGINX_STATUS_PORT", "NGINX_STATUS_HOST", "NGINX_ACCESS_LOG",
     "NGINX_TLS_PORT", "NGINX_TLS_CERTIFICATE", "NGINX_TLS_CERTIFICATE_KEY",
 )  # fmt: skip
 # What ops/health, ops/restart and ops/down read of a running stack.

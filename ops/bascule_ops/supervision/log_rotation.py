@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LIMIT: Final = 3.0  # seconds for supervisord to change files; it looks once a second
-FOLLOW_LIMIT: Final = 2.0  # and for the others to follow it; workers look twice a second
+FOLLOW_LIMIT: Final = 1.5  # and for the others to follow it; workers look twice a second
 REOPEN: Final = signal.SIGUSR1  # what has nginx open its logs anew
 _PAUSE: Final = 0.02
 _ANSWER: Final = 1.0  # seconds for supervisord to say what the log has lost
