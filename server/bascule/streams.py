@@ -32,7 +32,7 @@ WRITE_SIZE: Final = 4096
 # For how long a reader that does not read is waited for (seconds), once: all requests wait then.
 PATIENCE: Final = 1.0
 
-OUTPUT: Final = Place("output", "Lines of a log are lost")
+_OUTPUT: Final = Place("output", "Lines of a log are lost")
 
 
 class Output:
@@ -87,7 +87,7 @@ class Output:
                 else:
                     raise BlockingIOError("nobody reads it")
         except OSError as error:
-            OUTPUT.note(error)
+            _OUTPUT.note(error)
             if len(data) < size or is_begun:
                 self._end_of_line = b"\n"  # nothing else stands on the line that was begun
 

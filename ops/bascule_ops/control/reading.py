@@ -215,7 +215,7 @@ def _tell_rotated(rotation: log_rotation.Rotation, run_dir: Path) -> int:
         say(f"The log so far is in {aside}; it is complete.")
     else:
         say(f"The log so far is in {aside}.")
-        words = f"{lost['lines']} lines are missing in it: {lost['last_why']}"
+        words = f"at least {lost['lines']} lines are missing in it: {lost['last_why']}"
         warn(f"{named('logs')}: {words}")
     if not os.statvfs(run_dir).f_bavail:
         warn(f"{named('logs')}: the disk is full, so the new file takes no line: make room")

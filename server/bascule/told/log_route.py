@@ -25,7 +25,7 @@ from contextlib import suppress
 from typing import Final
 
 from bascule import streams
-from bascule.streams import OUTPUT, STDERR, STDOUT, WRITE_SIZE, Output
+from bascule.streams import STDERR, STDOUT, WRITE_SIZE, Output
 from bascule.told.event_log import event
 
 # Bytes of lines that are kept for a reader that does not read: of a quarter of a second, at full
@@ -186,7 +186,6 @@ class Route:
     def _lose(self, data: bytes, error: OSError) -> None:
         self.lost += data.count(b"\n")
         self.why = error.strerror or str(error)
-        OUTPUT.note(error)
 
 
 class LogRoute:
