@@ -1,6 +1,7 @@
 #!/bin/sh
 # Writes the includes whose content depends on more than a value: the upstream's servers, the
-# IPv6 listener, the inside listener's port, idle connections at a reload, nginx's own counters.
+# IPv6 listener, the inside listener's port, idle connections at a reload, nginx's own counters, its
+# compiler of expressions.
 set -eu
 
 # The workers say how many they are, and a deployment may change it while nginx runs. The
@@ -54,3 +55,8 @@ fi
 if "$NGINX_BINARY" -V 2>&1 | grep -q -e --with-http_stub_status_module; then
     printf 'location = /-/nginx {\n    stub_status;\n}\n'
 fi >"$NGINX_RUN_DIR/status.conf"
+
+# Nor with a compiler of expressions; nginx would say so at each start.
+if "$NGINX_BINARY" -V 2>&1 | grep -q -e --with-pcre-jit; then
+    printf 'pcre_jit on;\n'
+fi >"$NGINX_RUN_DIR/pcre_jit.conf"
