@@ -251,7 +251,7 @@ class Worker:
 
     def _choose_on_turn(self, access_log: AccessLog | None) -> Callable[[], float]:
         """Return what is to be done each turn of the loop, and nothing beside it."""
-        counters, loop = self._counters, self._loop
+        counters, loop, log_route = self._counters, self._loop, self._log_route
         if counters is None and access_log is None:
             return loop.on_turn
         # The only thread may be kept by its next call, and the lines with it.
@@ -266,16 +266,18 @@ class Worker:
                     counters.fold(now)
                 except BaseException as error:
                     _COUNTERS.note(error)
-            if not access_log or not access_log.waiting:
+            if not (access_log and access_log.waiting) and not log_route.is_waiting:
                 return FOR_EVER
             if now < due:
                 return due - now
             due = now + interval
             try:
-                access_log.flush()
+                if access_log:
+                    access_log.flush()
+                log_route.send()
             except BaseException as error:
                 _LINES.note(error)
-            return FOR_EVER
+            return LOG_INTERVAL if log_route.is_waiting else FOR_EVER
 
         return on_turn
 

@@ -125,7 +125,7 @@ def test_where_nobody_reads_lines_are_kept_then_lost_and_counted(pipe: tuple[int
     found = b""
     while data := read(pipe[0]):
         found += data
-        route.tend()
+        route.send()
     assert found.split() == [b"%d" % number for number in range(kept)]
     route.write("again\n")
     assert read(pipe[0]) == b"again\n"
@@ -276,8 +276,8 @@ def test_a_long_line_is_waited_for_by_others(pipe: tuple[int, int]) -> None:
     found = b""
     while not found.endswith(b"short\n"):
         found += read(pipe[0])
-        first.tend()
-        second.tend()
+        first.send()
+        second.send()
     assert found == (LONG * 10 + "\nshort\n").encode()
 
 

@@ -44,6 +44,8 @@ class Route:
         instead: what a forked process writes to: nobody there would see the log rotated.
 
     Attributes:
+        is_file: whether it leads to a file; else to a pipe, a terminal or a device.
+        waiting: lines that are yet to be written, in pieces.
         lost: lines that could not be written.
         why: what kept the last of them from being written.
 
@@ -59,13 +61,13 @@ class Route:
         self._is_forked = False
         # A signal's handler may write in the middle of a write.
         self._lock = threading.RLock()
-        self._waiting: deque[bytes] = deque()
+        self.waiting: deque[bytes] = deque()
         self._size = 0
         self._is_sending = False
         self._is_cut = False
         self._held = fcntl.LOCK_UN
         self._descriptor = _opened(path)
-        self._is_file = _is_file(self._descriptor)
+        self.is_file = _is_file(self._descriptor)
         os.register_at_fork(after_in_child=self._let_go)
 
     def _let_go(self) -> None:
@@ -80,26 +82,28 @@ class Route:
                 self._instead.write(text)
                 return
             data = text.encode("utf-8", "backslashreplace")
-            if self._is_file:
+            if self.is_file:
                 self._append(data)
             elif self._size + len(data) > MOST_WAITING:
                 self._lose(data, BlockingIOError("nobody reads it"))
             else:
-                self._waiting += pieces(data)
+                self.waiting += pieces(data)
                 self._size += len(data)
                 self._send()
 
+    def send(self) -> None:
+        """Write what waits, as far as it is taken."""
+        with self._lock:
+            if not self._is_forked:
+                self._send()
+
     def tend(self) -> None:
-        """Change to what the path leads to by now, and send what waits; to be called now and then.
+        """Change to what the path leads to by now; to be called now and then.
 
         Where it cannot be opened, lines go where they went.
         """
-        if self._is_forked:
+        if self._is_forked or not self.is_file:
             return
-        with self._lock:
-            if not self._is_file:
-                self._send()
-                return
         with suppress(OSError):
             there, here = os.stat(self._path), os.fstat(self._descriptor)
             if not os.path.samestat(there, here):
@@ -114,10 +118,9 @@ class Route:
     def settle(self) -> None:
         """Send what waits, at the end of the process; the reader is waited for, not for ever."""
         deadline = time.monotonic() + PATIENCE
-        while self._waiting and not self._is_forked and time.monotonic() < deadline:
+        while self.waiting and not self._is_forked and time.monotonic() < deadline:
             time.sleep(PAUSE)
-            with self._lock:
-                self._send()
+            self.send()
 
     def _append(self, data: bytes) -> None:
         """Write to a file, which takes all there is unless its disk is full."""
@@ -138,7 +141,7 @@ class Route:
             return
         self._is_sending = True
         try:
-            while self._waiting and self._has_turn(self._waiting[0]):
+            while self.waiting and self._has_turn(self.waiting[0]):
                 self._send_first()
             if not self._is_cut:
                 self._take(fcntl.LOCK_UN)
@@ -149,7 +152,7 @@ class Route:
             self._is_sending = False
 
     def _send_first(self) -> None:
-        piece = self._waiting[0]
+        piece = self.waiting[0]
         try:
             size = os.write(self._descriptor, piece)
         except BlockingIOError:
@@ -160,9 +163,9 @@ class Route:
         self._size -= size
         self._is_cut = size < len(piece)
         if self._is_cut:
-            self._waiting[0] = piece[size:]
+            self.waiting[0] = piece[size:]
         else:
-            self._waiting.popleft()
+            self.waiting.popleft()
 
     def _has_turn(self, piece: bytes) -> bool:
         """Whether no other process writes a long line, and nobody at all beside one of ours."""
@@ -204,6 +207,7 @@ class LogRoute:
         self._told = 0
         self.output = self._open(directory, STDOUT)
         self.error = self._open(directory, STDERR)
+        self._pipes = [route for route in self._routes if not route.is_file]
 
     def _open(self, directory: str, number: int) -> Output | Route:
         own = streams.own(number)
@@ -222,6 +226,17 @@ class LogRoute:
         self._routes.append(route)
         return route
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a pipe was full: `send` is to be called soon."""
+        # Asked at each turn of the loop; a file takes all there is.
+        return bool(self._pipes) and any(route.waiting for route in self._pipes)
+
+    def send(self) -> None:
+        """Write what waits, as far as it is taken."""
+        for route in self._pipes:
+            route.send()
+
     def settle(self) -> None:
         """See what is written off, at the end of the process."""
         for route in self._routes:
@@ -231,6 +246,7 @@ class LogRoute:
         """Follow the log where it is rotated, and say what it has lost; to be called each tick."""
         for route in self._routes:
             route.tend()
+        self.send()
         lost = sum(route.lost for route in self._routes)
         if lost > self._told:
             lines, self._told = lost - self._told, lost
