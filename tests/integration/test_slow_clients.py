@@ -154,6 +154,15 @@ def test_a_slow_reader_of_a_stream_gets_all_of_it() -> None:
         assert rest > big.SIZE
 
 
+def test_where_one_thread_is_all_it_waits_for_a_slow_reader_of_a_stream() -> None:
+    with running(bascule_command("--threads", "1"), "big") as server:
+        with server.client(receive_buffer=4096) as slow:
+            body = slow.request(get("/generator")).body
+        assert hashlib.sha256(body).hexdigest() == WHOLE
+        with server.client() as other:
+            assert other.request(get("/length")).complete
+
+
 def test_clients_that_send_nothing_hold_no_thread() -> None:
     with running(bascule_command("--threads", "1"), "hello") as server:
         silent = [server.client() for _ in range(200)]

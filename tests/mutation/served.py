@@ -121,6 +121,8 @@ def _trace(order: Order, items: Sequence[pytest.Item]) -> int:
 def _replace(order: Order) -> bool:
     """Give the functions of a module their changed code; return whether one was found."""
     path = order["path"]
+    if "__code__" in order["text"]:  # it knows its functions by the code that they had
+        return False
     changed = {
         (code.co_qualname, code.co_firstlineno): code
         for code in _codes(compile(order["text"], path, "exec", dont_inherit=True))
