@@ -221,7 +221,7 @@ def _teller() -> Callable[[str], None]:
 def main(given: Sequence[str]) -> int:
     """Try changes; return the exit status."""
     options = parse(given)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         known = verdicts.read(verdicts.FILE.read_text())
         named = modules(options.modules)

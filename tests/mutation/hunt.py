@@ -16,8 +16,8 @@ from tests.mutation.server import Server
 
 # For one change, tests run that take so long together (seconds): the quickest of each file first.
 # Who notices a change at all, mostly notices it within the first of them.
-UNIT_BUDGET: Final = 10.0
-INTEGRATION_BUDGET: Final = 30.0
+UNIT_BUDGET: Final = 6.0
+INTEGRATION_BUDGET: Final = 15.0
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 What is changed: comparisons, ``not``, ``and``/``or``, conditions, arithmetic, numbers, ``True`` and
 ``False``, bytes, ``min``/``max``; what a function returns; ``break``/``continue``; a statement that
 calls, raises or sets an attribute is left out, and so is a decorator. Not text: most of it is
-messages. Lines keep their numbers.
+messages. A number that a module has a name for is a choice that may be another, so it becomes none:
+zero, or one where it was that. Lines keep their numbers.
 """
 
 from __future__ import annotations
@@ -207,7 +208,7 @@ class _Finder(ast.NodeVisitor):
         self._within(node)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        if node.value is not None:
+        if node.value is not None and not self._choice(node.value):
             self._assignment(node, node.target, node.value)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
@@ -323,7 +324,10 @@ class _Finder(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Assign(self, node: ast.Assign) -> None:
-        if not any(isinstance(each, ast.Name) and each.id == "__slots__" for each in node.targets):
+        is_slots = any(
+            isinstance(each, ast.Name) and each.id == "__slots__" for each in node.targets
+        )
+        if not is_slots and not self._choice(node.value):
             self._assignment(node, node.targets[0], node.value)
 
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
@@ -335,6 +339,20 @@ class _Finder(ast.NodeVisitor):
                 becomes = ARITHMETIC[type(node.op)]
                 self._add(begin + found.start(), begin + found.end(), becomes)
         self.generic_visit(node)
+
+    def _choice(self, value: ast.expr) -> bool:
+        """Change a number that has a name; return whether it is one."""
+        parts = (ast.Constant, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop)
+        is_number = not self._scopes and all(
+            isinstance(each, parts)
+            and not (isinstance(each, ast.Constant) and type(each.value) not in (int, float))
+            for each in ast.walk(value)
+        )
+        if is_number:
+            segment = self._data[self._begin(value) : self._end(value)].decode()
+            becomes = "1" if segment in ("0", "0.0") else "0"
+            self._add(self._begin(value), self._end(value), becomes)
+        return is_number
 
     def _assignment(self, node: ast.stmt, target: ast.expr, value: ast.expr) -> None:
         """Leave out what sets an attribute that was set before: not in ``__init__``."""

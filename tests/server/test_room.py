@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import random
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -144,6 +146,30 @@ def test_closing_is_logged_once_a_second_with_the_number(caplog: pytest.LogCaptu
         room.report(100.0 + EVENT_INTERVAL)
         event_log.settle()
     assert [each.closed for each in caplog.records] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("connections", "room"),
+    [
+        (512 - 16, 512),  # and 16 for the process itself
+        (512 - 15, 1024),
+        (1 << 20, 16_384),  # no more are worth their memory
+    ],
+)
+def test_the_kernel_s_table_has_room_from_the_start(connections: int, room: int) -> None:
+    code = f"""
+import resource
+from bascule.engine.room import Room
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+Room(set(), {connections}).reserve()
+with open("/proc/self/status") as status:
+    print(*(line.split()[1] for line in status if line.startswith("FDSize:")))
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert found.stdout == f"{room}\n"
 
 
 def test_to_reserve_more_than_the_limit_of_open_files_leaves_none_open_and_is_no_error() -> None:
