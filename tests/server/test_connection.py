@@ -1,0 +1,444 @@
+"""One connection, its client and its loop, with a clock that the test sets."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from bascule.config import Config
+from bascule.engine.connection import Connection, State
+from bascule.engine.crew import Crew
+from bascule.engine.deadlines import Deadlines
+from bascule.engine.loop import Loop
+from bascule.engine.service import NEVER, Service
+from bascule.wsgi import environ
+
+REQUEST = b"GET /page HTTP/1.1\r\nHost: example.org\r\n\r\n"
+UPLOAD = b"POST /form HTTP/1.1\r\nHost: example.org\r\nContent-Length: 4\r\n\r\n"
+LARGE = b"x" * (4 << 20)  # more than the kernel takes
+BEGAN = 1000.0
+# Each deadline is another, so that none can stand for another (seconds).
+IDLE, HEAD, BODY, WRITE = 50.0, 30.0, 20.0, 40.0
+MOMENT = 0.125
+
+
+class Counted:
+    """What the access log is given."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[str, int]] = []
+
+    def write(self, served: Any, size: int, _duration: float) -> None:
+        self.entries.append((str(served.status), size))
+
+    def flush(self) -> None:
+        """There is nothing to be flushed."""
+
+
+class Table:
+    """Where a connection and its client sit."""
+
+    def __init__(self, stack: ExitStack, clock: list[float], **settings: Any) -> None:
+        self._clock = clock
+        self.body = b"ok"
+        self.heard: list[bytes] = []
+        self.fields: list[tuple[str, str]] = []
+        self.loop = Loop(600.0)
+        stack.callback(self.loop.close)
+        self.log = Counted()
+        self.service = Service(
+            config=Config(
+                application="fake",
+                threads=1,
+                keep_alive=IDLE,
+                head_timeout=HEAD,
+                body_timeout=BODY,
+                write_timeout=WRITE,
+                **settings,
+            ),
+            application=self._application,
+            loop=self.loop,
+            crew=Crew(1, 0, self.loop.poll, lambda _call: None),
+            access_log=self.log,  # type: ignore[arg-type]
+            on_served=lambda _count: None,
+            on_empty=lambda: None,
+        )
+        self._deadlines = Deadlines(self.loop, self.service.connections)
+        here, there = socket.socketpair()
+        self.client = stack.enter_context(there)
+        self.client.setblocking(False)
+        here.setblocking(False)
+        shared = environ.template(("example.org", "80"), multithread=False)
+        self.connection = Connection(here, shared, self.service)
+        stack.callback(self.connection.close)
+
+    def _application(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        self.heard.append(environ["wsgi.input"].read())
+        start_response("200 OK", [("Content-Length", str(len(self.body))), *self.fields])
+        return [self.body]
+
+    def say(self, data: bytes) -> None:
+        """Have the client send something, and the server read it."""
+        self.client.sendall(data)
+        self.turn()
+
+    def turn(self) -> None:
+        """Have the loop do what there is to do."""
+        for _ in range(4):  # a turn may leave something to the next
+            self.loop.poll(wait=False)
+
+    def answer(self) -> None:
+        """Have the application called, and its answer sent."""
+        assert self.connection.state is State.CALL
+        self.connection.call()
+        self.connection.settle()
+
+    def after(self, seconds: float) -> None:
+        """Let time go by, then look at the deadlines."""
+        self._clock[0] += seconds
+        self.loop.poll(wait=False)
+        self._deadlines.sweep()
+
+    def received(self) -> bytes:
+        """Return what the client has got, and not looked at yet."""
+        found = b""
+        try:
+            while block := self.client.recv(1 << 16):
+                found += block
+        except BlockingIOError:
+            pass
+        return found
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the server has its end of the connection."""
+        return self.connection in self.service.connections
+
+
+@pytest.fixture
+def make(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Table]]:
+    """Returns a table by the settings that it is to have."""
+    clock = [BEGAN]
+    monkeypatch.setattr("bascule.engine.loop.monotonic", lambda: clock[0])
+    with ExitStack() as stack:
+        yield lambda **settings: Table(stack, clock, **settings)
+
+
+@pytest.fixture
+def table(make: Callable[..., Table]) -> Table:
+    """A table whose connection has been accepted."""
+    found = make()
+    found.connection.begin()
+    return found
+
+
+def status(data: bytes) -> bytes:
+    """Return the status of the response that bytes begin with."""
+    return data.split(b" ", 2)[1] if data else b""
+
+
+def test_a_client_that_says_nothing_is_closed_without_a_word(table: Table) -> None:
+    assert table.connection.is_idle
+    assert table.connection.waits_since == BEGAN
+    table.after(IDLE - MOMENT)
+    assert table.is_open
+    table.after(MOMENT)
+    assert not table.is_open
+    assert table.client.recv(1) == b""
+    assert table.connection.waits_since == NEVER
+
+
+def test_a_head_has_its_time_from_its_first_byte(table: Table) -> None:
+    table.after(10)
+    table.say(b"GET ")
+    assert not table.connection.is_idle
+    table.after(HEAD - MOMENT)
+    assert table.connection.waits_since == BEGAN + 10
+    table.say(b"/page")
+    table.after(MOMENT)
+    assert status(table.received()) == b"408"
+
+
+def test_a_head_that_came_with_the_connection_has_its_time_too(make: Callable[..., Table]) -> None:
+    table = make()
+    table.client.sendall(b"GET ")
+    table.connection.begin()
+    table.after(HEAD - MOMENT)
+    assert table.received() == b""
+    table.after(MOMENT)
+    assert status(table.received()) == b"408"
+
+
+def test_each_piece_of_a_body_has_its_time(table: Table) -> None:
+    table.say(UPLOAD)
+    for piece in (b"a", b"b"):
+        table.after(BODY - MOMENT)
+        table.say(piece)
+    assert table.connection.waits_since == NEVER
+    table.after(BODY - MOMENT)
+    assert table.received() == b""
+    table.after(MOMENT)
+    assert status(table.received()) == b"408"
+    assert table.heard == []
+
+
+def test_a_call_has_no_deadline_of_the_connection(table: Table) -> None:
+    table.say(UPLOAD + b"data")
+    assert table.connection.state is State.CALL
+    assert table.connection.started == BEGAN
+    table.after(1e6)
+    table.answer()
+    assert status(table.received()) == b"200"
+    assert table.heard == [b"data"]
+
+
+def test_an_answered_client_has_its_idle_time_from_the_next_tick(table: Table) -> None:
+    table.say(REQUEST)
+    table.answer()
+    assert status(table.received()) == b"200"
+    assert table.connection.is_idle
+    assert table.connection.waits_since == NEVER
+    table.after(10)
+    assert table.connection.waits_since == BEGAN + 10
+    table.after(IDLE - MOMENT)
+    assert table.is_open
+    table.after(MOMENT)
+    assert not table.is_open
+
+
+def test_a_part_of_the_next_request_has_its_time_from_the_answer(table: Table) -> None:
+    table.say(REQUEST + b"GET ")
+    table.after(10)
+    table.answer()
+    assert status(table.received()) == b"200"
+    assert table.connection.waits_since == BEGAN + 10
+    table.after(HEAD - MOMENT)
+    assert table.received() == b""
+    table.after(MOMENT)
+    assert status(table.received()) == b"408"
+
+
+def test_requests_that_came_together_are_answered_in_turn(table: Table) -> None:
+    table.say(REQUEST + UPLOAD + b"data" + REQUEST)
+    for _ in range(3):
+        table.answer()
+    assert table.received().count(b"HTTP/1.1 200 OK") == 3
+    assert table.heard == [b"", b"data", b""]
+    assert table.connection.is_idle
+
+
+def test_more_that_comes_in_a_call_waits_for_its_end(table: Table) -> None:
+    table.say(REQUEST)
+    table.say(REQUEST)
+    table.answer()
+    assert table.connection.is_idle
+    table.turn()
+    assert table.connection.state is State.CALL
+    table.answer()
+    assert table.received().count(b"HTTP/1.1 200 OK") == 2
+
+
+def test_a_client_that_leaves_in_a_call_is_noticed_after_it(table: Table) -> None:
+    table.say(REQUEST)
+    table.client.shutdown(socket.SHUT_WR)
+    table.turn()
+    assert table.connection.state is State.CALL
+    table.answer()
+    table.turn()
+    assert not table.is_open
+    assert status(table.received()) == b"200"
+
+
+def test_a_client_that_leaves_in_a_head_or_body_gets_no_answer(make: Callable[..., Table]) -> None:
+    for begun in (b"GET ", UPLOAD + b"da"):
+        table = make()
+        table.connection.begin()
+        table.say(begun)
+        table.client.shutdown(socket.SHUT_WR)
+        table.turn()
+        assert not table.is_open
+        assert table.received() == b""
+
+
+# --- the end (RFC 9112 §9.6) ---------------------------------------------------------------------
+
+
+def test_who_is_refused_may_be_silent_for_two_seconds(table: Table) -> None:
+    table.after(10)
+    table.say(b"bad\r\n\r\n")
+    assert status(table.received()) == b"400"
+    assert table.connection.waits_since == BEGAN + 10
+    table.after(2 - MOMENT)
+    assert table.is_open
+    table.after(MOMENT)
+    assert not table.is_open
+
+
+def test_who_is_refused_may_go_on_sending_for_thirty_seconds(table: Table) -> None:
+    table.say(b"bad\r\n\r\n")
+    for _ in range(29):
+        table.after(1)
+        table.say(b"more")
+    table.after(1 - MOMENT)
+    assert table.is_open
+    table.after(MOMENT)
+    assert not table.is_open
+
+
+def test_who_is_refused_and_leaves_is_closed_at_once(table: Table) -> None:
+    table.say(b"bad\r\n\r\n")
+    table.client.shutdown(socket.SHUT_WR)
+    table.turn()
+    assert not table.is_open
+
+
+def test_a_refusal_is_logged_once_with_its_size(table: Table) -> None:
+    table.say(b"bad\r\n\r\n")
+    data = table.received()
+    table.client.shutdown(socket.SHUT_WR)
+    table.turn()
+    assert table.log.entries == [("400", len(data))]
+
+
+def test_who_asked_for_the_end_is_closed_without_waiting_for_more(table: Table) -> None:
+    table.say(REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    table.answer()
+    assert not table.is_open
+    assert b"Connection: close" in table.received()
+
+
+def test_who_has_sent_more_after_asking_for_the_end_is_not_reset(table: Table) -> None:
+    table.say(REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") + REQUEST)
+    table.answer()
+    assert table.connection.state is State.LINGER
+    assert table.received().count(b"HTTP/1.1") == 1
+
+
+def test_who_expects_to_go_on_is_waited_for_where_the_answer_ends_it(table: Table) -> None:
+    table.service.drain()
+    table.say(REQUEST)
+    table.answer()
+    assert b"Connection: close" in table.received()
+    assert table.connection.state is State.LINGER
+
+
+# --- sending -------------------------------------------------------------------------------------
+
+
+def test_a_client_that_takes_nothing_is_given_up(table: Table) -> None:
+    table.body = LARGE
+    table.say(REQUEST)
+    table.answer()
+    assert table.connection.state is State.SEND
+    table.after(WRITE - MOMENT)
+    assert table.is_open
+    table.after(MOMENT)
+    assert not table.is_open
+    ((code, size),) = table.log.entries
+    assert code == "200"
+    assert 0 < size < len(LARGE)
+
+
+def test_a_client_that_takes_something_has_its_time_anew(table: Table) -> None:
+    table.body = LARGE
+    table.say(REQUEST)
+    table.answer()
+    taken = 0
+    for _ in range(3):
+        table.after(WRITE - MOMENT)
+        taken += len(table.client.recv(1 << 16))
+        table.after(MOMENT)
+        assert table.is_open
+    while table.connection.state is State.SEND:
+        taken += len(table.received())
+        table.turn()
+    taken += len(table.received())
+    assert taken > len(LARGE)
+    assert table.connection.is_idle
+    assert table.log.entries == [("200", taken)]
+
+
+def test_a_client_that_leaves_while_it_is_sent_to_is_logged_once(table: Table) -> None:
+    table.body = LARGE
+    table.say(REQUEST)
+    table.answer()
+    table.client.close()
+    table.turn()
+    assert not table.is_open
+    assert len(table.log.entries) == 1
+
+
+def test_the_next_request_waits_until_the_answer_is_taken(table: Table) -> None:
+    table.body = LARGE
+    table.say(REQUEST + REQUEST)
+    table.answer()
+    assert table.connection.state is State.SEND
+    while table.connection.state is State.SEND:
+        table.received()
+        table.turn()
+    assert table.connection.state is State.CALL
+
+
+def test_a_lone_thread_serves_the_loop_while_its_stream_waits_for_the_client(
+    table: Table,
+) -> None:
+    looked = []
+
+    def look() -> float:
+        looked.append(table.connection.state)
+        table.received()
+        return NEVER
+
+    table.say(REQUEST)
+    table.fields = [("Transfer-Encoding", "chunked")]
+    table.loop.on_turn = look
+    table.connection.send(LARGE)
+    assert State.SEND in looked
+    assert table.connection.state is State.CALL
+
+
+# --- what is asked of it -------------------------------------------------------------------------
+
+
+def test_its_kind_is_the_path_of_the_request_in_hand(table: Table) -> None:
+    assert table.connection.kind == ""
+    table.say(REQUEST)
+    assert table.connection.kind == "/page"
+    table.answer()
+    assert table.connection.kind == ""
+    assert table.connection.request is None
+    assert "PATH_INFO" not in table.connection.environ
+
+
+def test_it_is_called_from_when_the_application_has_its_request(table: Table) -> None:
+    table.say(REQUEST)
+    assert not table.connection.is_called
+    table.connection.call()
+    assert table.connection.is_called
+    table.connection.settle()
+    assert not table.connection.is_called
+
+
+def test_an_interim_response_is_sent_to_who_waits_for_it(make: Callable[..., Table]) -> None:
+    expecting = UPLOAD.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
+    for sent, interim in ((expecting, b"100"), (expecting + b"d", b""), (UPLOAD, b"")):
+        table = make()
+        table.connection.begin()
+        table.say(sent)
+        assert status(table.received()) == interim
+
+
+def test_a_mistake_of_the_server_s_costs_one_connection(
+    table: Table, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("a mistake")
+
+    table.say(b"GET ")
+    monkeypatch.setattr("bascule.http.request.HeadReader.feed", fail)
+    table.say(b"/page")
+    assert not table.is_open
+    assert "a mistake" in capfd.readouterr().err
