@@ -113,6 +113,7 @@ class Stream:
 
 def test_a_process_serves_one_request_alone_while_others_serve_theirs() -> None:
     environ = environ_of()
+    assert environ["wsgi.version"] == (1, 0)
     assert environ["wsgi.run_once"] is True
     assert environ["wsgi.multithread"] is False
     assert environ["wsgi.multiprocess"] is True
@@ -357,8 +358,8 @@ def test_a_body_that_fails_is_closed_all_the_same() -> None:
 
 def test_a_path_cannot_forge_a_line_of_the_log() -> None:
     path = "/call\nfake: line\x1b[31m"
-    result = answer(answering(Stream(ValueError())), PATH_INFO=path)
-    assert result.errors.startswith(r"bascule: GET /call\nfake: line\x1b[31m: the application")
+    result = answer(answering(Stream(ValueError())), SCRIPT_NAME="/at", PATH_INFO=path)
+    assert result.errors.startswith(r"bascule: GET /at/call\nfake: line\x1b[31m: the application")
 
 
 EARLY_BREACHES: dict[str, tuple[Iterable[Any], list[tuple[str, str]]]] = {

@@ -58,6 +58,23 @@ def test_a_temporary_file_is_a_range_too() -> None:
         assert os.pread(found.descriptor, found.count, found.offset) == CONTENT[4:]
 
 
+@pytest.mark.parametrize(
+    ("block_size", "is_range"), [(1, True), (0, False), (-1, False), (4.0, False), (True, False)]
+)
+def test_a_block_size_that_read_takes_for_something_else_is_read(
+    path: Path, block_size: Any, is_range: bool
+) -> None:
+    with path.open("rb") as file:
+        assert (FileWrapper(file, block_size).file_range() is not None) is is_range
+
+
+def test_a_file_that_was_given_a_name_and_a_close_of_its_own_is_a_range(path: Path) -> None:
+    with path.open("rb", buffering=0) as file:
+        close = file.close
+        file.name, file.close = "renamed", close  # type: ignore[method-assign]
+        assert FileWrapper(file).file_range() is not None
+
+
 def test_a_file_that_stands_past_its_end_has_nothing_to_send(path: Path) -> None:
     with path.open("rb") as file:
         file.seek(1000)
@@ -154,8 +171,8 @@ def test_it_reads_in_blocks_of_the_size_that_was_asked_for() -> None:
 
 
 def test_it_has_a_block_size_of_its_own() -> None:
-    file = Counting(b"0123456789")
-    assert list(FileWrapper(file)) == [b"0123456789"]
+    file = Counting(b"x" * 3 * BLOCK_SIZE)
+    assert list(FileWrapper(file)) == [b"x" * BLOCK_SIZE] * 3
     assert set(file.asked) == {BLOCK_SIZE}
 
 
