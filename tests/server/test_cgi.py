@@ -114,6 +114,7 @@ class Stream:
 def test_a_process_serves_one_request_alone_while_others_serve_theirs() -> None:
     environ = environ_of()
     assert environ["wsgi.version"] == (1, 0)
+    assert environ["wsgi.input_terminated"] is True
     assert environ["wsgi.run_once"] is True
     assert environ["wsgi.multithread"] is False
     assert environ["wsgi.multiprocess"] is True
@@ -292,6 +293,11 @@ def test_head_has_the_fields_of_get_and_no_body(stream: bool) -> None:
     assert result.ok
 
 
+def test_a_body_that_has_no_reader_is_made_no_further_than_its_first_chunk() -> None:
+    body = Stream(b"first", ValueError("nobody reads it"))
+    assert answer(answering(body), REQUEST_METHOD="HEAD").ok
+
+
 def test_head_tells_the_length_of_a_body_that_is_here_in_full() -> None:
     result = answer(answering([b"hello"]), validated=False, REQUEST_METHOD="HEAD")
     assert ("Content-Length", "5") in result.fields
@@ -420,19 +426,28 @@ def test_start_response_may_replace_a_head_that_has_not_been_sent() -> None:
     assert result.body == b"sorry"
 
 
-def test_start_response_raises_again_what_comes_after_the_head() -> None:
+@pytest.mark.parametrize("has_traceback", [True, False])
+def test_start_response_raises_again_what_comes_after_the_head(has_traceback: bool) -> None:
+    raised: list[BaseException] = []
+
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", [TEXT])
         yield b"begun"
+        error = ValueError("on purpose")
         try:
-            raise ValueError("on purpose")
-        except ValueError as error:
-            exc_info = type(error), error, error.__traceback__
-            start_response("500 Internal Server Error", [TEXT], exc_info)
+            raise error
+        except ValueError:
+            traceback = error.__traceback__ if has_traceback else None
+        try:
+            start_response("500 Internal Server Error", [TEXT], (ValueError, error, traceback))
+        except BaseException as again:
+            raised.append(again)
+            raise
         yield b"never"
 
     result = answer(application, validated=False)
     assert result.body == b"begun"
+    assert [str(each) for each in raised] == ["on purpose"]
     assert "ValueError: on purpose" in result.errors
 
 
