@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -23,6 +24,32 @@ BEGAN = 1000.0
 # Each deadline is another, so that none can stand for another (seconds).
 IDLE, HEAD, BODY, WRITE = 50.0, 30.0, 20.0, 40.0
 MOMENT = 0.125
+
+
+class Failing(socket.socket):
+    """A socket that fails where it is told to."""
+
+    fails_at: dict[str, BaseException] = {}  # noqa: RUF012
+
+    def recv(self, *arguments: Any) -> bytes:
+        self._fail("recv")
+        return super().recv(*arguments)
+
+    def send(self, *arguments: Any) -> int:
+        self._fail("send")
+        return super().send(*arguments)
+
+    def recv_into(self, *arguments: Any) -> int:
+        self._fail("recv_into")
+        return super().recv_into(*arguments)
+
+    def shutdown(self, how: int) -> None:
+        self._fail("shutdown")
+        super().shutdown(how)
+
+    def _fail(self, name: str) -> None:
+        if error := self.fails_at.pop(name, None):
+            raise error
 
 
 class Counted:
@@ -70,9 +97,11 @@ class Table:
         here, there = socket.socketpair()
         self.client = stack.enter_context(there)
         self.client.setblocking(False)
-        here.setblocking(False)
+        self.socket = Failing(fileno=here.detach())
+        self.socket.setblocking(False)
+        self.socket.fails_at = {}
         shared = environ.template(("example.org", "80"), multithread=False)
-        self.connection = Connection(here, shared, self.service)
+        self.connection = Connection(self.socket, shared, self.service)
         stack.callback(self.connection.close)
 
     def _application(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
@@ -108,7 +137,7 @@ class Table:
         try:
             while block := self.client.recv(1 << 16):
                 found += block
-        except BlockingIOError:
+        except (BlockingIOError, ConnectionResetError):
             pass
         return found
 
@@ -170,6 +199,59 @@ def test_a_head_that_came_with_the_connection_has_its_time_too(make: Callable[..
     assert table.received() == b""
     table.after(MOMENT)
     assert status(table.received()) == b"408"
+
+
+@pytest.mark.parametrize("comes_late", [False, True])
+@pytest.mark.parametrize("size", [100, 4095, 4096, 4097, 20_000])
+def test_a_first_request_of_any_size_is_read(
+    make: Callable[..., Table], size: int, comes_late: bool
+) -> None:
+    table = make(limit_request_line=30_000)
+    target = b"/" + b"p" * (size - len(REQUEST) + len(b"page"))
+    request = REQUEST.replace(b"/page", target)
+    assert len(request) == size
+    if comes_late:
+        table.connection.begin()
+        table.say(request)
+    else:
+        table.client.sendall(request)
+        table.connection.begin()
+        table.turn()
+    table.answer()
+    assert status(table.received()) == b"200"
+    table.say(REQUEST)
+    table.answer()
+    assert status(table.received()) == b"200"
+
+
+@pytest.mark.parametrize("comes_late", [False, True])
+@pytest.mark.parametrize("cut", [4, 4095, 4096, 5000])
+def test_a_first_request_may_come_in_parts(
+    make: Callable[..., Table], cut: int, comes_late: bool
+) -> None:
+    table = make(limit_request_line=30_000)
+    request = REQUEST.replace(b"/page", b"/" + b"p" * 6000)
+    if comes_late:
+        table.connection.begin()
+        table.say(request[:cut])
+    else:
+        table.client.sendall(request[:cut])
+        table.connection.begin()
+    assert not table.connection.is_idle
+    table.after(HEAD - MOMENT)
+    assert table.is_open
+    table.turn()
+    table.say(request[cut:])
+    table.answer()
+    assert status(table.received()) == b"200"
+
+
+def test_a_large_part_of_a_head_has_its_time_before_it_is_read(make: Callable[..., Table]) -> None:
+    table = make(limit_request_line=30_000)
+    table.after(10)
+    table.client.sendall(b"GET /" + b"p" * 6000)
+    table.connection.begin()
+    assert table.connection.deadline == BEGAN + 10 + HEAD
 
 
 def test_each_piece_of_a_body_has_its_time(table: Table) -> None:
@@ -431,14 +513,77 @@ def test_an_interim_response_is_sent_to_who_waits_for_it(make: Callable[..., Tab
         assert status(table.received()) == interim
 
 
-def test_a_mistake_of_the_server_s_costs_one_connection(
-    table: Table, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    def fail(*_: object) -> None:
-        raise ValueError("a mistake")
+@pytest.mark.parametrize("begun", [b"", b"GET "])
+def test_a_client_that_is_lost_while_it_is_read_from_is_closed(table: Table, begun: bytes) -> None:
+    if begun:
+        table.say(begun)
+    table.socket.fails_at["recv"] = ConnectionResetError()
+    table.say(b"GET ")
+    assert not table.is_open
+    assert table.received() == b""
 
+
+def test_a_read_that_finds_nothing_after_all_is_tried_again(table: Table) -> None:
+    for data in (REQUEST[:10], REQUEST[10:]):
+        table.socket.fails_at["recv"] = BlockingIOError()
+        table.say(data)
+    table.answer()
+    assert status(table.received()) == b"200"
+
+
+def test_a_client_that_is_lost_at_the_end_is_closed(make: Callable[..., Table]) -> None:
+    for place in ("shutdown", "recv_into"):
+        table = make()
+        table.connection.begin()
+        table.socket.fails_at[place] = ConnectionResetError()
+        table.client.sendall(b"bad\r\n\r\n")
+        table.turn()
+        with contextlib.suppress(BrokenPipeError):
+            table.say(b"more")
+        assert not table.is_open
+
+
+def test_a_client_that_is_lost_while_it_is_told_to_go_on_is_noticed_later(table: Table) -> None:
+    table.socket.fails_at["send"] = ConnectionResetError()
+    table.say(UPLOAD.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"))
+    table.say(b"data")
+    table.answer()
+    assert table.heard == [b"data"]
+
+
+def test_a_client_that_is_lost_before_a_refusal_is_closed(table: Table) -> None:
+    table.socket.fails_at["send"] = ConnectionResetError()
+    table.say(b"bad\r\n\r\n")
+    assert not table.is_open
+
+
+def fail(*_: object) -> None:
+    raise ValueError("a mistake")
+
+
+@pytest.mark.parametrize("size", [10, 5000])
+@pytest.mark.parametrize("comes_late", [False, True])
+def test_a_mistake_of_the_server_s_at_the_first_request_costs_one_connection(
+    make: Callable[..., Table],
+    monkeypatch: pytest.MonkeyPatch,
+    comes_late: bool,
+    size: int,
+) -> None:
+    table = make()
+    monkeypatch.setattr("bascule.http.request.HeadReader.feed", fail)
+    if not comes_late:
+        table.client.sendall(b"x" * size)
+    table.connection.begin()
+    if comes_late:
+        table.client.sendall(b"x" * size)
+    table.turn()
+    assert not table.is_open
+
+
+def test_a_mistake_of_the_server_s_costs_one_connection(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
     table.say(b"GET ")
     monkeypatch.setattr("bascule.http.request.HeadReader.feed", fail)
     table.say(b"/page")
     assert not table.is_open
-    assert "a mistake" in capfd.readouterr().err
