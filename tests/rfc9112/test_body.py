@@ -120,6 +120,22 @@ def test_a_trailer_is_held_to_the_limits_of_a_head(section: bytes, status: int |
     assert outcome_of(head + section, SMALL).status == status
 
 
+@pytest.mark.parametrize(
+    ("begun", "status"),
+    [
+        (b"1;" + b"e" * 5000, 400),
+        (b"1\r\nab", 400),
+        (b"0\r\nX: " + b"b" * 200, 431),
+    ],
+)
+def test_a_line_that_can_no_longer_become_right_is_refused_before_it_ends(
+    begun: bytes, status: int
+) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        ChunkedFraming(0, SMALL, lambda _data: None).feed(begun)
+    assert caught.value.status == status
+
+
 @pytest.mark.parametrize("size", [1024, SPOOL_SIZE, SPOOL_SIZE + 1, 3 * SPOOL_SIZE])
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_of_any_size_reads_back_as_it_came(size: int, chunked: bool) -> None:

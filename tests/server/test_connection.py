@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from bascule.config import Config
+from bascule.engine.call import Call
 from bascule.engine.connection import Connection, State
 from bascule.engine.crew import Crew
 from bascule.engine.deadlines import Deadlines
@@ -587,3 +588,73 @@ def test_a_mistake_of_the_server_s_costs_one_connection(
     monkeypatch.setattr("bascule.http.request.HeadReader.feed", fail)
     table.say(b"/page")
     assert not table.is_open
+
+
+# --- a call that hangs ---------------------------------------------------------------------------
+
+
+def test_a_call_s_age_is_that_of_the_call_and_ends_with_it(table: Table) -> None:
+    table.say(REQUEST)
+    connection, call = table.connection, Call(0, table.connection, BEGAN + 1)
+    for look in (connection.working_time, connection.silent_time):
+        assert look(call, BEGAN + 6) == 5
+    assert connection.is_stuck
+    table.answer()
+    for look in (connection.working_time, connection.silent_time):
+        assert look(call, BEGAN + 6) == 0
+    assert not connection.is_stuck
+
+
+def test_who_waits_or_is_sent_to_is_not_stuck(table: Table) -> None:
+    assert not table.connection.is_stuck
+    table.body = LARGE
+    table.say(REQUEST)
+    table.answer()
+    assert table.connection.state is State.SEND
+    assert not table.connection.is_stuck
+
+
+def test_who_is_given_up_before_anything_was_sent_is_told_so(table: Table) -> None:
+    table.say(REQUEST)
+    table.connection.give_up()
+    assert status(table.received()) == b"500"
+    assert table.log.entries[0][0] == "500"
+
+
+def test_who_is_given_up_later_is_closed(table: Table) -> None:
+    table.say(REQUEST)
+    table.answer()
+    table.received()
+    table.connection.give_up()
+    assert not table.is_open
+    assert table.client.recv(1) == b""
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+def test_the_client_of_a_call_that_is_given_up_is_told_so(table: Table, method: bytes) -> None:
+    table.say(REQUEST.replace(b"GET", method))
+    table.connection.time_out(Call(0, table.connection, BEGAN))
+    assert table.connection.state is State.ABANDONED
+    assert not table.connection.is_undecided
+    assert not table.connection.is_stuck
+    data = table.received()
+    assert status(data) == b"504"
+    assert data.endswith(b"\r\n\r\n") == (method == b"HEAD")
+    assert table.log.entries == [("504", len(data))]
+    assert not table.is_open
+    (successor,) = table.service.connections
+    assert successor.waits_since == BEGAN  # for the client to leave
+    table.after(2)
+    assert not table.service.connections
+
+
+def test_a_response_that_has_begun_is_cut_short(table: Table) -> None:
+    table.body = LARGE
+    table.say(REQUEST)
+    table.connection.call()
+    sent = len(table.received())
+    assert sent
+    table.connection.time_out(Call(0, table.connection, BEGAN))
+    assert not table.service.connections
+    assert table.received() == b""
+    assert [code for code, _ in table.log.entries] == ["200"]
