@@ -454,6 +454,14 @@ def test_a_client_that_leaves_while_it_is_sent_to_is_logged_once(table: Table) -
     assert len(table.log.entries) == 1
 
 
+def test_a_client_that_left_before_its_answer_is_logged_as_such(table: Table) -> None:
+    table.say(REQUEST)
+    table.socket.fails_at["send"] = BrokenPipeError()
+    table.answer()
+    assert not table.is_open
+    assert table.log.entries == [("499", 0)]
+
+
 def test_the_next_request_waits_until_the_answer_is_taken(table: Table) -> None:
     table.body = LARGE
     table.say(REQUEST + REQUEST)
