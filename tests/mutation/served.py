@@ -54,10 +54,12 @@ class Served:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = {item.nodeid: item for item in session.items}
         self._tell(sorted(items))
+        # Looked for before the objects are frozen, which forks then need no copies of.
+        functions = [each for each in gc.get_objects() if type(each) is FunctionType]
         gc.freeze()
         for order in self._orders:
             chosen = [items[each] for each in order["tests"] if each in items]
-            self._tell(_in_fork(order, functools.partial(_run, order, chosen)))
+            self._tell(_in_fork(order, functools.partial(_run, order, chosen, functions)))
         return True
 
 
@@ -78,11 +80,11 @@ class _Watch:
             os._exit(1)
 
 
-def _run(order: Order, items: Sequence[pytest.Item]) -> int:
-    """Run tests in this process, which is a fork."""
+def _run(order: Order, items: Sequence[pytest.Item], functions: Sequence[FunctionType]) -> int:
+    """Run tests in this process, which is a fork, with a change to one of the functions."""
     if "trace" in order:
         return _trace(order, items)
-    if order.get("text") and not _replace(order):
+    if order.get("text") and not _replace(order, functions):
         return UNCHANGED
     items[0].session.config.pluginmanager.register(_Watch(order))
     for item, after in zip(items, [*items[1:], None], strict=True):
@@ -118,7 +120,7 @@ def _trace(order: Order, items: Sequence[pytest.Item]) -> int:
     return 0
 
 
-def _replace(order: Order) -> bool:
+def _replace(order: Order, functions: Sequence[FunctionType]) -> bool:
     """Give the functions of a module their changed code; return whether one was found."""
     path = order["path"]
     if "__code__" in order["text"]:  # it knows its functions by the code that they had
@@ -129,8 +131,8 @@ def _replace(order: Order) -> bool:
     }
     names = {(name, line) for name, line in changed if _encloses(order["name"], name)}
     found = False
-    for each in gc.get_objects():
-        if type(each) is FunctionType and each.__code__.co_filename == path:
+    for each in functions:
+        if each.__code__.co_filename == path:
             key = (each.__code__.co_qualname, each.__code__.co_firstlineno)
             if key in names:
                 try:
