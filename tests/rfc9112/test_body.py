@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from bascule.errors import ProtocolError
-from bascule.http.body import SPOOL_SIZE, Body, ChunkedFraming, LengthFraming
+from bascule.http.body import MAX_CHUNK_LINE, SPOOL_SIZE, Body, ChunkedFraming, LengthFraming
 from bascule.http.field_line import HeadLimits
 from bascule.http.request import Request
 
@@ -48,10 +48,24 @@ def test_a_body_of_known_length_ends_after_that_many_bytes(size: int) -> None:
     assert rest == b"REST"
 
 
-def test_a_body_of_no_bytes_ends_at_once() -> None:
-    taken: list[bytes] = []
-    assert LengthFraming(0, taken.append).feed(b"REST") == b"REST"
-    assert b"".join(taken) == b""
+@pytest.mark.parametrize("length", [0, None])
+def test_a_body_of_no_bytes_ends_at_once(length: int | None) -> None:
+    body = Body(a_request(length), 0, LIMITS)
+    assert body.feed(b"REST") == b"REST"
+    assert body.length == 0
+    body.close()
+
+
+@pytest.mark.parametrize(
+    ("size", "is_right"), [(MAX_CHUNK_LINE, True), (MAX_CHUNK_LINE + 1, False)]
+)
+def test_a_chunk_s_size_and_extension_may_be_so_long_and_no_longer(
+    size: int, is_right: bool
+) -> None:
+    line = b"3;e=" + b"x" * (size - 4)
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    outcome = outcome_of(head + line + b"\r\nabc\r\n0\r\n\r\n")
+    assert (outcome.status, outcome.body) == ((None, b"abc") if is_right else (400, None))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 11, 1000])
