@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -16,6 +19,7 @@ from bascule.engine.crew import Crew
 from bascule.engine.deadlines import Deadlines
 from bascule.engine.loop import Loop
 from bascule.engine.service import NEVER, Service
+from bascule.told import event_log
 from bascule.wsgi import environ
 
 REQUEST = b"GET /page HTTP/1.1\r\nHost: example.org\r\n\r\n"
@@ -53,17 +57,34 @@ class Failing(socket.socket):
             raise error
 
 
+class Heard(Connection):
+    """A connection that counts the events that the poller tells it of."""
+
+    __slots__ = ("events",)
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.events = 0
+
+    def on_event(self, mask: int) -> None:
+        self.events += 1
+        super().on_event(mask)
+
+
 class Counted:
     """What the access log is given."""
 
     def __init__(self) -> None:
         self.entries: list[tuple[str, int]] = []
+        self.ids: list[str] = []
+        self.flushes = 0
 
     def write(self, served: Any, size: int, _duration: float) -> None:
         self.entries.append((str(served.status), size))
+        self.ids.append(served.request_id)
 
     def flush(self) -> None:
-        """There is nothing to be flushed."""
+        self.flushes += 1
 
 
 class Table:
@@ -92,8 +113,9 @@ class Table:
             crew=Crew(1, 0, self.loop.poll, lambda _call: None),
             access_log=self.log,  # type: ignore[arg-type]
             on_served=lambda _count: None,
-            on_empty=lambda: None,
+            on_empty=lambda: self.emptied.append(True),
         )
+        self.emptied: list[bool] = []
         self._deadlines = Deadlines(self.loop, self.service.connections)
         here, there = socket.socketpair()
         self.client = stack.enter_context(there)
@@ -102,7 +124,7 @@ class Table:
         self.socket.setblocking(False)
         self.socket.fails_at = {}
         shared = environ.template(("example.org", "80"), multithread=False)
-        self.connection = Connection(self.socket, shared, self.service)
+        self.connection = Heard(self.socket, shared, self.service)
         stack.callback(self.connection.close)
 
     def _application(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
@@ -163,6 +185,10 @@ def table(make: Callable[..., Table]) -> Table:
     found = make()
     found.connection.begin()
     return found
+
+
+def fail(*_: object) -> None:
+    raise ValueError("a mistake")
 
 
 def status(data: bytes) -> bytes:
@@ -272,6 +298,7 @@ def test_a_call_has_no_deadline_of_the_connection(table: Table) -> None:
     table.say(UPLOAD + b"data")
     assert table.connection.state is State.CALL
     assert table.connection.started == BEGAN
+    assert table.connection.deadline == NEVER
     table.after(1e6)
     table.answer()
     assert status(table.received()) == b"200"
@@ -311,6 +338,175 @@ def test_requests_that_came_together_are_answered_in_turn(table: Table) -> None:
     assert table.received().count(b"HTTP/1.1 200 OK") == 3
     assert table.heard == [b"", b"data", b""]
     assert table.connection.is_idle
+
+
+def test_a_chunked_body_is_read_before_the_call(table: Table) -> None:
+    table.say(UPLOAD.replace(b"Content-Length: 4", b"Transfer-Encoding: chunked"))
+    assert table.connection.state is State.BODY
+    table.say(b"4\r\ndata\r\n0\r\n\r\n")
+    assert table.connection.deadline == NEVER
+    table.answer()
+    assert table.heard == [b"data"]
+
+
+def test_each_answer_is_logged_with_its_own_size(table: Table) -> None:
+    sizes = []
+    for _ in range(2):
+        table.say(REQUEST)
+        assert table.connection.deadline == NEVER
+        table.answer()
+        sizes.append(len(table.received()))
+    assert table.log.entries == [("200", size) for size in sizes]
+
+
+def test_the_poller_tells_once_of_more_that_comes_in_a_call(table: Table) -> None:
+    table.say(REQUEST)
+    before = table.connection.events
+    table.client.sendall(REQUEST)
+    for _ in range(3):
+        table.turn()
+    assert table.connection.events == before + 1
+
+
+@pytest.mark.parametrize("is_parked", [False, True])
+def test_a_thread_that_ends_a_call_gives_the_connection_back(table: Table, is_parked: bool) -> None:
+    table.say(REQUEST)
+    if is_parked:
+        table.say(REQUEST)
+    table.connection.call()
+    table.connection.hand_back()
+    assert table.connection.is_idle
+    assert table.log.flushes == 1
+    if not is_parked:
+        table.client.sendall(REQUEST)
+    table.turn()
+    assert table.connection.state is State.CALL
+    assert table.received().count(b"HTTP/1.1 200 OK") == 1
+
+
+def test_a_call_that_ends_in_the_moment_of_parking_is_followed_by_the_next(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table.say(REQUEST)
+    table.connection.call()
+    unregister = table.loop.unregister
+
+    def end_call(descriptor: int) -> None:
+        monkeypatch.undo()
+        table.connection.hand_back()
+        unregister(descriptor)
+
+    monkeypatch.setattr(table.loop, "unregister", end_call)
+    table.say(REQUEST)
+    table.turn()
+    assert table.connection.state is State.CALL
+
+
+def test_a_thread_that_ends_a_call_leaves_a_large_answer_to_the_leader(table: Table) -> None:
+    table.body = LARGE
+    table.say(REQUEST)
+    table.connection.call()
+    table.connection.hand_back()
+    assert table.connection.state is State.CALL
+    table.turn()
+    assert table.connection.state is State.SEND
+
+
+def test_a_mistake_while_a_connection_is_given_back_costs_this_one(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table.log, "flush", fail)
+    table.say(REQUEST)
+    table.connection.call()
+    table.connection.hand_back()
+    table.turn()
+    assert not table.is_open
+
+
+def test_a_mistake_in_the_gateway_costs_this_connection(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table.say(REQUEST)
+    monkeypatch.setattr("bascule.wsgi.gateway.Exchange.run", fail)
+    table.answer()
+    assert not table.is_open
+    assert table.received() == b""
+
+
+def test_a_closed_connection_is_closed_once_and_hears_no_more(table: Table) -> None:
+    table.say(b"GET ")
+    before = table.connection.events
+    with socket.socket(fileno=os.dup(table.socket.fileno())):  # as a forked process has it
+        table.connection.close()
+        table.client.sendall(b"/page")
+        table.turn()
+    table.connection.close()
+    assert table.connection.events == before
+    assert len(table.emptied) == 1
+
+
+def test_a_forked_process_closes_the_socket_and_nothing_else(table: Table) -> None:
+    table.connection.let_go()
+    assert table.client.recv(1) == b""
+    assert table.is_open
+
+
+def test_who_is_turned_away_is_told_when_to_come_again_and_may_stay(table: Table) -> None:
+    table.say(REQUEST.replace(b"\r\n\r\n", b"\r\nX-Request-ID: an-id\r\n\r\n"))
+    table.connection.turn_away(3.2)
+    data = table.received()
+    assert status(data) == b"503"
+    assert b"\r\nRetry-After: 4\r\n" in data
+    assert table.heard == []
+    assert table.log.entries == [("503", len(data))]
+    assert table.log.ids == ["an-id"]
+    table.say(REQUEST)
+    table.answer()
+    assert status(table.received()) == b"200"
+
+
+def test_reading_the_body_is_progress(table: Table) -> None:
+    silent = []
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        call = Call(0, table.connection, time.monotonic() - 1000)
+        for _ in range(2):
+            silent.append(table.connection.silent_time(call, time.monotonic()))
+            environ["wsgi.input"].read()
+        start_response("200 OK", [])
+        return []
+
+    table.service.application = application
+    table.say(UPLOAD + b"data")
+    table.answer()
+    assert silent[0] >= 1000 > silent[1]
+
+
+def test_a_stream_ends_when_it_has_lasted_for_as_long_as_it_may(
+    make: Callable[..., Table], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = make(max_stream_duration=1000.0)
+    table.connection.begin()
+
+    def application(_environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        start_response("200 OK", [])
+        yield b"first"
+        now = time.monotonic()
+        monkeypatch.setattr("time.monotonic", lambda: now + 1001.0)
+        yield b"second"
+
+    table.service.application = application
+    table.say(REQUEST)
+    with caplog.at_level(logging.WARNING):
+        table.answer()
+        monkeypatch.undo()
+        event_log.settle()
+    assert not table.is_open
+    data = table.received()
+    assert b"first" in data
+    assert b"second" not in data
+    (record,) = caplog.records
+    assert "GET /page was cut short" in record.getMessage()
 
 
 def test_more_that_comes_in_a_call_waits_for_its_end(table: Table) -> None:
@@ -515,11 +711,12 @@ def test_it_is_called_from_when_the_application_has_its_request(table: Table) ->
 
 def test_an_interim_response_is_sent_to_who_waits_for_it(make: Callable[..., Table]) -> None:
     expecting = UPLOAD.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
-    for sent, interim in ((expecting, b"100"), (expecting + b"d", b""), (UPLOAD, b"")):
+    interim = b"HTTP/1.1 100 Continue\r\n\r\n"
+    for sent, expected in ((expecting, interim), (expecting + b"d", b""), (UPLOAD, b"")):
         table = make()
         table.connection.begin()
         table.say(sent)
-        assert status(table.received()) == interim
+        assert table.received() == expected
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET "])
@@ -564,10 +761,6 @@ def test_a_client_that_is_lost_before_a_refusal_is_closed(table: Table) -> None:
     table.socket.fails_at["send"] = ConnectionResetError()
     table.say(b"bad\r\n\r\n")
     assert not table.is_open
-
-
-def fail(*_: object) -> None:
-    raise ValueError("a mistake")
 
 
 @pytest.mark.parametrize("size", [10, 5000])
