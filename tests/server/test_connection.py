@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -22,6 +23,8 @@ from bascule.engine.service import NEVER, Service
 from bascule.told import event_log
 from bascule.wsgi import environ
 
+from tests.harness.waiting import wait_until
+
 REQUEST = b"GET /page HTTP/1.1\r\nHost: example.org\r\n\r\n"
 UPLOAD = b"POST /form HTTP/1.1\r\nHost: example.org\r\nContent-Length: 4\r\n\r\n"
 LARGE = b"x" * (4 << 20)  # more than the kernel takes
@@ -29,6 +32,7 @@ BEGAN = 1000.0
 # Each deadline is another, so that none can stand for another (seconds).
 IDLE, HEAD, BODY, WRITE = 50.0, 30.0, 20.0, 40.0
 MOMENT = 0.125
+LONG = 15.0  # a wait that takes longer has failed
 
 
 class Failing(socket.socket):
@@ -90,8 +94,10 @@ class Counted:
 class Table:
     """Where a connection and its client sit."""
 
-    def __init__(self, stack: ExitStack, clock: list[float], **settings: Any) -> None:
-        self._clock = clock
+    def __init__(
+        self, stack: ExitStack, clock: list[float], threads: int = 1, **settings: Any
+    ) -> None:
+        self.clock = clock
         self.body = b"ok"
         self.heard: list[bytes] = []
         self.fields: list[tuple[str, str]] = []
@@ -101,7 +107,7 @@ class Table:
         self.service = Service(
             config=Config(
                 application="fake",
-                threads=1,
+                threads=threads,
                 keep_alive=IDLE,
                 head_timeout=HEAD,
                 body_timeout=BODY,
@@ -110,7 +116,7 @@ class Table:
             ),
             application=self._application,
             loop=self.loop,
-            crew=Crew(1, 0, self.loop.poll, lambda _call: None),
+            crew=Crew(threads, 0, self.loop.poll, lambda _call: None),
             access_log=self.log,  # type: ignore[arg-type]
             on_served=lambda _count: None,
             on_empty=lambda: self.emptied.append(True),
@@ -124,6 +130,7 @@ class Table:
         self.socket.setblocking(False)
         self.socket.fails_at = {}
         shared = environ.template(("example.org", "80"), multithread=False)
+        shared["REMOTE_ADDR"] = "192.0.2.1"
         self.connection = Heard(self.socket, shared, self.service)
         stack.callback(self.connection.close)
 
@@ -150,7 +157,7 @@ class Table:
 
     def after(self, seconds: float) -> None:
         """Let time go by, then look at the deadlines."""
-        self._clock[0] += seconds
+        self.clock[0] += seconds
         self.loop.poll(wait=False)
         self._deadlines.sweep()
 
@@ -175,6 +182,7 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Table]]:
     """Returns a table by the settings that it is to have."""
     clock = [BEGAN]
     monkeypatch.setattr("bascule.engine.loop.monotonic", lambda: clock[0])
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
     with ExitStack() as stack:
         yield lambda **settings: Table(stack, clock, **settings)
 
@@ -392,12 +400,12 @@ def test_a_call_that_ends_in_the_moment_of_parking_is_followed_by_the_next(
     unregister = table.loop.unregister
 
     def end_call(descriptor: int) -> None:
-        monkeypatch.undo()
         table.connection.hand_back()
         unregister(descriptor)
 
-    monkeypatch.setattr(table.loop, "unregister", end_call)
-    table.say(REQUEST)
+    with monkeypatch.context() as patch:
+        patch.setattr(table.loop, "unregister", end_call)
+        table.say(REQUEST)
     table.turn()
     assert table.connection.state is State.CALL
 
@@ -442,6 +450,7 @@ def test_a_closed_connection_is_closed_once_and_hears_no_more(table: Table) -> N
         table.turn()
     table.connection.close()
     assert table.connection.events == before
+    assert table.connection.is_stuck
     assert len(table.emptied) == 1
 
 
@@ -483,7 +492,7 @@ def test_reading_the_body_is_progress(table: Table) -> None:
 
 
 def test_a_stream_ends_when_it_has_lasted_for_as_long_as_it_may(
-    make: Callable[..., Table], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    make: Callable[..., Table], caplog: pytest.LogCaptureFixture
 ) -> None:
     table = make(max_stream_duration=1000.0)
     table.connection.begin()
@@ -491,22 +500,23 @@ def test_a_stream_ends_when_it_has_lasted_for_as_long_as_it_may(
     def application(_environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         start_response("200 OK", [])
         yield b"first"
-        now = time.monotonic()
-        monkeypatch.setattr("time.monotonic", lambda: now + 1001.0)
+        table.clock[0] += 999.0
         yield b"second"
+        table.clock[0] += 1.0
+        yield b"third"
 
     table.service.application = application
     table.say(REQUEST)
     with caplog.at_level(logging.WARNING):
         table.answer()
-        monkeypatch.undo()
         event_log.settle()
     assert not table.is_open
     data = table.received()
-    assert b"first" in data
-    assert b"second" not in data
+    assert b"second" in data
+    assert b"third" not in data
     (record,) = caplog.records
     assert "GET /page was cut short" in record.getMessage()
+    assert (record.method, record.path, record.peer) == ("GET", "/page", "192.0.2.1")
 
 
 def test_more_that_comes_in_a_call_waits_for_its_end(table: Table) -> None:
@@ -631,6 +641,8 @@ def test_a_client_that_takes_something_has_its_time_anew(table: Table) -> None:
         taken += len(table.client.recv(1 << 16))
         table.after(MOMENT)
         assert table.is_open
+    table.after(WRITE - MOMENT)
+    assert table.is_open
     while table.connection.state is State.SEND:
         taken += len(table.received())
         table.turn()
@@ -638,6 +650,19 @@ def test_a_client_that_takes_something_has_its_time_anew(table: Table) -> None:
     assert taken > len(LARGE)
     assert table.connection.is_idle
     assert table.log.entries == [("200", taken)]
+
+
+def test_a_client_that_took_something_once_is_given_up_all_the_same(table: Table) -> None:
+    table.body = LARGE
+    table.say(REQUEST)
+    table.answer()
+    table.after(WRITE - MOMENT)
+    table.client.recv(1 << 16)
+    table.after(MOMENT)
+    table.after(WRITE - MOMENT)
+    assert table.is_open
+    table.after(MOMENT)
+    assert not table.is_open
 
 
 def test_a_client_that_leaves_while_it_is_sent_to_is_logged_once(table: Table) -> None:
@@ -822,6 +847,19 @@ def test_who_is_given_up_before_anything_was_sent_is_told_so(table: Table) -> No
     assert table.log.entries[0][0] == "500"
 
 
+def test_who_is_given_up_without_a_request_is_closed(table: Table) -> None:
+    table.connection.give_up()
+    assert not table.is_open
+    assert table.client.recv(1) == b""
+
+
+def test_a_mistake_at_the_end_of_an_answer_costs_one_connection(table: Table) -> None:
+    table.say(REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    table.service.served = fail
+    table.answer()
+    assert not table.is_open
+
+
 def test_who_is_given_up_later_is_closed(table: Table) -> None:
     table.say(REQUEST)
     table.answer()
@@ -859,3 +897,129 @@ def test_a_response_that_has_begun_is_cut_short(table: Table) -> None:
     assert not table.service.connections
     assert table.received() == b""
     assert [code for code, _ in table.log.entries] == ["200"]
+
+
+# --- a thread that waits for its client ----------------------------------------------------------
+
+
+class Streaming:
+    """A call on a thread of its own that streams more than its client takes."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.gate = threading.Event()  # opened for the call to go on
+        self._thread = threading.Thread(target=self._call, daemon=True)
+        table.service.application = self._application
+        table.connection.begin()
+        table.say(REQUEST)
+        self.call = Call(0, table.connection, table.loop.now)
+        self._thread.start()
+        self.turn_until(State.SEND)
+
+    def _application(self, _environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        start_response("200 OK", [("Content-Length", str(len(LARGE) + 3))])
+        yield LARGE
+        self.gate.wait(LONG)
+        yield b"end"
+
+    def _call(self) -> None:
+        self.table.connection.call()
+        if self.table.connection.state is State.ABANDONED:
+            self.table.connection.discard()
+        else:
+            self.table.connection.hand_back()
+
+    def turn_until(self, state: State) -> bytes:
+        """Have the loop turn until the connection is in a state; return what the client gets."""
+        taken = []
+
+        def pause(_seconds: float) -> None:
+            self.table.loop.poll(wait=False)
+            if state is not State.SEND:
+                taken.append(self.table.received())
+
+        wait_until(lambda: self.table.connection.state is state, str(state), pause=pause)
+        return b"".join(taken)
+
+    def end(self) -> None:
+        """Have the call end."""
+        self.gate.set()
+        self._thread.join(LONG)
+        assert not self._thread.is_alive()
+        self.table.turn()
+
+
+def test_a_thread_goes_on_with_its_stream_once_the_client_has_taken_it(
+    make: Callable[..., Table],
+) -> None:
+    table = make(threads=2)
+    stream = Streaming(table)
+    assert table.connection.is_streaming
+    assert not table.connection.is_stuck
+    assert table.connection.working_time(stream.call, BEGAN + 5) == 0
+    table.after(7)
+    taken = stream.turn_until(State.CALL)
+    assert table.connection.is_streaming
+    assert table.connection.is_stuck  # unless its thread goes on
+    assert table.connection.working_time(stream.call, BEGAN + 10) == 3
+    assert table.connection.silent_time(stream.call, BEGAN + 10) == 3
+    stream.end()
+    taken += table.received()
+    assert taken.endswith(b"end")
+    assert table.connection.is_idle
+    assert not table.connection.is_streaming
+
+
+def test_a_thread_whose_client_takes_nothing_ends_its_stream(make: Callable[..., Table]) -> None:
+    table = make(threads=2)
+    stream = Streaming(table)
+    table.after(WRITE)
+    stream.end()
+    assert not table.is_open
+    assert len(table.log.entries) == 1
+
+
+def test_a_thread_whose_client_leaves_ends_its_stream(make: Callable[..., Table]) -> None:
+    table = make(threads=2)
+    stream = Streaming(table)
+    table.client.close()
+    table.turn()
+    stream.end()
+    assert not table.is_open
+    assert len(table.log.entries) == 1
+
+
+def test_a_stream_ends_in_time_though_its_client_takes_nothing(
+    make: Callable[..., Table], caplog: pytest.LogCaptureFixture
+) -> None:
+    table = make(threads=2, max_stream_duration=WRITE / 2)
+    stream = Streaming(table)
+    with caplog.at_level(logging.WARNING):
+        table.after(WRITE / 2)
+        stream.end()
+        event_log.settle()
+    assert not table.is_open
+    assert "was cut short" in caplog.text
+
+
+def test_a_thread_that_waits_in_a_call_that_is_given_up_is_let_go(
+    make: Callable[..., Table], caplog: pytest.LogCaptureFixture
+) -> None:
+    table = make(threads=2)
+    stream = Streaming(table)
+    with caplog.at_level(logging.WARNING):
+        table.connection.time_out(stream.call)
+        stream.end()
+        event_log.settle()
+    assert not table.service.connections
+    assert "A call that was given up has ended" in caplog.text
+
+
+def test_a_thread_that_waits_in_a_connection_that_is_given_up_is_let_go(
+    make: Callable[..., Table],
+) -> None:
+    table = make(threads=2)
+    stream = Streaming(table)
+    table.connection.give_up()
+    stream.end()
+    assert not table.is_open
