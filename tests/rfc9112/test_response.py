@@ -9,6 +9,7 @@ from bascule.errors import ApplicationError, ProtocolError
 from bascule.http.response import (
     ANNOUNCED,
     CONTINUE,
+    FIELDS,
     HOP_BY_HOP,
     LAST_CHUNK,
     Framing,
@@ -209,6 +210,21 @@ def test_no_content_has_no_length() -> None:
     response = read_response(serialize_head(head, Framing.NONE, 0, None, NOW))
     assert response.values("content-length") == []
     assert response.rest == b""
+
+
+def test_what_follows_the_length_of_no_content_is_sent() -> None:
+    fields = [("Content-Length", "0"), ("X-After", "it")]
+    assert check_head("204 No Content", fields)[FIELDS] == b"X-After: it\r\n"
+
+
+def test_what_is_derived_from_str_and_list_is_a_str_and_a_list() -> None:
+    class Status(str):
+        pass
+
+    class Fields(list[tuple[str, str]]):
+        pass
+
+    assert check_head(Status("200 OK"), Fields([("X-A", "b")]))[FIELDS] == b"X-A: b\r\n"
 
 
 def test_not_modified_may_say_the_length_that_it_leaves_out() -> None:

@@ -6,10 +6,12 @@ import contextlib
 import logging
 import os
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,10 +83,12 @@ class Counted:
     def __init__(self) -> None:
         self.entries: list[tuple[str, int]] = []
         self.ids: list[str] = []
+        self.durations: list[float] = []
         self.flushes = 0
 
-    def write(self, served: Any, size: int, _duration: float) -> None:
+    def write(self, served: Any, size: int, duration: float) -> None:
         self.entries.append((str(served.status), size))
+        self.durations.append(duration)
         self.ids.append(served.request_id)
 
     def flush(self) -> None:
@@ -357,14 +361,16 @@ def test_a_chunked_body_is_read_before_the_call(table: Table) -> None:
     assert table.heard == [b"data"]
 
 
-def test_each_answer_is_logged_with_its_own_size(table: Table) -> None:
+def test_each_answer_is_logged_with_its_own_size_and_time(table: Table) -> None:
     sizes = []
     for _ in range(2):
         table.say(REQUEST)
         assert table.connection.deadline == NEVER
+        table.after(3)
         table.answer()
         sizes.append(len(table.received()))
     assert table.log.entries == [("200", size) for size in sizes]
+    assert table.log.durations == [3, 3]
 
 
 def test_the_poller_tells_once_of_more_that_comes_in_a_call(table: Table) -> None:
@@ -592,6 +598,53 @@ def test_a_refusal_is_logged_once_with_its_size(table: Table) -> None:
     assert table.log.entries == [("400", len(data))]
 
 
+@pytest.mark.parametrize(("refused", "level"), [(400, logging.DEBUG), (500, logging.ERROR)])
+def test_a_refusal_is_an_event_and_an_error_where_it_is_the_server_s(
+    table: Table, caplog: pytest.LogCaptureFixture, refused: int, level: int
+) -> None:
+    with caplog.at_level(logging.DEBUG, event_log.LOGGER.name):
+        if refused == 400:
+            table.say(b"bad\r\n\r\n")
+        else:
+            table.say(REQUEST)
+            table.connection.give_up()
+        event_log.settle()
+    (record,) = caplog.records
+    assert record.levelno == level
+    assert str(refused) in record.getMessage()
+
+
+def test_a_refusal_took_the_time_since_the_head_was_complete(make: Callable[..., Table]) -> None:
+    for begun, took in ((b"GET ", 0.0), (UPLOAD, max(HEAD, BODY))):
+        table = make()
+        table.connection.begin()
+        table.say(begun)
+        table.after(max(HEAD, BODY))
+        assert status(table.received()) == b"408"
+        assert table.log.durations == [took]
+
+
+def test_who_asked_for_the_end_and_did_not_send_all_may_read_why(table: Table) -> None:
+    table.say(UPLOAD.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    table.after(BODY)
+    assert status(table.received()) == b"408"
+    assert table.connection.state is State.LINGER
+
+
+def test_an_answer_is_no_event(table: Table, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        table.say(REQUEST)
+        table.answer()
+        table.body = LARGE
+        table.say(REQUEST)
+        table.answer()
+        while table.connection.state is State.SEND:
+            table.received()
+            table.turn()
+        event_log.settle()
+    assert caplog.records == []
+
+
 def test_who_asked_for_the_end_is_closed_without_waiting_for_more(table: Table) -> None:
     table.say(REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
     table.answer()
@@ -612,6 +665,17 @@ def test_who_expects_to_go_on_is_waited_for_where_the_answer_ends_it(table: Tabl
     table.answer()
     assert b"Connection: close" in table.received()
     assert table.connection.state is State.LINGER
+
+
+def test_who_sent_more_in_the_last_call_is_listened_to_until_he_leaves(table: Table) -> None:
+    table.service.drain()
+    table.say(REQUEST)
+    table.say(REQUEST)
+    table.answer()
+    assert table.connection.state is State.LINGER
+    table.client.shutdown(socket.SHUT_WR)
+    table.turn()
+    assert not table.is_open
 
 
 # --- sending -------------------------------------------------------------------------------------
@@ -649,6 +713,8 @@ def test_a_client_that_takes_something_has_its_time_anew(table: Table) -> None:
     taken += len(table.received())
     assert taken > len(LARGE)
     assert table.connection.is_idle
+    assert table.connection.request is None
+    assert table.connection.waits_since == NEVER
     assert table.log.entries == [("200", taken)]
 
 
@@ -681,6 +747,25 @@ def test_a_client_that_left_before_its_answer_is_logged_as_such(table: Table) ->
     table.answer()
     assert not table.is_open
     assert table.log.entries == [("499", 0)]
+
+
+def test_a_file_that_is_being_sent_is_closed_with_the_connection(table: Table) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        start_response("200 OK", [])
+        file = tempfile.TemporaryFile()  # noqa: SIM115  # the server closes it
+        file.write(LARGE)
+        file.seek(0)
+        return environ["wsgi.file_wrapper"](file)
+
+    table.service.application = application
+    table.say(REQUEST)
+    table.answer()
+    assert table.connection.state is State.SEND
+    assert len(list(Path("/proc/self/fd").iterdir())) == before + 1
+    table.connection.close()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before - 1  # the socket, too
 
 
 def test_the_next_request_waits_until_the_answer_is_taken(table: Table) -> None:
@@ -960,6 +1045,10 @@ def test_a_thread_goes_on_with_its_stream_once_the_client_has_taken_it(
     table.after(7)
     taken = stream.turn_until(State.CALL)
     assert table.connection.is_streaming
+    assert table.connection.deadline == NEVER
+    before = table.connection.events
+    table.turn()
+    assert table.connection.events == before
     assert table.connection.is_stuck  # unless its thread goes on
     assert table.connection.working_time(stream.call, BEGAN + 10) == 3
     assert table.connection.silent_time(stream.call, BEGAN + 10) == 3
