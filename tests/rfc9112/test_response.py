@@ -256,6 +256,16 @@ def test_the_date_follows_the_clock() -> None:
     assert date_at(NOW + 1) == "Sun, 06 Nov 1994 08:49:38 GMT"
     assert date_at(NOW, "404 Not Found") == "Sun, 06 Nov 1994 08:49:37 GMT"
     assert date_at(NOW) == "Sun, 06 Nov 1994 08:49:37 GMT"
+    second = NOW // 1.0
+    assert date_at(second + 0.9) == "Sun, 06 Nov 1994 08:49:37 GMT"
+    assert date_at(second + 1.2) == "Sun, 06 Nov 1994 08:49:38 GMT"
+    assert date_at(second + 2.0) == "Sun, 06 Nov 1994 08:49:39 GMT"
+
+
+def test_an_empty_answer_says_so_but_no_content() -> None:
+    for status, length in (("204 No Content", []), ("205 Reset Content", ["0"])):
+        data = serialize_head(check_head(status, []), Framing.LENGTH, 0, None, NOW)
+        assert read_response(data).values("content-length") == length
 
 
 def test_an_interim_response_is_a_status_line_and_nothing_else() -> None:
