@@ -34,12 +34,19 @@ def served(
     outcome: Outcome | None,
     environ: dict[str, Any] | None = None,
     status: int = 200,
-    request_id: str = "abc",
+    request_id: object = "abc",
 ) -> Refusal:
     """Return what was served; ``environ`` is what the application has changed in it."""
     request, found = (outcome.request, outcome.environ) if outcome else (None, {})
     changed = {"REMOTE_ADDR": "192.0.2.7"} if environ is None else environ
-    return Refusal(request, found | changed, status, request_id)
+    named = {"HTTP_X_REQUEST_ID": request_id} if request_id else {}
+    return Refusal(request, found | named | changed, status)
+
+
+@pytest.mark.parametrize("left", ["", None, b"bytes", 5, ["list"]])
+def test_a_request_id_that_is_no_text_is_left_out(left: object) -> None:
+    line = json.loads(JsonLines("3")(served(a_request(), request_id=left), *SENT, NOW))
+    assert line["request_id"] == ""
 
 
 def test_a_json_line_says_who_asked_what_and_what_came_of_it() -> None:

@@ -89,7 +89,7 @@ class Counted:
     def write(self, served: Any, size: int, duration: float) -> None:
         self.entries.append((str(served.status), size))
         self.durations.append(duration)
-        self.ids.append(served.request_id)
+        self.ids.append(served.environ.get("HTTP_X_REQUEST_ID", ""))
 
     def flush(self) -> None:
         self.flushes += 1
@@ -882,7 +882,7 @@ def test_a_mistake_of_the_server_s_at_the_first_request_costs_one_connection(
     size: int,
 ) -> None:
     table = make()
-    monkeypatch.setattr("bascule.http.request.HeadReader.feed", fail)
+    monkeypatch.setattr("bascule.http.head.HeadReader.feed", fail)
     if not comes_late:
         table.client.sendall(b"x" * size)
     table.connection.begin()
@@ -896,7 +896,7 @@ def test_a_mistake_of_the_server_s_costs_one_connection(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table.say(b"GET ")
-    monkeypatch.setattr("bascule.http.request.HeadReader.feed", fail)
+    monkeypatch.setattr("bascule.http.head.HeadReader.feed", fail)
     table.say(b"/page")
     assert not table.is_open
 

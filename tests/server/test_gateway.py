@@ -501,11 +501,6 @@ def test_a_head_that_breaks_a_rule_is_answered_with_500(status: Any, fields: Any
     assert b"X-B" not in response.body
 
 
-def test_the_request_id_of_the_response_is_kept_for_the_log() -> None:
-    exchange, _ = serve(answering([b"a"], [("X-Request-ID", "abc")]))
-    assert exchange.request_id == "abc"
-
-
 # --- what the application raises --------------------------------------------------------------------
 
 

@@ -327,7 +327,7 @@ def answered(request: Request, step: Step, headers: list[Any]) -> tuple[bytes, i
     transport = FakeTransport(persist=step.persists)
     exchange = Exchange(request, {}, transport)
     exchange.run(application)
-    return transport.data, exchange.status, exchange.request_id, exchange.ending
+    return transport.data, exchange.status, exchange.ending
 
 
 @settings(max_examples=400)

@@ -1,7 +1,8 @@
-"""Gives every request an id, and returns it as X-Request-ID.
+"""Gives every request an id; one that it made it returns as X-Request-ID.
 
 The id joins nginx's log lines, ours and the application's. It is taken over only from a peer that
 is trusted to make ids: a client that could choose its own could hide among another's log lines.
+Such a peer knows the id, and tells the client.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,128}").fullmatch
 
 
 class RequestId:
-    """Set `bascule.request_id` and `HTTP_X_REQUEST_ID` in the environ, and the response's field."""
+    """Set `bascule.request_id` and `HTTP_X_REQUEST_ID` in the environ."""
 
     def __init__(self, application: WSGIApplication, *, trusted: Sequence[str] = ("unix",)) -> None:
         """`trusted`: the peers whose X-Request-ID is taken over: networks, "unix"."""
@@ -38,10 +39,11 @@ class RequestId:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Run the application under an id."""
         request_id = environ.get("HTTP_X_REQUEST_ID", "")
-        if not (_WELL_FORMED(request_id) and self._trusts(environ.get("REMOTE_ADDR", "unknown"))):
-            request_id = os.urandom(16).hex()  # the form of nginx's $request_id
-            environ["HTTP_X_REQUEST_ID"] = request_id
-        environ["bascule.request_id"] = request_id
+        if _WELL_FORMED(request_id) and self._trusts(environ.get("REMOTE_ADDR", "unknown")):
+            environ["bascule.request_id"] = request_id
+            return self._application(environ, start_response)
+        request_id = os.urandom(16).hex()  # the form of nginx's $request_id
+        environ["HTTP_X_REQUEST_ID"] = environ["bascule.request_id"] = request_id
 
         def start_with_id(
             status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None, /

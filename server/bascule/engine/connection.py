@@ -417,7 +417,6 @@ class Connection:
             return
         self._exchange = Exchange(request, self.environ, self)
         self._exchange.run(service.overload.refusal(wait, service.loop.now))
-        self._exchange.request_id = self.request_id
         self.settle()
 
     def hand_back(self) -> None:
@@ -738,7 +737,7 @@ class Connection:
     def _say_last(self, status: int, response: bytes) -> None:
         """Send a response of the server's own, and close."""
         duration = time.monotonic() - self._started if self.request else 0.0
-        refusal = Refusal(self.request, self.environ, status, self.request_id)
+        refusal = Refusal(self.request, self.environ, status)
         self._service.served(refusal, len(response), duration)
         self._release()
         self._reader.rest = b""

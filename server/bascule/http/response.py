@@ -58,9 +58,8 @@ _LENGTH: Final = Framing.LENGTH
 # * the status code;
 # * the status line as on the wire, with the line's end;
 # * the field lines as on the wire, with their ends;
-# * the length in bytes that Content-Length announces, or None;
-# * the value of the first X-Request-ID, for the access log, or None.
-Head = tuple[int, bytes, bytes, int | None, str | None]
+# * the length in bytes that Content-Length announces, or None.
+Head = tuple[int, bytes, bytes, int | None]
 # Places in it, for where the cost does not matter.
 STATUS: Final = 0
 ANNOUNCED: Final = 3
@@ -79,17 +78,14 @@ def check_head(status: object, fields: object) -> Head:
     code, status_line = _STATUSES[status]
     lines: list[bytes] = []
     length: int | None = None
-    request_id: str | None = None
     for field in fields:
         try:
-            line, special = _FIELDS[field]
+            line, announced = _FIELDS[field]
         except TypeError:
             raise ApplicationError(f"headers must hold tuples of str, not {field!r}") from None
-        if special is not None:
-            if isinstance(special, str):
-                request_id = request_id or special
-            elif length is None:
-                length = special
+        if announced is not None:
+            if length is None:
+                length = announced
                 # "A server MUST NOT send a Content-Length header field in any response with a
                 # status code of 1xx (Informational) or 204 (No Content)." (RFC 9110 §8.6)
                 if code == 204:
@@ -97,13 +93,13 @@ def check_head(status: object, fields: object) -> Head:
             else:
                 raise ApplicationError(f"the field {field[0]} is given twice")
         lines.append(line)
-    return code, status_line, b"".join(lines), length, request_id
+    return code, status_line, b"".join(lines), length
 
 
 # Fields of which there is one, the server's own: an application's are left out.
 _OWN: Final = frozenset({"date", "server"})
 # Fields that mean something to the server.
-_LOOKED_AT: Final = _OWN | {"content-length", "x-request-id"}
+_LOOKED_AT: Final = _OWN | {"content-length"}
 
 
 class _Statuses(Memo[str, tuple[int, bytes]]):
@@ -120,12 +116,8 @@ class _Statuses(Memo[str, tuple[int, bytes]]):
         return parsed
 
 
-class _Fields(Memo[tuple[str, str], tuple[bytes, str | int | None]]):
-    """Fields that have been given before.
-
-    Each with its line, and with what is special about it: the number of bytes that Content-Length
-    announces, the value of X-Request-ID, or None.
-    """
+class _Fields(Memo[tuple[str, str], tuple[bytes, int | None]]):
+    """Fields that have been given before: their lines, and how many bytes a length announces."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -133,7 +125,7 @@ class _Fields(Memo[tuple[str, str], tuple[bytes, str | int | None]]):
         # something to the server.
         self._openings: dict[str, bytes] = {}
 
-    def __missing__(self, field: tuple[str, str]) -> tuple[bytes, str | int | None]:
+    def __missing__(self, field: tuple[str, str]) -> tuple[bytes, int | None]:
         name, value = field if type(field) is tuple and len(field) == 2 else _check_types(field)
         opening = self._openings.get(name)
         # Printable characters are a subset of what a value may hold; the others take the long way.
@@ -148,7 +140,7 @@ class _Fields(Memo[tuple[str, str], tuple[bytes, str | int | None]]):
             return opening + value.encode("ascii") + b"\r\n", None
         return _parse(name, name.lower(), value)
 
-    def _learn(self, field: tuple[str, str]) -> tuple[bytes, str | int | None]:
+    def _learn(self, field: tuple[str, str]) -> tuple[bytes, int | None]:
         name, value = _check_types(field)
         lower = _check_field(name, value)
         parsed = _parse(name, lower, value)
@@ -159,14 +151,13 @@ class _Fields(Memo[tuple[str, str], tuple[bytes, str | int | None]]):
         return parsed
 
 
-def _parse(name: str, lower: str, value: str) -> tuple[bytes, str | int | None]:
-    """Return a field's line, and what is special about it; all but a length is checked."""
+def _parse(name: str, lower: str, value: str) -> tuple[bytes, int | None]:
+    """Return a field's line, and the length that it announces; all but that is checked."""
     if lower == "content-length":
         return _content_length(value)
     if lower in _OWN:
         return b"", None
-    line = f"{name}: {value}\r\n".encode("latin-1")
-    return line, value if lower == "x-request-id" else None
+    return f"{name}: {value}\r\n".encode("latin-1"), None
 
 
 _STATUSES: Final = _Statuses()
@@ -229,7 +220,7 @@ def serialize_head(
         connection: the value for ``Connection``; None for no such field.
         now: seconds since the epoch, for ``Date``.
     """
-    status, status_line, fields, announced, _ = head
+    status, status_line, fields, announced = head
     preamble = begin_head(status_line, now)
     if connection:
         preamble += b"Connection: %b\r\n" % connection

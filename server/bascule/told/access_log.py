@@ -41,15 +41,11 @@ class Served(Protocol):
 
     @property
     def environ(self) -> dict[str, Any]:
-        """What the application saw, and may have changed (``REMOTE_ADDR``)."""
+        """What the application saw, and may have changed (address, request id)."""
 
     @property
     def status(self) -> int:
         """The status code; 499, as nginx has it, where the client left before it was sent."""
-
-    @property
-    def request_id(self) -> str:
-        """The response's ``X-Request-ID``; empty for none."""
 
 
 class Refusal(NamedTuple):
@@ -58,7 +54,6 @@ class Refusal(NamedTuple):
     request: Request | None
     environ: dict[str, Any]
     status: int
-    request_id: str
 
 
 # From (request, bytes sent, duration in seconds, time in seconds since the epoch) to a line.
@@ -192,8 +187,11 @@ class JsonLines:
                     str(agent),
                 )
                 asked = self._asked[key]
+        request_id = served.environ.get("HTTP_X_REQUEST_ID", "")
+        if type(request_id) is not str:  # an application may have left anything there
+            request_id = ""
         return (
-            f'{{"time": "{time_text}{self._middle}{json_string(served.request_id)}, {asked}'
+            f'{{"time": "{time_text}{self._middle}{json_string(request_id)}, {asked}'
             f'"status": {served.status}, "bytes": {size}, '
             f'"duration_ms": {duration * 1000:.3f}}}'
         )

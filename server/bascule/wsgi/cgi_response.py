@@ -102,7 +102,7 @@ class Response:
         head = self._head
         if head is None:
             raise ApplicationError("start_response was not called before the body began")
-        status, status_line, fields, announced, _ = head
+        status, status_line, fields, announced = head
         if self._bodiless:
             # The body that HEAD leaves out tells its length, unless the application left it out.
             if announced is None and status not in BODILESS:

@@ -80,7 +80,6 @@ class Exchange:
 
     Attributes:
         status: the status code that was sent; 0 while none was.
-        request_id: the response's ``X-Request-ID``, or an empty string.
         ending: what becomes of the connection; settled once ``run`` has returned.
         waited: for how long the client was waited for (seconds), kept by the transport.
         streams_since: when the head of a response that is sent in pieces was made.
@@ -107,7 +106,6 @@ class Exchange:
         self._remaining: int | None = None  # bytes of a stream that its length still wants
         self._complete = False
         self.status = 0
-        self.request_id = ""
         self.ending = _PERSIST
 
     def run(self, application: WSGIApplication) -> None:
@@ -180,7 +178,7 @@ class Exchange:
         if type(body) is not bytes:
             body = _join(chunks)
         head = self._head or self._missing_head()
-        status, status_line, fields, announced, request_id = head
+        status, status_line, fields, announced = head
         size = len(body)
         request, transport = self.request, self._transport
         if (
@@ -194,8 +192,6 @@ class Exchange:
             # The usual response; what follows would come to the same.
             self._framing = _LENGTH
             self.status = status
-            if request_id is not None:
-                self.request_id = request_id
             opening = begin_head(status_line, time.time())
             end = b"\r\n" if announced is not None else b"Content-Length: %d\r\n\r\n" % size
             transport.finish(b"".join((opening, fields, end, body)), None)
@@ -317,9 +313,7 @@ class Exchange:
         elif self.request.minor == 0:
             connection = b"keep-alive"
         self._framing = framing
-        self.status, _, _, _, request_id = head
-        if request_id is not None:
-            self.request_id = request_id
+        self.status = head[STATUS]
         return serialize_head(head, framing, length, connection, time.time())
 
     def _fail(self, error: BaseException) -> None:
@@ -327,7 +321,7 @@ class Exchange:
         details = {
             "method": self.request.method,
             "path": self.request.path,
-            "request_id": self.request_id or self.environ.get("HTTP_X_REQUEST_ID", ""),
+            "request_id": self.environ.get("HTTP_X_REQUEST_ID", ""),
         }
         event(
             logging.ERROR,
