@@ -34,7 +34,7 @@ def test_the_server_answers_and_the_application_sees_both_ids() -> None:
             assert response.all("X-Request-ID") == ["one", "two"]
             assert len(response.all("Date")) == 1
             assert response.all("Server") == ["bascule"]
-        server.logged('"request_id": "one"')
+        server.logged('"request_id": "one,two"')
 
 
 @pytest.mark.parametrize("target", ["/", "/twice"])

@@ -172,7 +172,7 @@ def test_every_line_of_a_json_log_is_json(as_json) -> None:
         assert json.loads(line)["worker"] == "3"
 
 
-def test_the_line_has_the_responses_id_and_the_address_that_the_chain_found() -> None:
+def test_the_line_has_the_id_and_the_address_that_the_chain_found() -> None:
     with logging(*JSON, application="identified") as server:
         line = json.loads(request(server, get("/?f00d")))
         assert line["request_id"] == "f00d"
