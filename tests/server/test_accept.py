@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ from bascule.engine.crew import Crew
 from bascule.engine.listen import open_listener
 from bascule.engine.loop import Loop
 from bascule.engine.room import Room
-from bascule.engine.service import Service
+from bascule.engine.service import Client, Service
 
 ACCEPTS_A_TURN = SHARE_A_TURN // ACCEPT
 FLOOD = 3 * ACCEPTS_A_TURN + 1
@@ -156,6 +157,66 @@ def test_a_client_whose_requests_cost_much_waits_behind_the_others(
     assert (connection.request is None) == waits
     listening.loop.poll(wait=False)
     assert connection.request is not None
+
+
+LARGE = 64 * 1024 * 1024
+
+
+def large(environ, start_response):
+    """Answer more than a socket takes at once."""
+    start_response("200 OK", [("Content-Length", str(LARGE))])
+    return [bytes(LARGE)]
+
+
+def is_acted_on(listening: Listening, connection: Client) -> bool:
+    """Return whether the next turn acts on an event of a connection that has a deadline."""
+    before = connection.deadline
+    listening.loop.poll(wait=False)
+    return connection.deadline != before
+
+
+def test_what_a_refused_client_goes_on_sending_waits_behind_the_others(
+    listening: Listening,
+) -> None:
+    listening.acceptor.resume()
+    client = listening.connect()
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    client.sendall(b"no request\r\n\r\n")
+    listening.loop.poll()
+    (connection,) = listening.service.connections
+    client.sendall(b"more")
+    assert is_acted_on(listening, connection)
+    for _ in range(3):
+        client.sendall(b"more")
+        assert not is_acted_on(listening, connection)
+        assert is_acted_on(listening, connection)
+
+
+def test_who_takes_a_large_response_piece_by_piece_waits_behind_the_others(
+    listening: Listening,
+) -> None:
+    listening.service.application = large
+    listening.acceptor.resume()
+    client = listening.connect()
+    client.sendall(REQUEST)
+    listening.loop.poll()
+    (connection,) = listening.service.connections
+    connection.call()
+    connection.settle()
+
+    client.setblocking(False)
+
+    def take_all() -> None:
+        with contextlib.suppress(BlockingIOError):
+            while client.recv(1024 * 1024):
+                pass
+
+    take_all()
+    assert is_acted_on(listening, connection)
+    for _ in range(3):
+        take_all()
+        assert not is_acted_on(listening, connection)
+        assert is_acted_on(listening, connection)
 
 
 def test_closing_takes_all_that_wait_and_nobody_after_them(listening: Listening) -> None:

@@ -20,6 +20,8 @@ from bascule.wsgi import environ
 
 # What one connection costs by itself, as bascule.http.head.EVENT has it: two usual requests or so.
 ACCEPT: Final = 64
+# And what it costs to close another one for it: one a turn.
+MAKE_ROOM: Final = 256
 # What those accepted in a turn, with their first requests, may cost; the rest waits in the backlog
 # while those that are open are served.
 SHARE_A_TURN: Final = 5 * ACCEPT
@@ -85,7 +87,7 @@ class Acceptor:
     def _accept(self) -> bool:
         """Accept one connection; return whether there may be more."""
         self._lack = ""
-        if not self._room.is_left and not self._room.make(self._service.loop.now):
+        if not self._room.is_left and not self._make_room():
             self._lack = "those that may be open all have a request"
             return False
         try:
@@ -95,7 +97,7 @@ class Acceptor:
             return False
         except OSError as error:
             if error.errno in _EXHAUSTED:
-                if self._room.make(self._service.loop.now):
+                if self._make_room():
                     return True
                 self._lack = str(error.strerror)
                 return False
@@ -109,6 +111,10 @@ class Acceptor:
             shared = {**shared, "REMOTE_ADDR": peer[0], "REMOTE_PORT": str(peer[1])}
         self._left -= self._connection(sock, shared, self._service).begin()
         return True
+
+    def _make_room(self) -> bool:
+        self._left -= MAKE_ROOM
+        return self._room.make(self._service.loop.now)
 
     def _rest(self) -> None:
         self._paused = True

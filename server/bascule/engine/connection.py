@@ -53,7 +53,7 @@ EXIT_FORKED: Final = 1
 # What an event costs (bascule.http.head.EVENT) that others need not wait for: some three times what
 # a usual request's does.
 COSTLY: Final = 64
-# So many bytes of a body cost as much as a field of a head.
+# So many bytes of a body, or of a response, cost as much as a field of a head.
 BODY_BYTES: Final = 2048
 # nginx's status for a client that left before it was answered; for the log only.
 CLIENT_LEFT: Final = 499
@@ -369,7 +369,7 @@ class Connection:
             self._fall_behind(EVENT + len(data) // BODY_BYTES)
 
     def _fall_behind(self, cost: int) -> None:
-        """Let others go first: this event cost much, or only a part of a request is here.
+        """Let others go first: this event cost much, or nobody waits for what it brought.
 
         To send byte by byte costs a client nothing, and a thousand such events are milliseconds.
         """
@@ -660,6 +660,7 @@ class Connection:
 
     def _flush(self) -> None:
         """The client takes bytes again."""
+        sent = self._outgoing.sent
         try:
             self._outgoing.flush()
         except ClientDisconnected:
@@ -667,6 +668,7 @@ class Connection:
             return
         if self._outgoing.pending:
             self._await_progress()
+            self._fall_behind(EVENT + (self._outgoing.sent - sent) // BODY_BYTES)
             return
         if self._drained is None:
             self._end()
@@ -774,6 +776,7 @@ class Connection:
         if received:
             now = self._service.loop.now
             self.deadline = min(now + LINGER_SILENCE, self._started + LINGER_TIMEOUT)
+            self._fall_behind(EVENT + received // BODY_BYTES)
         else:
             self.close()
 

@@ -84,6 +84,9 @@ def _variable(name: str) -> str:
     return variable if variable in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + variable
 
 
+# Variables whose values are held to more than the grammar of field values; and a name not known.
+_CHECKED: Final = frozenset({"", "HTTP_HOST", "CONTENT_LENGTH"})
+
 # Names that browsers, other clients and proxies send, as they write them; HTTP/2 has them in lower
 # case.
 _USUAL: Final = """
@@ -116,15 +119,16 @@ class FieldNames(dict[str, str]):
         for name in _USUAL.split():
             self[name] = self[name.lower()] = _variable(name)
 
-    def learn(self, line: bytes, variable: str) -> None:
-        """Note the name of a field line.
-
-        Args:
-            line: was found valid.
-            variable: its CGI name.
-        """
-        name = line[: line.index(b":")]
-        if len(name) <= LONGEST_NAME:
+    def parse(self, line: bytes) -> tuple[str, str]:
+        """Do as ``parse_field_line``, and learn the name."""
+        name, colon, value = line.decode("latin-1").partition(":")
+        variable = self.get(name, "")
+        is_plain = variable not in _CHECKED and not line.translate(None, grammar.TEXT)
+        if is_plain and colon:
+            return variable, value.strip(" \t")
+        field = parse_field_line(line)
+        if field[0] and len(name) <= LONGEST_NAME:
             if len(self) >= NAMES:
                 self._begin()
-            self[name.decode("ascii")] = variable
+            self[name] = field[0]
+        return field

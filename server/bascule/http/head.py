@@ -22,7 +22,6 @@ from bascule.http.field_line import (
     HeadLimits,
     check_length,
     field_room,
-    parse_field_line,
 )
 from bascule.http.request import Environ, Request, add_request_line, join_fields, settle
 from bascule.http.request_line import LINE_TOO_LONG, parse_request_line, read_request_line
@@ -71,14 +70,18 @@ class HeadParser:
 
     Attributes:
         names: of fields that are known; a head with another one is unusual.
+        field_room: bytes that a field line may have.
+        short: bytes that may come before any line can be too long.
     """
 
     def __init__(self, limits: HeadLimits) -> None:
         self.limits = limits
         self._most = limits.fields
         self._longest_line = limits.line
+        self.field_room = field_room(limits)
+        self.short = min(MAX_HEAD, self.field_room, limits.line)
         # No line of a shorter head is too long, but the first.
-        self._longest = min(MAX_HEAD, field_room(limits))
+        self._longest = min(MAX_HEAD, self.field_room)
         self.names = FieldNames()
         self._hosts = Hosts()
 
@@ -199,7 +202,8 @@ class HeadReader:
             line = buffer[self._position : end]
             if line:
                 self.effort += LINE
-                self._check_length(line)
+                if end > self._parser.short or b"\n" in line:
+                    self._check_length(line)
                 self._read_line(line)
             elif self._request is not None:
                 self.rest = buffer[end + _LINE_END :]
@@ -217,7 +221,7 @@ class HeadReader:
             check_length(line, self._parser.limits.line, 414, LINE_TOO_LONG)
         else:
             room = max(0, MAX_HEAD - (self._position - self._start))
-            check_length(line, min(room, field_room(self._parser.limits)), 431, FIELD_TOO_LARGE)
+            check_length(line, min(room, self._parser.field_room), 431, FIELD_TOO_LARGE)
 
     def _read_line(self, line: bytes) -> None:
         if self._request is None:
@@ -225,10 +229,7 @@ class HeadReader:
         elif len(self._fields) >= self._parser.limits.fields:
             raise ProtocolError(431, "the request has too many fields")
         else:
-            variable, value = parse_field_line(line)
-            self._fields.append((variable, value))
-            if variable:
-                self._parser.names.learn(line, variable)
+            self._fields.append(self._parser.names.parse(line))
 
     def _finish(self, request: Request) -> tuple[Request, Environ]:
         """Return the request that was read line by line."""
