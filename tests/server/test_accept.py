@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import pytest
 from bascule.config import Config
 from bascule.engine.accept import ACCEPT, SHARE_A_TURN, Acceptor
-from bascule.engine.connection import MODEST
+from bascule.engine.connection import MODEST, Connection, State
 from bascule.engine.crew import Crew
 from bascule.engine.listen import open_listener
 from bascule.engine.loop import Loop
@@ -157,6 +157,18 @@ def test_a_client_whose_requests_cost_much_waits_behind_the_others(
     assert (connection.request is None) == waits
     listening.loop.poll(wait=False)
     assert connection.request is not None
+
+
+def test_of_heads_that_are_large_and_wrong_one_a_turn_is_refused(listening: Listening) -> None:
+    for _ in range(3):
+        client = listening.connect()
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n" + MODEST * b"a: b\r\n")
+    listening.acceptor.resume()
+    listening.loop.poll()
+    connections = [each for each in listening.service.connections if isinstance(each, Connection)]
+    for refused in (1, 2, 3):
+        listening.loop.poll(wait=False)
+        assert sum(each.state is State.LINGER for each in connections) == refused
 
 
 LARGE = 64 * 1024 * 1024

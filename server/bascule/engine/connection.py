@@ -53,6 +53,8 @@ EXIT_FORKED: Final = 1
 # What an event costs (bascule.http.head.EVENT) that others need not wait for: some three times what
 # a usual request's does.
 COSTLY: Final = 64
+# What a refusal costs beside what was read.
+REFUSAL: Final = 64
 # So many bytes of a body, or of a response, cost as much as a field of a head.
 BODY_BYTES: Final = 2048
 # nginx's status for a client that left before it was answered; for the log only.
@@ -341,6 +343,7 @@ class Connection:
                     self.deadline = self._service.loop.now + self._service.config.head_timeout
                 self._fall_behind(self._reader.effort)
         except ProtocolError as error:
+            self._fall_behind(self._reader.effort + REFUSAL)
             self._refuse(error)
 
     def _begin_body(self, request: Request) -> None:
