@@ -892,6 +892,22 @@ def test_a_mistake_of_the_server_s_at_the_first_request_costs_one_connection(
     assert not table.is_open
 
 
+@pytest.mark.parametrize(
+    "place", ["bascule.engine.loop.Loop.register", "bascule.engine.connection.error_response"]
+)
+def test_a_mistake_at_the_beginning_or_at_a_deadline_costs_one_connection(
+    make: Callable[..., Table], monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    table = make()
+    table.client.sendall(b"GET ")
+    with monkeypatch.context() as patch:
+        patch.setattr(place, fail)
+        table.connection.begin()
+        table.after(HEAD)
+    assert not table.is_open
+    assert table.received() == b""
+
+
 def test_a_mistake_of_the_server_s_costs_one_connection(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
