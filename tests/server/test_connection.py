@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bascule import guard
 from bascule.config import Config
 from bascule.engine.call import Call
 from bascule.engine.connection import Connection, State
@@ -197,6 +198,14 @@ def table(make: Callable[..., Table]) -> Table:
     found = make()
     found.connection.begin()
     return found
+
+
+@pytest.fixture
+def is_counted() -> Iterator[None]:
+    """One mistake is noted by the end of the test."""
+    before = guard.total()
+    yield
+    assert guard.total() == before + 1
 
 
 def fail(*_: object) -> None:
@@ -426,6 +435,7 @@ def test_a_thread_that_ends_a_call_leaves_a_large_answer_to_the_leader(table: Ta
     assert table.connection.state is State.SEND
 
 
+@pytest.mark.usefixtures("is_counted")
 def test_a_mistake_while_a_connection_is_given_back_costs_this_one(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -437,6 +447,7 @@ def test_a_mistake_while_a_connection_is_given_back_costs_this_one(
     assert not table.is_open
 
 
+@pytest.mark.usefixtures("is_counted")
 def test_a_mistake_in_the_gateway_costs_this_connection(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -873,6 +884,7 @@ def test_a_client_that_is_lost_before_a_refusal_is_closed(table: Table) -> None:
     assert not table.is_open
 
 
+@pytest.mark.usefixtures("is_counted")
 @pytest.mark.parametrize("size", [10, 5000])
 @pytest.mark.parametrize("comes_late", [False, True])
 def test_a_mistake_of_the_server_s_at_the_first_request_costs_one_connection(
@@ -892,6 +904,7 @@ def test_a_mistake_of_the_server_s_at_the_first_request_costs_one_connection(
     assert not table.is_open
 
 
+@pytest.mark.usefixtures("is_counted")
 @pytest.mark.parametrize(
     "place", ["bascule.engine.loop.Loop.register", "bascule.engine.connection.error_response"]
 )
@@ -908,6 +921,7 @@ def test_a_mistake_at_the_beginning_or_at_a_deadline_costs_one_connection(
     assert table.received() == b""
 
 
+@pytest.mark.usefixtures("is_counted")
 def test_a_mistake_of_the_server_s_costs_one_connection(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -954,6 +968,7 @@ def test_who_is_given_up_without_a_request_is_closed(table: Table) -> None:
     assert table.client.recv(1) == b""
 
 
+@pytest.mark.usefixtures("is_counted")
 def test_a_mistake_at_the_end_of_an_answer_costs_one_connection(table: Table) -> None:
     table.say(REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
     table.service.served = fail
