@@ -1080,7 +1080,8 @@ def test_a_thread_goes_on_with_its_stream_once_the_client_has_taken_it(
     before = table.connection.events
     table.turn()
     assert table.connection.events == before
-    assert table.connection.is_stuck  # unless its thread goes on
+    # It is, unless its thread goes on, which may take the thread a moment to see.
+    wait_until(lambda: table.connection.is_stuck, "the thread has been let go")
     assert table.connection.working_time(stream.call, BEGAN + 10) == 3
     assert table.connection.silent_time(stream.call, BEGAN + 10) == 3
     stream.end()

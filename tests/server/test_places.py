@@ -127,6 +127,15 @@ def test_a_hung_call_holds_no_place_until_as_many_hang_as_there_are_threads() ->
     assert hall.all_next() == []
 
 
+def test_a_further_place_opens_beside_the_last_that_hung_calls_have_left() -> None:
+    hall = Hall(2)
+    for _ in range(3):
+        hall.hold("hung", LONG, hung=True)
+    hall.hold("long", LONG)
+    hall.wait("other", "another")
+    assert hall.all_next() == ["other"]
+
+
 def test_the_last_place_beside_hung_calls_is_for_any_kind() -> None:
     hall = Hall(2)
     for _ in range(3):
