@@ -19,6 +19,8 @@ from typing import Any, Final
 VARIABLE: Final = "TRACED_LINES"
 # So often a test has a function's lines noted; further calls seldom reach others, and cost.
 CALLS: Final = 25
+# And this often where some of them are yet to be run.
+CALLS_INCOMPLETE: Final = 2000
 # The test's number, in digits.
 WIDTH: Final = 8
 # Where its descriptors are.
@@ -66,8 +68,15 @@ def begin() -> None:
         if not code.co_filename.startswith(package):
             return None
         call = (test[:WIDTH], code)
-        calls[call] = calls.get(call, 0) + 1
-        return on_line if calls[call] <= CALLS else None
+        calls[call] = count = calls.get(call, 0) + 1
+        if count <= CALLS:
+            return on_line
+        if count > CALLS_INCOMPLETE or all(
+            (call[0], code.co_filename, line) in seen for *_, line in code.co_lines() if line
+        ):
+            calls[call] = CALLS_INCOMPLETE
+            return None
+        return on_line
 
     threading.settrace(on_call)
     sys.settrace(on_call)

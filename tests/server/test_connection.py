@@ -42,6 +42,7 @@ class Failing(socket.socket):
     """A socket that fails where it is told to."""
 
     fails_at: dict[str, BaseException] = {}  # noqa: RUF012
+    then: Callable[[], None] | None = None  # what happens when something was sent
 
     def recv(self, *arguments: Any) -> bytes:
         self._fail("recv")
@@ -49,7 +50,14 @@ class Failing(socket.socket):
 
     def send(self, *arguments: Any) -> int:
         self._fail("send")
-        return super().send(*arguments)
+        sent = super().send(*arguments)
+        if self.then:
+            self.then()
+        return sent
+
+    def close(self) -> None:
+        self._fail("close")
+        super().close()
 
     def recv_into(self, *arguments: Any) -> int:
         self._fail("recv_into")
@@ -137,7 +145,11 @@ class Table:
         shared = environ.template(("example.org", "80"), multithread=False)
         shared["REMOTE_ADDR"] = "192.0.2.1"
         self.connection = Heard(self.socket, shared, self.service)
-        stack.callback(self.connection.close)
+        stack.callback(self._close_connections)
+
+    def _close_connections(self) -> None:
+        for connection in list(self.service.connections):
+            connection.close()
 
     def _application(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         self.heard.append(environ["wsgi.input"].read())
@@ -982,7 +994,33 @@ def test_who_is_given_up_later_is_closed(table: Table) -> None:
     table.received()
     table.connection.give_up()
     assert not table.is_open
+    assert table.connection.state is State.CLOSED
     assert table.client.recv(1) == b""
+
+
+def test_who_could_not_be_closed_is_stuck_and_given_up(table: Table) -> None:
+    table.socket.fails_at["close"] = ValueError()
+    with pytest.raises(ValueError):  # noqa: PT011
+        table.connection.close()
+    assert table.is_open
+    assert table.connection.is_stuck
+    table.connection.give_up()
+    assert not table.is_open
+    assert table.client.recv(1) == b""
+
+
+def test_the_body_of_a_call_that_was_given_up_is_closed_at_its_end(table: Table) -> None:
+    body = b"b" * (3 << 19)  # more than is kept in memory
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    table.say(UPLOAD.replace(b": 4", b": %d" % len(body)))
+    for at in range(0, len(body), 1 << 16):
+        table.say(body[at : at + (1 << 16)])
+    assert table.connection.state is State.CALL
+    assert len(list(Path("/proc/self/fd").iterdir())) == before + 1
+    table.connection.time_out(Call(0, table.connection, BEGAN))
+    table.after(2)
+    table.connection.discard()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before - 1  # the socket, too
 
 
 @pytest.mark.parametrize("method", [b"GET", b"HEAD"])
@@ -1144,3 +1182,30 @@ def test_a_thread_that_waits_in_a_connection_that_is_given_up_is_let_go(
     table.connection.give_up()
     stream.end()
     assert not table.is_open
+
+
+def test_a_thread_whose_call_is_given_up_while_it_sends_is_let_go(
+    make: Callable[..., Table],
+) -> None:
+    table = make(threads=2)
+    table.connection.begin()
+    table.say(REQUEST)
+
+    def give_up() -> None:
+        table.socket.then = None
+        table.connection.time_out(Call(0, table.connection, BEGAN))
+
+    def stream(_environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        start_response("200 OK", [])
+        yield LARGE
+
+    table.socket.then = give_up
+    table.service.application = stream
+    thread = threading.Thread(target=table.connection.call, daemon=True)
+    thread.start()
+    for _ in range(1000):
+        table.loop.poll(wait=False)
+        thread.join(0.01)
+        if not thread.is_alive():
+            break
+    assert not thread.is_alive()

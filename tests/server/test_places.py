@@ -50,6 +50,15 @@ def test_a_kind_that_was_seen_to_be_long_holds_all_places_but_one(threads: int) 
     assert len(hall.places) == 2
 
 
+def test_the_last_place_is_for_a_long_kind_where_others_hold_one() -> None:
+    hall = Hall(4)
+    for kind in ("long", "long", "other"):
+        hall.hold(kind)
+    hall.expected.note("long", LONG)
+    hall.wait("long")
+    assert hall.next() == "long"
+
+
 def test_kinds_that_were_seen_to_be_long_hold_them_together() -> None:
     hall = Hall(4)
     for kind in ("one", "two"):
