@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+from bascule import guard
 from bascule.config import Config
 from bascule.engine.accept import ACCEPT, SHARE_A_TURN, Acceptor
 from bascule.engine.connection import MODEST, Connection, State
@@ -16,6 +18,7 @@ from bascule.engine.listen import open_listener
 from bascule.engine.loop import Loop
 from bascule.engine.room import Room
 from bascule.engine.service import Client, Service
+from bascule.told import event_log
 
 ACCEPTS_A_TURN = SHARE_A_TURN // ACCEPT
 FLOOD = 3 * ACCEPTS_A_TURN + 1
@@ -32,14 +35,14 @@ def application(environ, start_response):
 class Listening:
     """A listener on a free port, its acceptor, its loop, and clients that connect."""
 
-    def __init__(self, stack: ExitStack, worker_connections: int = 0) -> None:
+    def __init__(self, stack: ExitStack, worker_connections: int = 0, threads: int = 1) -> None:
         self._stack = stack
         self.loop = Loop(NEVER)
         stack.callback(self.loop.close)
-        config = Config(application="fake", bind=("127.0.0.1:0",), threads=1)
+        config = Config(application="fake", bind=("127.0.0.1:0",), threads=threads)
         self._listener = open_listener("127.0.0.1:0", 1024)
         stack.callback(self._listener.socket.close)
-        crew = Crew(1, 0, self.loop.poll, lambda _call: None)
+        crew = Crew(threads, 0, self.loop.poll, lambda _call: None)
         self.service = Service(
             config=config,
             application=application,
@@ -239,3 +242,62 @@ def test_closing_takes_all_that_wait_and_nobody_after_them(listening: Listening)
     assert listening.accepted == FLOOD
     with pytest.raises(OSError):  # noqa: PT011  # refused, or the descriptor is gone
         listening.connect()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_an_application_is_told_whether_other_threads_call_it_too(threads: int) -> None:
+    with ExitStack() as stack:
+        listening = Listening(stack, threads=threads)
+        listening.acceptor.resume()
+        listening.connect()
+        listening.loop.poll()
+        (connection,) = listening.service.connections
+        assert connection.environ["wsgi.multithread"] is (threads > 1)
+        assert connection.environ["REMOTE_ADDR"] == "127.0.0.1"
+
+
+def test_a_mistake_leaves_clients_in_the_backlog_until_the_next_tick(
+    listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("a mistake")
+
+    listening.acceptor.resume()
+    listening.connect()
+    before = guard.total()
+    with monkeypatch.context() as patch:
+        patch.setattr(Room, "is_left", property(fail))
+        listening.loop.poll()
+        for _ in range(3):  # it is not asked in a busy loop
+            listening.loop.poll(wait=False)
+    assert guard.total() == before + 1
+    assert listening.accepted == 0
+    listening.acceptor.resume()
+    listening.loop.poll()
+    assert listening.accepted == 1
+
+
+def test_where_no_room_is_left_clients_wait_in_the_backlog(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with ExitStack() as stack, caplog.at_level(logging.ERROR):
+        listening = Listening(stack, worker_connections=1)
+        listening.acceptor.resume()
+        listening.connect().sendall(REQUEST)
+        while not listening.accepted:
+            listening.loop.poll()
+        (first,) = listening.service.connections
+        while not first.request:
+            listening.loop.poll()
+        listening.connect()
+        for _ in range(3):
+            listening.loop.poll(wait=False)
+        assert list(listening.service.connections) == [first]
+        event_log.settle()
+        assert [each.getMessage().partition(":")[0] for each in caplog.records] == [
+            "cannot accept connections"
+        ]
+        first.close()
+        listening.acceptor.resume()
+        listening.loop.poll()
+        assert listening.accepted == 1

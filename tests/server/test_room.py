@@ -62,7 +62,25 @@ def test_without_a_number_it_is_most_of_the_open_files(monkeypatch) -> None:
     room = Room(clients, 0)
     while room.is_left:
         Client(clients, NEVER)
-    assert 800 < len(clients) < 900
+    assert len(clients) == 1024 - 128 - 16
+
+
+def test_where_there_is_no_limit_of_open_files_there_is_room(monkeypatch) -> None:
+    unlimited = resource.RLIM_INFINITY
+    monkeypatch.setattr("resource.getrlimit", lambda _which: (unlimited, unlimited))
+    clients: set[Client] = set()
+    for _ in range(5000):
+        Client(clients, NEVER)
+    assert Room(clients, 0).is_left
+
+
+def test_where_hardly_any_file_may_be_open_there_is_room_for_one(monkeypatch) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _which: (8, 8))
+    clients: set[Client] = set()
+    room = Room(clients, 0)
+    assert room.is_left
+    Client(clients, NEVER)
+    assert not room.is_left
 
 
 def test_who_has_waited_longest_makes_room_and_requests_do_not() -> None:
