@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import resource
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -301,3 +303,50 @@ def test_where_no_room_is_left_clients_wait_in_the_backlog(
         listening.acceptor.resume()
         listening.loop.poll()
         assert listening.accepted == 1
+
+
+@contextlib.contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """Let no more files be opened."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_where_descriptors_run_out_who_has_waited_longest_makes_room(listening: Listening) -> None:
+    listening.acceptor.resume()
+    idle = listening.connect()
+    listening.loop.poll()
+    assert listening.accepted == 1
+    listening.connect().sendall(REQUEST)
+    with no_descriptor_left():
+        for _ in range(3):
+            listening.loop.poll(wait=False)
+    assert idle.recv(1) == b""
+    (connection,) = listening.service.connections
+    assert connection.request
+
+
+def test_where_descriptors_run_out_and_all_have_requests_clients_wait_in_the_backlog(
+    listening: Listening, caplog: pytest.LogCaptureFixture
+) -> None:
+    listening.acceptor.resume()
+    listening.connect().sendall(REQUEST)
+    while not any(each.request for each in listening.service.connections):
+        listening.loop.poll()
+    listening.connect()
+    with no_descriptor_left(), caplog.at_level(logging.ERROR):
+        for _ in range(3):
+            listening.loop.poll(wait=False)
+        event_log.settle()
+    assert listening.accepted == 1
+    (record,) = caplog.records
+    assert "Too many open files" in record.getMessage()
+    listening.acceptor.resume()
+    listening.loop.poll()
+    assert listening.accepted == 2

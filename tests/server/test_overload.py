@@ -34,7 +34,7 @@ def test_it_says_when_to_come_again_in_whole_seconds_from_1_to_60(
     status, fields, body = answered(Overload(4, 100), wait)
     assert status == "503 Service Unavailable"
     assert fields["Retry-After"] == seconds
-    assert b"too many requests" in body
+    assert body == b"503 Service Unavailable: too many requests wait for a thread\n"
 
 
 def test_refusals_are_logged_once_a_second_with_their_number(
