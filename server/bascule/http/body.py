@@ -40,9 +40,7 @@ class LengthFraming:
             self._remaining -= size
             return None
         self._sink(data[: self._remaining])
-        rest = data[self._remaining :]
-        self._remaining = 0
-        return rest
+        return data[self._remaining :]
 
 
 class _Part(enum.Enum):
