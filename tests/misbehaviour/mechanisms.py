@@ -170,8 +170,8 @@ MECHANISMS: Final[dict[str, Mechanism]] = {
         (
             Edit(
                 "told/event_log.py",
-                "    _told.sink = stream or streams.own(streams.STDERR)\n",
-                "    _told.sink = stream or __import__('sys').stderr\n",
+                "stream or streams.own(streams.STDERR)\n",
+                "stream or __import__('sys').stderr\n",
             ),
         ),
     ),
@@ -190,8 +190,8 @@ MECHANISMS: Final[dict[str, Mechanism]] = {
         (
             Edit(
                 "told/access_log.py",
-                "self._output = streams.own(streams.STDOUT)",
-                "self._output = streams.Output(__import__('sys').stdout.fileno())",
+                "standard or streams.own(streams.STDOUT)",
+                "standard or streams.Output(__import__('sys').stdout.fileno())",
             ),
         ),
     ),
@@ -251,8 +251,8 @@ MECHANISMS: Final[dict[str, Mechanism]] = {
         (
             Edit(
                 "engine/loop.py",
-                "from time import monotonic, thread_time\n",
-                "import time\nfrom time import thread_time\n\nmonotonic = lambda: time.monotonic()\n",
+                "from time import monotonic\n",
+                "import time\n\nmonotonic = lambda: time.monotonic()\n",
             ),
         ),
     ),
@@ -261,8 +261,8 @@ MECHANISMS: Final[dict[str, Mechanism]] = {
         (
             Edit(
                 "engine/loop.py",
-                "from time import monotonic, thread_time\n",
-                "import time\nfrom time import thread_time\n\nmonotonic = lambda: time.time()\n",
+                "from time import monotonic\n",
+                "import time\n\nmonotonic = lambda: time.time()\n",
             ),
         ),
     ),
