@@ -14,12 +14,13 @@ import pytest
 from bascule import guard
 from bascule.config import Config
 from bascule.engine.accept import ACCEPT, SHARE_A_TURN, Acceptor
-from bascule.engine.connection import MODEST, Connection, State
+from bascule.engine.connection import BODY_BYTES, MODEST, Connection, State
 from bascule.engine.crew import Crew
 from bascule.engine.listen import open_listener
 from bascule.engine.loop import Loop
 from bascule.engine.room import Room
 from bascule.engine.service import Client, Service
+from bascule.http.head import EVENT
 from bascule.told import event_log
 
 ACCEPTS_A_TURN = SHARE_A_TURN // ACCEPT
@@ -209,8 +210,8 @@ def test_what_a_refused_client_goes_on_sending_waits_behind_the_others(
         assert is_acted_on(listening, connection)
 
 
-def test_who_takes_a_large_response_piece_by_piece_waits_behind_the_others(
-    listening: Listening,
+def test_what_is_sent_of_a_large_response_counts_behind_the_others_by_its_size(
+    listening: Listening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listening.service.application = large
     listening.acceptor.resume()
@@ -220,20 +221,14 @@ def test_who_takes_a_large_response_piece_by_piece_waits_behind_the_others(
     (connection,) = listening.service.connections
     connection.call()
     connection.settle()
-
+    costs: list[int] = []
+    monkeypatch.setattr(listening.loop, "put_behind", lambda _descriptor, cost: costs.append(cost))
     client.setblocking(False)
-
-    def take_all() -> None:
+    while not costs:
         with contextlib.suppress(BlockingIOError):
-            while client.recv(1024 * 1024):
-                pass
-
-    take_all()
-    assert is_acted_on(listening, connection)
-    for _ in range(3):
-        take_all()
-        assert not is_acted_on(listening, connection)
-        assert is_acted_on(listening, connection)
+            client.recv(LARGE)
+        listening.loop.poll(wait=False)
+    assert EVENT < costs[0] < EVENT + LARGE // BODY_BYTES
 
 
 def test_closing_takes_all_that_wait_and_nobody_after_them(listening: Listening) -> None:
