@@ -34,6 +34,8 @@ from tests.mutation import traced
 
 ENDINGS: Final = {0: "survived", 1: "killed"}
 UNCHANGED: Final = 3  # of a fork in which no function was found to change
+# Of a session that found no such tests, which is no verdict of theirs.
+NOT_RUN: Final = (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED)
 MEMORY: Final = 4 << 30  # bytes of addresses, for a change that fills lists for ever
 PR_SET_CHILD_SUBREAPER: Final = 36
 # A test may take this long (seconds), and so many times as long as it did unchanged.
@@ -221,7 +223,8 @@ def _bare(orders: Iterator[Order], tell: Callable[[Any], None]) -> None:
     for order in orders:
 
         def run(order: Order = order) -> int:
-            return int(pytest.main([*_arguments(), *order["tests"]], plugins=[_Watch(order)]))
+            status = pytest.main([*_arguments(), *order["tests"]], plugins=[_Watch(order)])
+            return UNCHANGED if status in NOT_RUN else int(status)
 
         tell(_in_fork(order, run))
 
