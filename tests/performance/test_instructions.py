@@ -48,6 +48,7 @@ def test_a_request_costs_no_more_instructions_than_recorded(
     figure = recorded().get(interpreter(), {}).get(name)
     if figure is None:
         cannot(f"no figure for {interpreter()!r}: record it with {TOOL} --accept")
+    assert figure is not None
     failure, note = verdict(name, instructions.count(SCENARIOS[name]), figure)
     if note:
         with capsys.disabled():
