@@ -171,7 +171,10 @@ def _reads(node: ast.AST, names: set[str]) -> bool:
 
 def _reads_itself(node: ast.stmt, names: set[str]) -> bool:
     """Whether a statement reads a name, and not only those within it."""
-    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+    if isinstance(node, ast.FunctionDef):
+        defaults = [*node.args.defaults, *node.args.kw_defaults]
+        return any(each is not None and _reads(each, names) for each in defaults)
+    if isinstance(node, ast.ClassDef):
         return False
     parts = [each for each in ast.iter_child_nodes(node) if not isinstance(each, ast.stmt)]
     return any(_reads(each, names) for each in parts)

@@ -13,7 +13,7 @@ HEAD: Final = """\
 # What the tests notice
 
 `tests/mutation/run` changes the server's code in one place after another, and runs the tests that run
-that place. `tests/mutation/run --write` wrote this. A change that no test notices, and that makes no
+that place. `tests/mutation/run --write` writes this. A change that no test notices, and that makes no
 difference that one should, is in [verdicts.toml](verdicts.toml) with the reason.
 
 | module | changes | a test notices | a verdict says why not | neither |
