@@ -35,7 +35,7 @@ IMPATIENT = {
 }
 
 
-def impatient(venv: Path, **settings: str) -> Tree:
+def impatient(venv: Path | None = None, **settings: str) -> Tree:
     """A tree with those faults and settings in its .env, where pages can change them."""
     tree = Tree(venv, **settings)
     (tree.root / ".env").write_text("".join(f"{n}={v}\n" for n, v in IMPATIENT.items()))
