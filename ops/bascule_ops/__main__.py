@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import sys
+
+from bascule.beginning import imported
 
 
 def main() -> int:
     """Run the command line; return the exit status."""
-    # Until all is imported there is nothing to clear up: Ctrl-C ends it without a word. What is
-    # ignored from outside (nohup) stays ignored.
-    is_heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if is_heard:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from bascule_ops.control import command_line  # noqa: PLC0415
-
-    if is_heard:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    return command_line.main()
+    return int(imported("bascule_ops.control.command_line").main())
 
 
 if __name__ == "__main__":
