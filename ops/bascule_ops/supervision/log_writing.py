@@ -3,7 +3,8 @@
 supervisor's own handlers keep what a full disk did not take in a buffer. Opening the log anew then
 raises, and with it supervisord ends; until then each line prints a traceback. A handler here writes
 without a buffer, goes on with the file it has where no other is to be had, and never raises. A line
-that was cut gets an end, so that the next one is whole.
+that was cut gets an end, so that the next one is whole. A program's output is read in pieces: a line
+that it has begun waits for its end, so that no other program's gets into it.
 
 The workers and nginx write most of the log themselves. What they could not write they say on
 standard error, and it is counted here as well: a worker by its event ``log_lost``, nginx, which
@@ -26,6 +27,7 @@ from supervisor import loggers  # type: ignore[import-untyped]
 from bascule_ops.json_log import line
 
 MODE: Final = 0o600
+LONGEST_BEGUN: Final = 1 << 16  # bytes of a line that wait for its end
 # 2026/11/21 10:00:00 [alert] 71#71: *12 write() to "/run/fd/1" failed (28: No space left on device)
 # while logging request ...; or: write() to "/run/fd/1" was incomplete: 100 of 600 ...
 _NGINX_LOST: Final = re.compile(
@@ -154,6 +156,7 @@ class LogFile(loggers.Handler):  # type: ignore[misc]  # it has no types
         self.baseFilename = filename  # as supervisor names it
         self.mode = mode
         self._descriptor = descriptor
+        self._begun = b""
 
     def emit(self, record: Any) -> None:
         """Write a record: a program's output as it came, supervisord's own with a time."""
@@ -163,8 +166,14 @@ class LogFile(loggers.Handler):  # type: ignore[misc]  # it has no types
         self.put(message)
 
     def put(self, data: bytes) -> None:
-        """Write lines."""
-        TALLY.write(self._descriptor, data)
+        """Write the lines that are whole by now."""
+        data = self._begun + data
+        end = data.rfind(b"\n") + 1
+        if len(data) - end > LONGEST_BEGUN:
+            end = len(data)
+        self._begun = data[end:]
+        if end:
+            TALLY.write(self._descriptor, data[:end])
 
     def flush(self) -> None:
         """Nothing waits to be written."""
@@ -173,7 +182,7 @@ class LogFile(loggers.Handler):  # type: ignore[misc]  # it has no types
         """Go on in what has the name now; in the same file where that cannot be opened."""
         with contextlib.suppress(OSError):
             opened = _opened(self.baseFilename)
-            self.close()
+            self._release()
             self._descriptor, self.closed = opened, False
 
     def remove(self) -> None:
@@ -183,11 +192,16 @@ class LogFile(loggers.Handler):  # type: ignore[misc]  # it has no types
                 os.truncate(self.baseFilename, 0)
 
     def close(self) -> None:
-        """Give the file up."""
+        """Give the file up; a line that was begun is all that there will be of it."""
         if not self.closed:
-            self.closed = True
-            with contextlib.suppress(OSError):
-                os.close(self._descriptor)
+            if self._begun:
+                self.put(b"\n")
+            self._release()
+
+    def _release(self) -> None:
+        self.closed = True
+        with contextlib.suppress(OSError):
+            os.close(self._descriptor)
 
     def __del__(self) -> None:
         # supervisor does not close the logs of a process that has ended; it forgets them.
