@@ -3,8 +3,8 @@
 supervisor's own handlers keep what a full disk did not take in a buffer. Opening the log anew then
 raises, and with it supervisord ends; until then each line prints a traceback. A handler here writes
 without a buffer, goes on with the file it has where no other is to be had, and never raises. A line
-that was cut gets an end, so that the next one is whole. A program's output is read in pieces: a line
-that it has begun waits for its end, so that no other program's gets into it.
+that was cut gets an end, so that the next one is whole. A program's output comes in pieces: a line
+that was begun waits for its end, so that no other program's gets into it.
 
 The workers and nginx write most of the log themselves. What they could not write they say on
 standard error, and it is counted here as well: a worker by its event ``log_lost``, nginx, which
