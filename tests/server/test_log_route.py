@@ -22,6 +22,8 @@ from bascule.told.log_route import LogRoute, Route, pieces
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.server.pipes import read
+
 OWN = streams.own(streams.STDERR)
 LONG = "x" * 5 * select.PIPE_BUF
 
@@ -50,17 +52,6 @@ def events() -> Iterator[Callable[[], list[Any]]]:
 def path_of(descriptor: int) -> str:
     """Return a path that leads to what a descriptor of this process is for."""
     return f"/proc/{os.getpid()}/fd/{descriptor}"
-
-
-def read(reader: int) -> bytes:
-    """Return all that a pipe holds."""
-    found = b""
-    try:
-        while data := os.read(reader, 1 << 16):
-            found += data
-    except BlockingIOError:
-        return found
-    return found
 
 
 def fill(route: Route) -> int:

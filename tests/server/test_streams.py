@@ -17,6 +17,8 @@ from bascule import streams
 from bascule.guard import places
 from bascule.streams import Output
 
+from tests.server.pipes import read
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -47,17 +49,6 @@ def fill(writer: int) -> int:
     except BlockingIOError:
         os.set_blocking(writer, True)
         return size
-
-
-def read(reader: int) -> bytes:
-    """Return all that a pipe holds."""
-    found = b""
-    try:
-        while data := os.read(reader, 1 << 16):
-            found += data
-    except BlockingIOError:
-        return found
-    return found
 
 
 def test_lines_are_written_as_they_are(pipe: tuple[int, int]) -> None:

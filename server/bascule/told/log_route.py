@@ -141,11 +141,9 @@ class Route:
             return
         self._is_sending = True
         try:
-            while self.waiting and self._has_turn(self.waiting[0]):
-                self._send_first()
-            if not self._is_cut:
-                self._take(fcntl.LOCK_UN)
-        except BlockingIOError:
+            with suppress(BlockingIOError):
+                while self.waiting and self._has_turn(self.waiting[0]):
+                    self._send_first()
             if not self._is_cut:
                 self._take(fcntl.LOCK_UN)
         finally:
