@@ -104,10 +104,11 @@ _USUAL: Final = """
 
 
 class FieldNames(dict[str, str]):
-    """CGI names of fields, by names as they were sent and found valid; more are learnt.
+    """CGI names of fields, by how their lines begin; names that were found valid are learnt.
 
-    Clients send what they like: names that are long are not learnt, and where there are many all
-    are forgotten but the usual ones.
+    A line begins with the LF that ends the one before, and goes on up to its first space: that is
+    how a head is cut at the least cost. Clients send what they like: names that are long are not
+    learnt, and where there are many all are forgotten but the usual ones.
     """
 
     def __init__(self) -> None:
@@ -117,12 +118,13 @@ class FieldNames(dict[str, str]):
     def _begin(self) -> None:
         self.clear()
         for name in _USUAL.split():
-            self[name] = self[name.lower()] = _variable(name)
+            self[_opening(name)] = self[_opening(name.lower())] = _variable(name)
 
     def parse(self, line: bytes) -> tuple[str, str]:
         """Do as ``parse_field_line``, and learn the name."""
         name, colon, value = line.decode("latin-1").partition(":")
-        variable = self.get(name, "")
+        opening = _opening(name)
+        variable = self.get(opening, "")
         is_plain = variable not in _CHECKED and not line.translate(None, grammar.TEXT)
         if is_plain and colon:
             return variable, value.strip(" \t")
@@ -130,5 +132,9 @@ class FieldNames(dict[str, str]):
         if field[0] and len(name) <= LONGEST_NAME:
             if len(self) >= NAMES:
                 self._begin()
-            self[name] = field[0]
+            self[opening] = field[0]
         return field
+
+
+def _opening(name: str) -> str:
+    return f"\n{name}:"

@@ -27,8 +27,8 @@ REQUEST_LINE: Final = re.compile(
 ABSOLUTE_FORM: Final = re.compile(rb"(?i:https?)://([^/?#]*)([^#]*)")
 
 # pct-encoded = "%" HEXDIG HEXDIG                                          (RFC 3986 §2.1)
-# Searched for, a run of them at a time.
-PCT_ENCODED: Final = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
+# Searched for: a "%" that begins none.
+NOT_PCT_ENCODED: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 # field-line = field-name ":" OWS field-value OWS                          (RFC 9112 §5)
 # field-name = token                                                       (RFC 9110 §5.1)

@@ -92,11 +92,12 @@ class HeadParser:
             shared: what goes into the environ first.
             head: without the two line ends that end it.
         """
-        lines = head.decode("latin-1").split("\r\n")
+        # Each line but the first begins with the LF of the one before: none is known that does not.
+        lines = head.decode("latin-1").split("\r")
         request_line = lines.pop(0)
         count = len(lines)
         if (
-            # What is left are the line ends, and any other control byte there is.
+            # What is left are as many CR as LF, and any other control byte there is.
             len(head.translate(None, _TEXT)) != 2 * count
             or len(head) > self._longest
             or len(request_line) > self._longest_line
@@ -109,10 +110,8 @@ class HeadParser:
             request = read_request_line(request_line, environ)
             count += len(environ)
             for each in lines:
-                name, colon, value = each.partition(":")
-                if not colon:
-                    return None
-                environ[names[name]] = value.strip(" \t")
+                opening, _, value = each.partition(" ")
+                environ[names[opening]] = value.strip(" \t")
             if len(environ) != count:
                 return None  # several fields of one name
             self._hosts[environ["HTTP_HOST"]]

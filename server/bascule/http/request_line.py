@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 from typing import Final
 
 from bascule.errors import ProtocolError
@@ -77,10 +78,13 @@ def parse_request_line(line: bytes) -> Request:
 
 
 def _percent_decoded(path: bytes) -> bytes:
-    """Return a path's bytes; what is no percent-encoding, such as ``%`` or ``%x``, stays."""
-    return grammar.PCT_ENCODED.sub(
-        lambda match: bytes.fromhex(match[0].replace(b"%", b"").decode("ascii")), path
-    )
+    """Return a path's bytes; what is no percent-encoding, such as ``%`` or ``%x``, stays.
+
+    Quoted-printable (RFC 2045 §6.7) is the same encoding with another sign, and the one of the two
+    that the interpreter decodes by itself.
+    """
+    encoded = grammar.NOT_PCT_ENCODED.sub(b"%25", path)
+    return binascii.a2b_qp(encoded.replace(b"=", b"=3D").replace(b"%", b"="))
 
 
 def _split_target(method: bytes, target: bytes) -> tuple[bytes, bytes, bytes | None]:
