@@ -559,7 +559,7 @@ class Worker:
 
     def _time_out(self) -> None:
         if self._config.timeout:
-            self._hung_calls.time_out()
+            self._hung_calls.time_out(self._service)
             self._heed_hung_calls()
 
     def _answer_lost(self) -> None:

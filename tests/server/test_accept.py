@@ -14,12 +14,13 @@ import pytest
 from bascule import guard
 from bascule.config import Config
 from bascule.engine.accept import ACCEPT, SHARE_A_TURN, Acceptor
-from bascule.engine.connection import BODY_BYTES, MODEST, Connection, State
+from bascule.engine.connection import BODY_BYTES, MODEST, Connection
 from bascule.engine.crew import Crew
 from bascule.engine.listen import open_listener
 from bascule.engine.loop import Loop
 from bascule.engine.room import Room
 from bascule.engine.service import Client, Service
+from bascule.engine.states import State
 from bascule.http.head import EVENT
 from bascule.told import event_log
 
@@ -174,7 +175,7 @@ def test_of_heads_that_are_large_and_wrong_one_a_turn_is_refused(listening: List
     connections = [each for each in listening.service.connections if isinstance(each, Connection)]
     for refused in (1, 2, 3):
         listening.loop.poll(wait=False)
-        assert sum(each.state is State.LINGER for each in connections) == refused
+        assert sum(each.state is State.LINGERING for each in connections) == refused
 
 
 LARGE = 64 * 1024 * 1024
@@ -225,7 +226,7 @@ def test_what_is_sent_of_a_large_response_counts_behind_the_others_by_its_size(
     costs: list[int] = []
     monkeypatch.setattr(listening.loop, "put_behind", lambda _descriptor, cost: costs.append(cost))
     client.setblocking(False)
-    while not costs and connection.state is State.SEND:
+    while not costs and connection.state is State.SENDING:
         with contextlib.suppress(BlockingIOError):
             client.recv(LARGE)
         listening.loop.poll(wait=False)

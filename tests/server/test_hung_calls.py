@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from bascule.config import Config
+from bascule.engine.abandoned import AbandonedCall
 from bascule.engine.call import Call
 from bascule.engine.connection import Connection
 from bascule.engine.crew import Crew
@@ -120,13 +121,13 @@ def test_an_answer_that_the_kernel_has_already_is_the_only_one(meeting: Meeting)
     meeting.socket.held_after = meeting.gate
     call = meeting.begin()
     assert meeting.socket.sending.wait(LONG)
-    meeting.connection.time_out(call)
+    abandoned = AbandonedCall(call, meeting.connection, meeting.service)
     meeting.sweep()
-    assert meeting.connection.is_undecided
+    assert abandoned.is_undecided
     meeting.gate.set()
     meeting.thread.join(LONG)
     meeting.sweep()
-    assert not meeting.connection.is_undecided
+    assert not abandoned.is_undecided
     received = meeting.received()
     assert received.startswith(b"HTTP/1.1 200 OK\r\n")
     assert received.endswith(b"\r\n\r\nanswer")
@@ -136,8 +137,8 @@ def test_an_answer_that_the_kernel_is_yet_to_get_is_never_sent(meeting: Meeting)
     meeting.socket.held_before = meeting.gate
     call = meeting.begin()
     assert meeting.socket.sending.wait(LONG)
-    meeting.connection.time_out(call)
-    assert meeting.connection.is_undecided
+    abandoned = AbandonedCall(call, meeting.connection, meeting.service)
+    assert abandoned.is_undecided
     meeting.gate.set()
     meeting.thread.join(LONG)
     meeting.sweep()
@@ -149,8 +150,8 @@ def test_an_answer_that_the_kernel_is_yet_to_get_is_never_sent(meeting: Meeting)
 def test_an_answer_after_the_504_goes_nowhere(meeting: Meeting) -> None:
     meeting.may_answer.clear()
     call = meeting.begin()
-    meeting.connection.time_out(call)
-    assert not meeting.connection.is_undecided
+    abandoned = AbandonedCall(call, meeting.connection, meeting.service)
+    assert not abandoned.is_undecided
     meeting.may_answer.set()
     meeting.thread.join(LONG)
     meeting.sweep()

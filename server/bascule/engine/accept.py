@@ -8,7 +8,6 @@ import socket
 from typing import Final
 
 from bascule.engine.connection import Connection
-from bascule.engine.counted import CountedConnection
 from bascule.engine.listen import Listener
 from bascule.engine.loop import EXCLUSIVE, READABLE
 from bascule.engine.room import Room
@@ -44,7 +43,6 @@ class Acceptor:
         self._socket = listener.socket
         self._kind = (int(self._socket.family), int(self._socket.type), self._socket.proto)
         self._is_unix = listener.is_unix
-        self._connection = Connection if service.counters is None else CountedConnection
         self._paused = True
         self._lack = ""  # why no more were accepted
         self._left = SHARE_A_TURN  # in this turn
@@ -109,7 +107,7 @@ class Acceptor:
         shared = self._template
         if not self._is_unix:
             shared = {**shared, "REMOTE_ADDR": peer[0], "REMOTE_PORT": str(peer[1])}
-        self._left -= self._connection(sock, shared, self._service).begin()
+        self._left -= Connection(sock, shared, self._service).begin()
         return True
 
     def _make_room(self) -> bool:

@@ -1,28 +1,32 @@
 """One client: states, deadlines, keep-alive, backpressure.
 
-Exactly one thread owns a connection at any time. In every state but ``CALL`` it is the leader of
-the event loop; in ``CALL`` it is the thread of the crew that runs the application, until it hands
+Exactly one thread owns a connection at any time. In every state but ``CALLED`` it is the leader of
+the event loop; in ``CALLED`` it is the thread of the crew that runs the application, until it hands
 the connection back (``Loop.call_soon``). Only the leader touches the poller.
 
-A connection in ``CALL`` stays registered, because most get no event there; the first event (more
-bytes, or the client's end) *parks* it: it leaves the poller until the call is over.
+What a connection waits for in each state, until when, and what it does then, is in the table at the
+end of this module; ``_become`` sets all of it. While its request waits for a thread or has one, a
+connection stays registered, because most get no event there; the first event (more bytes, or the
+client's end) *parks* it: it leaves the poller until the call is over.
 """
 
 from __future__ import annotations
 
 import contextlib
-import enum
 import logging
 import os
 import socket
 import threading
 import time
-from typing import Final
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
+from bascule.config import Config
 from bascule.engine.call import Call
 from bascule.engine.loop import READABLE, WRITABLE
-from bascule.engine.outgoing import SENDING, Outgoing
+from bascule.engine.outgoing import Outgoing
 from bascule.engine.service import NEVER, Service
+from bascule.engine.states import State
 from bascule.errors import ClientDisconnected, ProtocolError
 from bascule.guard import Place
 from bascule.http.body import Body
@@ -59,23 +63,14 @@ REFUSAL: Final = 64
 BODY_BYTES: Final = 2048
 # nginx's status for a client that left before it was answered; for the log only.
 CLIENT_LEFT: Final = 499
-
-
-class State(enum.Enum):
-    """What a connection is doing."""
-
-    HEAD = enum.auto()  # waits for a request, or has part of a head
-    BODY = enum.auto()  # reads a body
-    CALL = enum.auto()  # its request waits for a thread, or has one
-    SEND = enum.auto()  # the client takes bytes more slowly than they came
-    LINGER = enum.auto()  # all is said; the client finishes (RFC 9112 §9.6)
-    ABANDONED = enum.auto()  # its call hangs, and the leader answers in its place
-    CLOSED = enum.auto()
+# In place of the wait for a thread (seconds): the application was not called.
+NOT_CALLED: Final = -1.0
 
 
 # Looked up once rather than for each event.
-_HEAD: Final = State.HEAD
-_CALL: Final = State.CALL
+_IDLE: Final = State.IDLE
+_WAITING: Final = State.WAITING
+_CALLED: Final = State.CALLED
 _PERSIST: Final = Ending.PERSIST
 
 _CONNECTION: Final = Place("connection", "The server itself failed, and closes the connection")
@@ -98,7 +93,7 @@ class Connection:
 
     __slots__ = (
         "_body",
-        "_call",
+        "_called",
         "_drained",
         "_events",
         "_exchange",
@@ -109,7 +104,6 @@ class Connection:
         "_sock",
         "_started",
         "_state",
-        "_taken_over",
         "_untaken",
         "_waits_since",
         "deadline",
@@ -123,7 +117,7 @@ class Connection:
         self._sock = sock
         self._shared = shared
         self._service = service
-        self._state = State.HEAD
+        self._state = _IDLE
         self._reader = HeadReader(service.parser, shared)
         self._outgoing = Outgoing(sock)
         # The last bytes of a response: what the client does not take now, the loop sends.
@@ -132,6 +126,7 @@ class Connection:
         self._exchange: Exchange | None = None
         self._drained: threading.Event | None = None  # there while a call waits for the client
         self._started = 0.0
+        self._called = 0.0  # when the application was called, if somebody wants to know
         self._untaken = 0  # bytes that the client had not taken at the last look
         self._events = 0  # what the poller waits for; 0 while it does not know the connection
         self.request: Request | None = None
@@ -151,6 +146,11 @@ class Connection:
         return _text(self.environ.get("HTTP_X_REQUEST_ID", ""))
 
     @property
+    def peer(self) -> str:
+        """The client's address, as the access log has it."""
+        return _text(self.environ.get("REMOTE_ADDR", ""))
+
+    @property
     def state(self) -> State:
         """What it is doing."""
         return self._state
@@ -163,143 +163,27 @@ class Connection:
     @property
     def is_idle(self) -> bool:
         """Whether it waits for a request of which nothing has come."""
-        return self._state is State.HEAD and not self._reader.rest
+        return self._state is State.IDLE
 
     @property
     def waits_since(self) -> float:
         """Since when it has waited for a request, or for its client to leave; else ``NEVER``."""
-        if self._state is State.LINGER:
+        state, config = self._state, self._service.config
+        if state is State.LINGERING:
             return self._started
-        if self._state is not State.HEAD or self.deadline == FROM_NEXT_TICK:
-            return NEVER
-        config = self._service.config
-        return self.deadline - (config.head_timeout if self._reader.rest else config.keep_alive)
+        if state is State.HEAD:
+            return self.deadline - config.head_timeout
+        if state is State.IDLE and self.deadline != FROM_NEXT_TICK:
+            return self.deadline - config.keep_alive
+        return NEVER
 
-    def begin(self) -> int:
-        """Read what came with the connection; most clients have sent a request by now.
-
-        Returns:
-            What that cost, as ``bascule.http.head.EVENT`` has it.
-        """
-        try:
-            self._begin()
-        except BaseException as error:
-            self._break(error)
-        return self._reader.effort
-
-    def _begin(self) -> None:
-        try:
-            data = self._sock.recv(MODEST)
-        except OSError:
-            data = b""
-        if data and len(data) < MODEST:
-            self._take_first(data)
-            if self._state is _HEAD or self._state is State.BODY:
-                self._watch(READABLE)
-                self._fall_behind(self._reader.effort)
-            return
-        self._events = READABLE
-        self._service.loop.register(self._sock.fileno(), self._on_first_event)
-        if data:
-            self._put_off(data)
-
-    def _on_first_event(self, _mask: int) -> None:
-        """Read a first request that did not come with the connection."""
-        self._service.loop.hand_over(self._sock.fileno(), self.on_event)
-        try:
-            data = self._sock.recv(MODEST)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self.close()
-        elif len(data) < MODEST:
-            self._take_first(data)
-        else:
-            self._put_off(data)
-
-    def _put_off(self, data: bytes) -> None:
-        """Use the first bytes after others had their turn: they are many, and may cost much."""
-        self._reader.rest = data  # so that nobody takes the connection for an idle one
-        self.deadline = self._service.loop.now + self._service.config.head_timeout
-        self._service.loop.call_behind(self._sock.fileno(), self._on_turn)
-
-    def _on_turn(self, _mask: int) -> None:
-        self._service.loop.hand_over(self._sock.fileno(), self.on_event)
-        self._take_first(b"")
-
-    def _take_first(self, data: bytes) -> None:
-        try:
-            self._take(data)
-        except BaseException as error:
-            self._break(error)
-
-    def on_event(self, _mask: int) -> None:
-        """Act on whatever the poller saw."""
-        state = self._state
-        try:
-            if state is _HEAD or state is State.BODY:
-                size = RECEIVE_SIZE if self._body is None else BODY_RECEIVE_SIZE
-                try:
-                    data = self._sock.recv(size)
-                except (BlockingIOError, InterruptedError):
-                    return
-                except OSError:
-                    data = b""
-                if data:
-                    self._take(data)
-                else:
-                    # An incomplete request is no request (RFC 9112 §8), and nobody waits for an
-                    # answer.
-                    self.close()
-            elif state is State.SEND:
-                self._flush()
-            elif state is State.LINGER:
-                self._discard()
-            else:
-                self._park()
-        except BaseException as error:  # a mistake of ours costs one connection, not all
-            self._break(error)
-
-    def _break(self, error: BaseException) -> None:
-        _CONNECTION.note(error)
-        self.close()
-
-    def on_deadline(self) -> None:
-        """Act on a deadline that has passed."""
-        try:
-            self._end_wait()
-        except BaseException as error:
-            self._break(error)
-
-    def _end_wait(self) -> None:
-        state = self._state
-        if self.deadline == FROM_NEXT_TICK:
-            self.deadline = self._service.loop.now + self._service.config.keep_alive
-        elif state is State.BODY:
-            self._refuse(ProtocolError(408, "the request's body did not come in time"))
-        elif state is State.HEAD and self._reader.rest:
-            self._refuse(ProtocolError(408, "the request's head did not come in time"))
-        elif state is State.SEND:
-            self._check_progress()
-        elif state is State.ABANDONED:
-            self._answer_for_call()
-        elif state is not State.CALL:
-            self.close()
-
-    def close(self) -> None:
-        """Close the connection, whatever it is doing."""
-        if self._state is State.CLOSED:
-            return
-        try:
-            self._watch(0)
-            self._state = State.CLOSED
-            self.deadline = NEVER
-            self._release()
-        finally:
-            self._sock.close()
-            self._service.forget(self)
+    def _become(self, state: State) -> None:
+        """Do something else from now on: wait for its events, until its deadline."""
+        row = _TABLE[state]
+        self._state = state
+        self.deadline = self._service.loop.now + row.timeout(self._service.config)
+        if row.events is not None:
+            self._watch(row.events)
 
     def _watch(self, events: int) -> None:
         """Have the poller wait for these events; 0 takes the connection out of it."""
@@ -314,37 +198,164 @@ class Connection:
             loop.register(descriptor, self.on_event, events)
         self._events = events
 
+    def on_event(self, _mask: int) -> None:
+        """Act on whatever the poller saw."""
+        try:
+            _ON_EVENT[self._state](self)
+        except BaseException as error:  # a mistake of ours costs one connection, not all
+            self._break(error)
+
+    def on_deadline(self) -> None:
+        """Act on a deadline that has passed."""
+        try:
+            _TABLE[self._state].on_deadline(self)
+        except BaseException as error:
+            self._break(error)
+
+    def close(self) -> None:
+        """Close the connection, whatever it is doing."""
+        if self._state is State.CLOSED:
+            return
+        try:
+            self._become(State.CLOSED)
+            self._release()
+        finally:
+            self._sock.close()
+            self._service.forget(self)
+
+    def let_go(self) -> None:
+        """Close the socket in a forked process; nothing of it reaches the worker or the client."""
+        self._sock.close()
+
+    def _break(self, error: BaseException) -> None:
+        _CONNECTION.note(error)
+        self.close()
+
+    def _fall_behind(self, cost: int) -> None:
+        """Let others go first: this event cost much, or nobody waits for what it brought.
+
+        To send byte by byte costs a client nothing, and a thousand such events are milliseconds.
+        """
+        if self._events:
+            self._service.loop.put_behind(self._sock.fileno(), cost)
+
+    def _ignore(self) -> None:
+        """Do nothing: in this state there is nothing to do."""
+
+    # --- the first bytes, by the leader --------------------------------------------------------
+
+    def begin(self) -> int:
+        """Read what came with the connection; most clients have sent a request by now.
+
+        Returns:
+            What that cost, as ``bascule.http.head.EVENT`` has it.
+        """
+        try:
+            self._begin()
+        except BaseException as error:
+            self._break(error)
+        return self._reader.effort
+
+    def _begin(self) -> None:
+        data = self._receive(MODEST)
+        if data and len(data) < MODEST:
+            self._take_first(data)
+            if self._state in (State.HEAD, State.BODY):
+                self._watch(READABLE)
+                self._fall_behind(self._reader.effort)
+            return
+        self._events = READABLE
+        self._service.loop.register(self._sock.fileno(), self._on_first_event)
+        if data:
+            self._put_off(data)
+
+    def _on_first_event(self, _mask: int) -> None:
+        """Read a first request that did not come with the connection."""
+        self._service.loop.hand_over(self._sock.fileno(), self.on_event)
+        data = self._receive(MODEST)
+        if data is None:
+            return
+        if not data:
+            self.close()
+        elif len(data) < MODEST:
+            self._take_first(data)
+        else:
+            self._put_off(data)
+
+    def _put_off(self, data: bytes) -> None:
+        """Use the first bytes after others had their turn: they are many, and may cost much."""
+        self._reader.rest = data
+        self._become(State.HEAD)
+        self._service.loop.call_behind(self._sock.fileno(), self._on_turn)
+
+    def _on_turn(self, _mask: int) -> None:
+        self._service.loop.hand_over(self._sock.fileno(), self.on_event)
+        self._take_first(b"")
+
+    def _take_first(self, data: bytes) -> None:
+        try:
+            self._take(data)
+        except BaseException as error:
+            self._break(error)
+
     # --- reading, by the leader ----------------------------------------------------------------
 
-    def _take(self, data: bytes) -> None:
-        """Use bytes that the client sent."""
+    def _receive(self, size: int) -> bytes | None:
+        """Return what the client has sent; nothing where it has gone, None where nothing came."""
         try:
-            if self._body is not None:
+            data = self._sock.recv(size)
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError:
+            return b""
+        counters = self._service.counters
+        if counters is not None:
+            counters.received += len(data)
+        return data
+
+    def _receive_head(self) -> None:
+        data = self._receive(RECEIVE_SIZE)
+        if data:
+            self._take(data)
+        elif data is not None:
+            # An incomplete request is no request (RFC 9112 §8), and nobody waits for an answer.
+            self.close()
+
+    def _receive_body(self) -> None:
+        data = self._receive(BODY_RECEIVE_SIZE)
+        if data and self._body is not None:
+            try:
                 self._feed(self._body, data)
+            except ProtocolError as error:
+                self._refuse_costly(error)
+        elif data is not None:
+            self.close()
+
+    def _take(self, data: bytes) -> None:
+        """Use bytes of a head, and of what follows it."""
+        reader, service = self._reader, self._service
+        try:
+            found = reader.feed(data)
+            if found is None:
+                if self._state is not State.HEAD:
+                    self._become(State.HEAD)
+                self._fall_behind(reader.effort)
                 return
-            began = self._reader.rest
-            found = self._reader.feed(data)
-            if self._reader.effort > COSTLY:
-                self._fall_behind(self._reader.effort)
-            if found is not None:
-                request, self.environ = found
-                self.request = request
-                self.persists = request.keep_alive and not self._service.draining
-                self._started = self._service.loop.now
-                self._outgoing.sent = 0
-                if request.content_length or request.chunked:
-                    self._begin_body(request)
-                else:
-                    self._state = _CALL
-                    self.deadline = NEVER
-                    self._service.crew.submit(self)
+            if reader.effort > COSTLY:
+                self._fall_behind(reader.effort)
+            request, self.environ = found
+            self.request = request
+            self.persists = request.keep_alive and not service.draining
+            self._started = service.loop.now
+            self._outgoing.sent = 0
+            if request.content_length or request.chunked:
+                self._begin_body(request)
             else:
-                if not began:
-                    self.deadline = self._service.loop.now + self._service.config.head_timeout
-                self._fall_behind(self._reader.effort)
+                self._state = _WAITING
+                self.deadline = NEVER
+                service.crew.submit(self)
         except ProtocolError as error:
-            self._fall_behind(self._reader.effort + REFUSAL)
-            self._refuse(error)
+            self._refuse_costly(error)
 
     def _begin_body(self, request: Request) -> None:
         """A head is complete, and its body is not."""
@@ -361,66 +372,54 @@ class Connection:
         self._feed(body, data)
 
     def _feed(self, body: Body, data: bytes) -> None:
-        self.deadline = self._service.loop.now + self._service.config.body_timeout
+        service = self._service
         rest = body.feed(data)
         if rest is not None:
             self._reader.rest = rest
-            self._state = _CALL
+            self._state = _WAITING
             self.deadline = NEVER
-            self._service.crew.submit(self)
+            service.crew.submit(self)
         else:
+            self.deadline = service.loop.now + service.config.body_timeout
             self._fall_behind(EVENT + len(data) // BODY_BYTES)
 
-    def _fall_behind(self, cost: int) -> None:
-        """Let others go first: this event cost much, or nobody waits for what it brought.
+    def _refuse_late_head(self) -> None:
+        self._refuse(ProtocolError(408, "the request's head did not come in time"))
 
-        To send byte by byte costs a client nothing, and a thousand such events are milliseconds.
-        """
-        if self._events:
-            self._service.loop.put_behind(self._sock.fileno(), cost)
+    def _refuse_late_body(self) -> None:
+        self._refuse(ProtocolError(408, "the request's body did not come in time"))
 
-    def _park(self) -> None:
-        self._watch(0)
-        self._unpark()  # the call may have ended in this very moment
-
-    def _unpark(self) -> None:
-        if self._state is State.HEAD:
-            self._watch(READABLE)
+    def _end_idleness(self) -> None:
+        """Close, unless the deadline was yet to be set."""
+        if self.deadline == FROM_NEXT_TICK:
+            self._become(State.IDLE)
+        else:
+            self.close()
 
     # --- the call, by a thread of the crew -----------------------------------------------------
 
     def call(self) -> None:
         """Call the application for the request in hand, and answer."""
-        request, body = self.request, self._body
-        if request is None:
-            return
-        if body is not None:
-            add_body(self.environ, body.file, body.length)
-        self._exchange = exchange = Exchange(request, self.environ, self)
-        if body is not None:
-            body.file.on_read = exchange.note_progress
-        try:
-            exchange.run(self._service.application)
-        except BaseException as error:  # not the application's: those are answered
-            _CONNECTION.note(error)
-            exchange.ending = Ending.ABORT
-        if self._service.is_forked:
-            # The worker answers; here nobody is left who could go on, and locks may be held for
-            # good by threads that are gone.
-            os._exit(EXIT_FORKED)
-
-    def let_go(self) -> None:
-        """Close the socket in a forked process; nothing of it reaches the worker or the client."""
-        self._sock.close()
-
-    def turn_away(self, wait: float) -> None:
-        """Answer that too many requests wait for a thread; the leader's, in place of ``call``."""
         request, service = self.request, self._service
         if request is None:
             return
-        self._exchange = Exchange(request, self.environ, self)
-        self._exchange.run(service.overload.refusal(wait, service.loop.now))
-        self.settle()
+        self._state = _CALLED
+        self._exchange = exchange = Exchange(request, self.environ, self)
+        body = self._body
+        if body is not None:
+            add_body(self.environ, body.file, body.length)
+            body.file.on_read = exchange.note_progress
+        if service.is_observed:
+            self._called = time.monotonic()
+        try:
+            exchange.run(service.application)
+        except BaseException as error:  # not the application's: those are answered
+            _CONNECTION.note(error)
+            exchange.ending = Ending.ABORT
+        if service.is_forked:
+            # The worker answers; here nobody is left who could go on, and locks may be held for
+            # good by threads that are gone.
+            os._exit(EXIT_FORKED)
 
     def hand_back(self) -> None:
         """Give the connection to the leader once the call is over; called beside it."""
@@ -435,6 +434,15 @@ class Connection:
         except BaseException as raised:
             error = raised
             self._service.loop.call_soon(lambda: self._break(error))
+
+    def _park(self) -> None:
+        """Leave the poller until the call is over."""
+        self._watch(0)
+        self._unpark()  # the call may have ended in this very moment
+
+    def _unpark(self) -> None:
+        if self._state is State.IDLE:
+            self._watch(READABLE)
 
     def send(self, data: bytes) -> None:
         """Send bytes of a stream; hold the calling thread while the client does not keep up.
@@ -453,12 +461,12 @@ class Connection:
         self._drained = drained = threading.Event()
         if service.crew.is_alone:
             # This thread is the loop, so it goes on being the loop until the client has caught up.
-            self._start_sending()
+            self._start_sending(State.HELD)
             while not drained.is_set():
                 service.loop.poll()
         else:
             service.crew.step_aside()
-            service.loop.call_soon(self._start_sending)
+            service.loop.call_soon(lambda: self._start_sending(State.HELD))
             drained.wait()
         self._drained = None
         if self._outgoing.lost:
@@ -485,39 +493,29 @@ class Connection:
             peer=self.peer,
         )
 
-    # --- a call that hangs ---------------------------------------------------------------------
+    def turn_away(self, wait: float) -> None:
+        """Answer that too many requests wait for a thread; the leader's, in place of ``call``."""
+        request, service = self.request, self._service
+        if request is None:
+            return
+        self._called = NOT_CALLED
+        self._exchange = Exchange(request, self.environ, self)
+        self._exchange.run(service.overload.refusal(wait, service.loop.now))
+        self.settle()
 
-    @property
-    def peer(self) -> str:
-        """The client's address, as the access log has it."""
-        return _text(self.environ.get("REMOTE_ADDR", ""))
+    # --- a call that is slow, or hangs ---------------------------------------------------------
 
     @property
     def is_called(self) -> bool:
-        """Whether the application has its request."""
-        return self._state is State.CALL and self._exchange is not None
+        """Whether the application has its request, and does not wait for the client."""
+        return self._state is State.CALLED
 
     @property
-    def is_stuck(self) -> bool:
-        """Whether nothing is going to happen with it, unless a thread has its request."""
-        if self._state is State.CALL:
-            return self._drained is None
-        return self.deadline == NEVER and self._state is not State.ABANDONED
-
-    def give_up(self) -> None:
-        """Answer 500, or close: it is stuck since something failed; called by the leader."""
-        if self._state is State.CALL and not self._outgoing.sent:
-            self._refuse(ProtocolError(500, "the server has lost the request"))
-            return
-        self._let_go()
-        self.close()
-        self._sock.close()
-        self._service.forget(self)
-
-    @property
-    def is_undecided(self) -> bool:
-        """Whether it is yet to be seen what an abandoned call has said."""
-        return self._state is State.ABANDONED and self.deadline < NEVER
+    def is_streaming(self) -> bool:
+        """Whether a thread is in the middle of a response that is sent in pieces."""
+        exchange = self._exchange
+        is_open = self._state in (State.CALLED, State.HELD, State.SENDING)
+        return is_open and exchange is not None and exchange.is_streaming
 
     def working_time(self, call: Call, now: float) -> float:
         """Return for how long the application has had the call (seconds).
@@ -525,7 +523,7 @@ class Connection:
         Time in which it waited for the client, which has a deadline of its own, does not count;
         while it waits, the call has no age.
         """
-        if self._state is not State.CALL:
+        if self._state not in (State.WAITING, State.CALLED):
             return 0.0
         return now - call.started - (self._exchange.waited if self._exchange else 0.0)
 
@@ -535,47 +533,33 @@ class Connection:
         It shows one where it gives a piece of its response, or reads one of the body, and has to
         show none while it waits for the client.
         """
-        if self._state is not State.CALL:
+        if self._state not in (State.WAITING, State.CALLED):
             return 0.0
         return now - max(call.started, self._exchange.progressed if self._exchange else 0.0)
 
-    @property
-    def is_streaming(self) -> bool:
-        """Whether a thread is in the middle of a response that is sent in pieces."""
-        exchange = self._exchange
-        is_open = self._state is State.CALL or self._state is State.SEND
-        return is_open and exchange is not None and exchange.is_streaming
+    def surrender(self) -> socket.socket:
+        """Leave the connection to a call that hangs, but for the socket, which is returned."""
+        self._become(State.ABANDONED)
+        self._service.forget(self)
+        return self._outgoing.detach()
 
-    def time_out(self, call: Call) -> None:
-        """Answer 504 in place of a call that was abandoned, by the leader.
+    def answer_for_call(self, sock: socket.socket) -> None:
+        """Answer 504 in place of a call that was abandoned, or cut short what it has begun.
 
-        A response that has begun is cut short instead. The call's thread keeps this object, whose
-        socket is gone: what the application says from here on nobody hears.
+        Args:
+            sock: that was surrendered; whoever answers closes it.
         """
-        self._watch(0)
-        self._state = State.ABANDONED
-        self._call = call
-        self._taken_over = self._outgoing.detach()
-        self._answer_for_call()
-
-    def _answer_for_call(self) -> None:
-        """Say what the call did not, once it is certain what it did."""
-        if self._call.is_inside(SENDING):
-            self.deadline = self._service.loop.now  # a moment later, at the next tick
-            return
-        self.deadline = NEVER
-        sock, request = self._taken_over, self.request
+        request = self.request
         if self._outgoing.sent or request is None:
             self._log()
             sock.close()
         else:
             successor = type(self)(sock, self._shared, self._service)
-            successor.take_over(request, self.environ, self._started)
+            successor._take_over(request, self.environ, self._started)
         if self._drained is not None:
-            self._let_go()
-        self._service.forget(self)
+            self._free_thread()
 
-    def take_over(self, request: Request, environ: Environ, started: float) -> None:
+    def _take_over(self, request: Request, environ: Environ, started: float) -> None:
         """Answer another's request with 504, and close."""
         self.request, self.environ, self._started = request, environ, started
         error = ProtocolError(504, "the application did not answer in time")
@@ -584,8 +568,8 @@ class Connection:
             response = response[: response.index(b"\r\n\r\n") + 4]
         self._say_last(error.status, response)
 
-    def _let_go(self) -> None:
-        """Let an abandoned call's thread go that waits for the client."""
+    def _free_thread(self) -> None:
+        """Let the thread of an abandoned call go that waits for the client."""
         self._outgoing.lost = True
         if self._drained is not None:
             self._drained.set()
@@ -606,6 +590,21 @@ class Connection:
             self._body.close()
         self._outgoing.drop()
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether nothing is going to happen with it, unless a thread has its request."""
+        return self.deadline == NEVER and self._drained is None
+
+    def give_up(self) -> None:
+        """Answer 500, or close: it is stuck since something failed; called by the leader."""
+        if self._state in (State.WAITING, State.CALLED) and not self._outgoing.sent:
+            self._refuse(ProtocolError(500, "the server has lost the request"))
+            return
+        self._free_thread()
+        self.close()
+        self._sock.close()
+        self._service.forget(self)
+
     # --- sending, by the leader ----------------------------------------------------------------
 
     def settle(self) -> None:
@@ -614,7 +613,7 @@ class Connection:
             if self._events and self._await_request():
                 return
             if self._outgoing.pending and not self._outgoing.lost:
-                self._start_sending()
+                self._start_sending(State.SENDING)
             else:
                 self._end()
         except BaseException as error:
@@ -634,21 +633,19 @@ class Connection:
         self.request = self._exchange = None
         self.environ = self._shared
         self.deadline = FROM_NEXT_TICK
-        self._state = _HEAD  # from here on the connection is the leader's
+        self._state = _IDLE  # from here on the connection is the leader's
         return True
 
-    def _start_sending(self) -> None:
+    def _start_sending(self, state: State) -> None:
         if self._state is State.ABANDONED:  # meanwhile
-            self._let_go()
+            self._free_thread()
             return
-        self._state = State.SEND
         self._waits_since = self._service.loop.now
-        self._await_progress()
-        self._watch(WRITABLE)
+        self._await_progress(state)
 
-    def _await_progress(self) -> None:
-        write_timeout = self._service.config.write_timeout
-        self.deadline = min(self._service.loop.now + write_timeout, self._stream_ends())
+    def _await_progress(self, state: State) -> None:
+        self._become(state)
+        self.deadline = min(self.deadline, self._stream_ends())
         self._untaken = self._outgoing.untaken()
 
     def _check_progress(self) -> None:
@@ -657,7 +654,7 @@ class Connection:
             self._report_stream()
             self._lose()
         elif self._outgoing.untaken() < self._untaken:
-            self._await_progress()
+            self._await_progress(self._state)
         else:
             self._lose()
 
@@ -670,32 +667,29 @@ class Connection:
             self._lose()
             return
         if self._outgoing.pending:
-            self._await_progress()
+            self._await_progress(self._state)
             self._fall_behind(EVENT + (self._outgoing.sent - sent) // BODY_BYTES)
-            return
-        if self._drained is None:
-            self._end()
         else:
-            self._return_to_caller(self._drained, READABLE)
+            self._end_sending(READABLE)
 
     def _lose(self) -> None:
         """The client is gone, or takes nothing."""
         self._outgoing.lost = True
         self._outgoing.drop()
-        if self._drained is None:
-            self._end()
-        else:
-            self._return_to_caller(self._drained, 0)
+        self._end_sending(0)
 
-    def _return_to_caller(self, drained: threading.Event, events: int) -> None:
-        """Give the connection back to the thread that waits in ``send``."""
+    def _end_sending(self, events: int) -> None:
+        """Go on with the call that waits in ``send``, or end the exchange."""
+        if self._state is not State.HELD:
+            self._end()
+            return
         if self._exchange is not None:
             self._exchange.waited += self._service.loop.now - self._waits_since
             self._exchange.progressed = self._service.loop.now
         self._watch(events)
-        self._state = State.CALL
-        self.deadline = NEVER
-        drained.set()
+        self._become(State.CALLED)
+        if self._drained is not None:
+            self._drained.set()
 
     def _end(self) -> None:
         """A response is out, or never will be: go on as its ending says."""
@@ -725,12 +719,16 @@ class Connection:
 
     def _next(self) -> None:
         """Wait for the next request, which may be here already (pipelining)."""
-        self._state = State.HEAD
-        self.deadline = FROM_NEXT_TICK
-        self._watch(READABLE)
         if self._reader.rest:
-            self.deadline = self._service.loop.now + self._service.config.head_timeout
+            self._become(State.HEAD)
             self._take(b"")
+        else:
+            self._become(State.IDLE)
+            self.deadline = FROM_NEXT_TICK
+
+    def _refuse_costly(self, error: ProtocolError) -> None:
+        self._fall_behind(self._reader.effort + REFUSAL)
+        self._refuse(error)
 
     def _refuse(self, error: ProtocolError) -> None:
         """Answer an error, and close once the client has had a chance to read it."""
@@ -743,7 +741,7 @@ class Connection:
         """Send a response of the server's own, and close."""
         duration = time.monotonic() - self._started if self.request else 0.0
         refusal = Refusal(self.request, self.environ, status)
-        self._service.served(refusal, len(response), duration)
+        self._service.served(refusal, len(response), duration, NOT_CALLED)
         self._release()
         self._reader.rest = b""
         try:
@@ -763,10 +761,8 @@ class Connection:
         except OSError:
             self.close()
             return
-        self._state = State.LINGER
         self._started = self._service.loop.now
-        self.deadline = self._started + LINGER_SILENCE
-        self._watch(READABLE)
+        self._become(State.LINGERING)
 
     def _discard(self) -> None:
         try:
@@ -777,18 +773,18 @@ class Connection:
         except OSError:
             received = 0
         if received:
-            now = self._service.loop.now
-            self.deadline = min(now + LINGER_SILENCE, self._started + LINGER_TIMEOUT)
+            self._become(State.LINGERING)
+            self.deadline = min(self.deadline, self._started + LINGER_TIMEOUT)
             self._fall_behind(EVENT + received // BODY_BYTES)
         else:
             self.close()
 
     def _log(self) -> None:
-        exchange, sent = self._exchange, self._outgoing.sent
+        exchange, sent, started = self._exchange, self._outgoing.sent, self._started
         if exchange is not None:
             if not sent:
                 exchange.status = CLIENT_LEFT
-            self._service.served(exchange, sent, time.monotonic() - self._started)
+            self._service.served(exchange, sent, time.monotonic() - started, self._called - started)
 
     def _release(self) -> None:
         """Give back what belonged to one request."""
@@ -804,3 +800,64 @@ class Connection:
 def _text(value: object) -> str:
     """Return a value of the environ, where an application may have put anything."""
     return str.__str__(value) if isinstance(value, str) else type(value).__name__
+
+
+class _Row(NamedTuple):
+    """What a connection does in one state.
+
+    Attributes:
+        events: what the poller waits for; None for what it waited for before.
+        timeout: how long the state may last (seconds), by the settings.
+        on_event: acts on such an event.
+        on_deadline: acts on the end of the time.
+    """
+
+    events: int | None
+    timeout: Callable[[Config], float]
+    on_event: Callable[[Connection], None]
+    on_deadline: Callable[[Connection], None]
+
+
+def _never(_config: Config) -> float:
+    return NEVER
+
+
+_NOTHING: Final = Connection._ignore
+_IN_CALL: Final = _Row(None, _never, Connection._park, _NOTHING)
+_AWAY: Final = _Row(0, _never, _NOTHING, _NOTHING)
+_SENDING: Final = _Row(
+    WRITABLE,
+    lambda config: config.write_timeout,
+    Connection._flush,
+    Connection._check_progress,
+)
+_TABLE: Final = {
+    State.IDLE: _Row(
+        READABLE,
+        lambda config: config.keep_alive,
+        Connection._receive_head,
+        Connection._end_idleness,
+    ),
+    State.HEAD: _Row(
+        READABLE,
+        lambda config: config.head_timeout,
+        Connection._receive_head,
+        Connection._refuse_late_head,
+    ),
+    State.BODY: _Row(
+        READABLE,
+        lambda config: config.body_timeout,
+        Connection._receive_body,
+        Connection._refuse_late_body,
+    ),
+    State.WAITING: _IN_CALL,
+    State.CALLED: _IN_CALL,
+    State.HELD: _SENDING,
+    State.SENDING: _SENDING,
+    State.LINGERING: _Row(
+        READABLE, lambda _config: LINGER_SILENCE, Connection._discard, Connection.close
+    ),
+    State.ABANDONED: _AWAY,
+    State.CLOSED: _AWAY,
+}
+_ON_EVENT: Final = {state: row.on_event for state, row in _TABLE.items()}

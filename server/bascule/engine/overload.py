@@ -12,7 +12,9 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+from bascule.told.counters import Counters
 from bascule.told.event_log import event
+from bascule.told.metrics import REFUSED
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication
@@ -33,11 +35,13 @@ class Overload:
     Args:
         threads: calls of the application that may run at the same time.
         backlog: requests that may wait for one of them.
+        counters: count refusals; None for no metrics.
     """
 
-    def __init__(self, threads: int, backlog: int) -> None:
+    def __init__(self, threads: int, backlog: int, counters: Counters | None = None) -> None:
         self._threads = threads
         self._backlog = backlog
+        self._counters = counters
         self._refused = 0
         self._next_event = 0.0
 
@@ -60,6 +64,8 @@ class Overload:
             return [_BODY]
 
         self._refused += 1
+        if self._counters is not None:
+            self._counters.add(REFUSED)
         self.report(now)
         return answer
 

@@ -73,8 +73,7 @@ class Service:
         connections: those that are open.
         parser: parses the heads of all connections.
         overload: answers what no thread is to be had for.
-        is_logged: somebody wants to know of each request served.
-        is_observed: somebody wants to know of it, or to count it.
+        is_observed: somebody wants to know of each request served.
         is_forked: this process is a child of the worker, which serves nobody.
     """
 
@@ -88,14 +87,12 @@ class Service:
         "crew",
         "draining",
         "is_forked",
-        "is_logged",
         "is_observed",
         "loop",
         "on_empty",
         "on_served",
         "overload",
         "parser",
-        "served",
     )
 
     def __init__(
@@ -121,12 +118,7 @@ class Service:
         self.draining = False
         self.is_forked = False
         self.connections: set[Client] = set()
-        self.is_logged = bool(access_log or config.max_requests)
-        # Called with a request that has been answered, the bytes sent, and the seconds it took.
-        self.served: Callable[[Served, int, float], None] = self._note_served
-        if access_log and not config.max_requests:
-            self.served = access_log.write  # the usual case
-        self.is_observed = self.is_logged or counters is not None
+        self.is_observed = bool(access_log or counters or config.max_requests)
         self.parser = HeadParser(
             HeadLimits(
                 line=config.limit_request_line,
@@ -134,7 +126,7 @@ class Service:
                 field=config.limit_request_field_size,
             )
         )
-        self.overload = Overload(config.threads, config.backlog_requests)
+        self.overload = Overload(config.threads, config.backlog_requests, counters)
         self._count = itertools.count(1)
 
     def drain(self) -> None:
@@ -143,8 +135,19 @@ class Service:
         for connection in list(self.connections):
             connection.persists = False
 
-    def _note_served(self, served: Served, size: int, duration: float) -> None:
-        if self.access_log:
+    def served(self, served: Served, size: int, duration: float, wait: float) -> None:
+        """Note a request that has been answered; any thread may.
+
+        Args:
+            served: the request.
+            size: bytes sent, head and framing included.
+            duration: seconds from the head's arrival to the response's last byte.
+            wait: seconds from the head's arrival until the application was called; below 0 if it
+                was not.
+        """
+        if self.counters is not None:
+            self.counters.note((served.status, size, duration, wait))
+        if self.access_log is not None:
             self.access_log.write(served, size, duration)
         if self.config.max_requests:
             self.on_served(next(self._count))

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from bascule.engine.abandoned import AbandonedCall
 from bascule.engine.call import Call
 from bascule.engine.connection import Connection
 from bascule.engine.crew import Crew
@@ -42,7 +43,7 @@ class HungCalls:
         """Return how many calls that were given up still hold their threads."""
         return self._crew.hung
 
-    def time_out(self) -> None:
+    def time_out(self, service: Service) -> None:
         """Report each call that is past its time, and answer its client."""
         now = time.monotonic()
         for call in self._crew.running():
@@ -55,7 +56,7 @@ class HungCalls:
             stack = "".join(call.stack().format())
             if self._crew.abandon(call):
                 self._report(connection, silence, now - call.started, stack)
-                connection.time_out(call)
+                AbandonedCall(call, connection, service)
 
     def wait_for_only_thread(self, service: Service, on_progress: Callable[[], None]) -> None:
         """Return once the only thread's call is past its time, reported and its client answered.
@@ -78,10 +79,10 @@ class HungCalls:
                 if silence >= self._timeout:
                     stack = "".join(call.stack().format())
                     self._report(connection, silence, now - since, stack)
-                    connection.time_out(call)
-                    while connection.is_undecided:
+                    abandoned = AbandonedCall(call, connection, service)
+                    while abandoned.is_undecided:
                         time.sleep(MOMENT)
-                        connection.on_deadline()
+                        abandoned.on_deadline()
                     return
                 if silence < now - since:
                     on_progress()

@@ -17,11 +17,23 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from bascule.engine.call import Call
-from bascule.engine.connection import Connection, State
+from bascule.engine.connection import Connection
 from bascule.engine.service import Service
+from bascule.engine.states import State
 
 # Characters of a target or of a path that are told.
 _TARGET_SIZE: Final = 1024
+# What a connection's states are told as.
+_NAMES: Final = {
+    State.IDLE: "idle",
+    State.HEAD: "head",
+    State.BODY: "body",
+    State.WAITING: "call",
+    State.CALLED: "call",
+    State.HELD: "send",
+    State.SENDING: "send",
+    State.LINGERING: "linger",
+}
 
 
 class InFlight(NamedTuple):
@@ -84,14 +96,14 @@ def _state(connection: Connection, thread: int | None) -> str:
     state = connection.state
     if state is State.BODY:
         return "body"
-    if state is State.SEND:
+    if state in (State.HELD, State.SENDING):
         return "sending"
-    if state is not State.CALL:
+    if state not in (State.WAITING, State.CALLED):
         return ""
     if thread is not None:
         return "streaming" if connection.is_streaming else "running"
     # After the call it is the leader's, which has not got round to it.
-    return "sending" if connection.is_called else "waiting"
+    return "sending" if state is State.CALLED else "waiting"
 
 
 def _describe(
@@ -114,13 +126,10 @@ def _describe(
 
 def states(service: Service) -> dict[str, int]:
     """Return how many connections are in each state."""
-    counts = dict.fromkeys(("idle", "head", "body", "call", "send", "linger"), 0)
+    counts = dict.fromkeys(_NAMES.values(), 0)
     for connection in connections(service):
-        state = connection.state
-        if state is State.HEAD:
-            counts["idle" if connection.is_idle else "head"] += 1
-        elif state.name.lower() in counts:
-            counts[state.name.lower()] += 1
+        if name := _NAMES.get(connection.state):
+            counts[name] += 1
     return counts
 
 
