@@ -221,18 +221,21 @@ class Loop:
             LoopError: turns fail and fail, as they do without a poller.
         """
         try:
+            most = MAX_EVENTS
             if self._behind:
                 self._catch_up()
                 wait = False  # there may be more, and who polls may have something to do now
-            patience = self.on_turn()
+                # Those that are behind are reported again, and must not keep others from being so.
+                most += len(self._behind)
+            timeout = self.on_turn()
             self._asleep = wait
-            timeout = 0.0
-            if wait and not self._calls:
-                timeout = min(self._next_tick - self.now, patience)
-            # Those that are behind are reported again, and must not keep others from being so.
-            events = self._epoll.poll(timeout, MAX_EVENTS + len(self._behind))
+            if not wait or self._calls:
+                timeout = 0.0
+            elif (until_tick := self._next_tick - self.now) < timeout:
+                timeout = until_tick
+            events = self._epoll.poll(timeout, most)
             self._asleep = False
-            self.now = monotonic()
+            self.now = now = monotonic()
             handlers = self._handlers
             for descriptor, mask in events:
                 # A handler that ran before may have closed this one.
@@ -245,8 +248,8 @@ class Loop:
             calls = self._calls
             if calls:  # else even an empty loop costs something
                 self._make_calls(calls)
-            if self.now >= self._next_tick:
-                self._next_tick = self.now + self._tick
+            if now >= self._next_tick:
+                self._next_tick = now + self._tick
                 self._failed_turns = 0
                 self._failed.clear()
                 try:

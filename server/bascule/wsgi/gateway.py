@@ -88,9 +88,12 @@ class Exchange:
     """
 
     # Of the class, so that an exchange that is of the usual kind need not set them.
+    status = 0
     waited = 0.0
     streams_since = 0.0
     progressed = 0.0
+    _remaining: int | None = None  # bytes of a stream that its length still wants
+    _complete = False
 
     def __init__(
         self,
@@ -103,9 +106,6 @@ class Exchange:
         self._transport = transport
         self._head: Head | None = None
         self._framing: Framing | None = None  # settled when the head is sent
-        self._remaining: int | None = None  # bytes of a stream that its length still wants
-        self._complete = False
-        self.status = 0
         self.ending = _PERSIST
 
     def run(self, application: WSGIApplication) -> None:
