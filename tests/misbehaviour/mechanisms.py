@@ -415,8 +415,8 @@ MECHANISMS: Final[dict[str, Mechanism]] = {
         (
             Edit(
                 "engine/connection.py",
-                "                if request.content_length or request.chunked:\n",
-                "                if False:\n",
+                "            if request.content_length or request.chunked:\n",
+                "            if False:\n",
             ),
             Edit(
                 "engine/connection.py",
