@@ -20,7 +20,7 @@ from tests.mutation.copies import Copy
 from tests.mutation.server import Server
 
 KEPT: Final = ROOT / ".mutation"
-UNIT: Final = ("tests/server", "tests/rfc9112", "tests/fuzz")
+UNIT: Final = ("tests/server", "tests/rfc9112", "tests/fuzz", "tests/architecture")
 INTEGRATION: Final = ("tests/integration",)
 
 

@@ -130,7 +130,8 @@ class Hunter:
 def _readers(copy: Copy, mutant: Mutant) -> list[tuple[str, list[int]]]:
     """Return the lines that read the constants that are set where a change is.
 
-    Where it sets none, they are all lines of its class or function, or of its module.
+    Where it sets none, they are all lines of its class or function, or of its module; and those
+    that read the class, for its body has no lines that a test runs.
     """
     if mutant.names:
         names = set(mutant.names)
@@ -141,24 +142,30 @@ def _readers(copy: Copy, mutant: Mutant) -> list[tuple[str, list[int]]]:
                 if isinstance(each, ast.AnnAssign | ast.Assign) and _reads(each, names):
                     targets = [each.target] if isinstance(each, ast.AnnAssign) else each.targets
                     names |= {target.id for target in targets if isinstance(target, ast.Name)}
-        return [
-            (
-                module,
-                sorted(
-                    line
-                    for node in ast.walk(tree)
-                    if isinstance(node, ast.stmt) and _reads_itself(node, names)
-                    for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
-                ),
-            )
-            for module, tree in trees.items()
-        ]
+        return _reading(trees, names)
     for node in ast.walk(_trees(copy)[mutant.module]):
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and mutant.name.endswith(node.name):
             first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
             if first <= mutant.line <= (node.end_lineno or 0):
-                return [(mutant.module, list(range(first, (node.end_lineno or 0) + 1)))]
+                own = (mutant.module, list(range(first, (node.end_lineno or 0) + 1)))
+                is_class = isinstance(node, ast.ClassDef)
+                return [own, *(_reading(_trees(copy), {node.name}) if is_class else ())]
     return [(mutant.module, list(range(1, mutant.text.count("\n") + 2)))]
+
+
+def _reading(trees: dict[str, ast.Module], names: set[str]) -> list[tuple[str, list[int]]]:
+    return [
+        (
+            module,
+            sorted(
+                line
+                for node in ast.walk(tree)
+                if isinstance(node, ast.stmt) and _reads_itself(node, names)
+                for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+            ),
+        )
+        for module, tree in trees.items()
+    ]
 
 
 def _reads(node: ast.AST, names: set[str]) -> bool:

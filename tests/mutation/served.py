@@ -77,6 +77,10 @@ class _Watch:
         signal.setitimer(signal.ITIMER_REAL, PATIENCE + SLACK * usual)
         self._last.write_text(nodeid)
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:  # a file of tests cannot even be imported any more
+            os._exit(1)
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
             os._exit(1)
