@@ -100,20 +100,21 @@ class Hunter:
         if mutant.at_import:
             for module, lines in _readers(self.copy, mutant):
                 found |= self.covering.of(module, lines)
+            # Those of its own may read it and run no line that does.
+            found |= {each for each in self.covering.seconds if _is_own(mutant.module, each)}
         return found
 
     def _chosen(self, tests: Sequence[str], budget: float, mutant: Mutant) -> list[str]:
         """Return the tests to be run, the most promising first."""
         seconds = self.covering.seconds
         last = self._last.get(mutant.module)
-        stem = mutant.module.rpartition("/")[2].removesuffix(".py")
         ranks: dict[str, int] = {}
         ranked = []
         for test in sorted(tests, key=lambda each: seconds[each]):
             file = test.partition("::")[0]
             ranks[file] = ranks.get(file, 0) + 1
             # First a module's own tests, then the quickest of each file.
-            rank = 0 if stem in file else ranks[file]
+            rank = 0 if _is_own(mutant.module, test) else ranks[file]
             ranked.append((test != last, rank, seconds[test], test))
         chosen: list[str] = []
         total = 0.0
@@ -125,6 +126,11 @@ class Hunter:
         files = {each.partition("::")[0]: None for each in chosen}
         order = {file: number for number, file in enumerate(files)}
         return sorted(chosen, key=lambda each: order[each.partition("::")[0]])
+
+
+def _is_own(module: str, test: str) -> bool:
+    """Whether a test is one of those that a module has for itself."""
+    return module.rpartition("/")[2].removesuffix(".py") in test.partition("::")[0]
 
 
 def _readers(copy: Copy, mutant: Mutant) -> list[tuple[str, list[int]]]:
