@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import resource
+import shutil
 import socket
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from bascule import guard
@@ -36,16 +40,36 @@ def application(environ, start_response):
     return [b"ok"]
 
 
+class WatchedRoom(Room):
+    """Room that does something each time before somebody is accepted."""
+
+    def __init__(self, connections: Collection[Client], limit: int) -> None:
+        super().__init__(connections, limit)
+        self.before: Callable[[], object] = lambda: None
+
+    @property
+    def is_left(self) -> bool:
+        self.before()
+        return super().is_left
+
+
 class Listening:
     """A listener on a free port, its acceptor, its loop, and clients that connect."""
 
-    def __init__(self, stack: ExitStack, worker_connections: int = 0, threads: int = 1) -> None:
+    def __init__(
+        self,
+        stack: ExitStack,
+        worker_connections: int = 0,
+        threads: int = 1,
+        address: str = "127.0.0.1:0",
+    ) -> None:
         self._stack = stack
         self.loop = Loop(NEVER)
         stack.callback(self.loop.close)
         config = Config(application="fake", bind=("127.0.0.1:0",), threads=threads)
-        self._listener = open_listener("127.0.0.1:0", 1024)
-        stack.callback(self._listener.socket.close)
+        self.listener = open_listener(address, 1024)
+        stack.callback(self.listener.socket.close)
+        self.listener.publish()
         crew = Crew(threads, 0, self.loop.poll, lambda _call: None)
         self.service = Service(
             config=config,
@@ -57,8 +81,8 @@ class Listening:
             on_empty=lambda: None,
         )
         stack.callback(self._close_connections)
-        room = Room(self.service.connections, worker_connections)
-        self.acceptor = Acceptor(self._listener, self.service, room)
+        self.room = WatchedRoom(self.service.connections, worker_connections)
+        self.acceptor = Acceptor(self.listener, self.service, self.room)
 
     def _close_connections(self) -> None:
         for connection in list(self.service.connections):
@@ -69,7 +93,7 @@ class Listening:
         return len(self.service.connections)
 
     def connect(self) -> socket.socket:
-        address = self._listener.socket.getsockname()
+        address = self.listener.socket.getsockname()
         return self._stack.enter_context(socket.create_connection(address, timeout=10))
 
 
@@ -244,6 +268,39 @@ def test_closing_takes_all_that_wait_and_nobody_after_them(listening: Listening)
         listening.connect()
 
 
+def test_a_listener_that_another_process_has_too_is_not_asked_once_it_is_closed(
+    listening: Listening,
+) -> None:
+    listening.acceptor.resume()
+    with socket.socket(fileno=os.dup(listening.listener.socket.fileno())) as other:
+        address = other.getsockname()
+        listening.acceptor.close()
+        asked: list[None] = []
+        listening.room.before = lambda: asked.append(None)
+        with socket.create_connection(address, timeout=10):  # the other one's
+            listening.loop.poll(wait=False)
+        assert asked == []
+
+
+def test_who_finds_a_path_while_the_backlog_is_emptied_is_refused() -> None:
+    with ExitStack() as stack:
+        directory = tempfile.mkdtemp(prefix="bascule-")
+        stack.callback(shutil.rmtree, directory)
+        path = Path(directory, "app.sock")
+        listening = Listening(stack, address=f"unix:{path}")
+        listening.acceptor.resume()
+        client, late = (stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(2))
+        client.connect(str(path))
+        found = Path(directory, "found.sock")
+        found.hardlink_to(path)  # as the kernel has found it before the path went
+        tried: list[int] = []
+        listening.room.before = lambda: tried.append(late.connect_ex(str(found)))
+        listening.acceptor.close()
+        assert listening.accepted == 1
+        assert set(tried) == {errno.ECONNREFUSED}
+        assert not path.exists()
+
+
 @pytest.mark.parametrize("threads", [1, 2, 8])
 def test_an_application_is_told_whether_other_threads_call_it_too(threads: int) -> None:
     with ExitStack() as stack:
@@ -303,6 +360,71 @@ def test_where_no_room_is_left_clients_wait_in_the_backlog(
         assert listening.accepted == 1
 
 
+def test_who_was_accepted_in_a_turn_makes_room_in_the_next(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with ExitStack() as stack, caplog.at_level(logging.ERROR):
+        listening = Listening(stack, worker_connections=1)
+        listening.acceptor.resume()
+        first, second = listening.connect(), listening.connect()
+        listening.loop.poll()
+        assert listening.accepted == 1
+        listening.loop.poll()
+        assert first.recv(1) == b""
+        listening.acceptor.close()
+        second.sendall(REQUEST)
+        listening.loop.poll()
+        (connection,) = listening.service.connections
+        assert connection.request
+        event_log.settle()
+        assert not caplog.records
+
+
+def test_one_a_turn_is_closed_to_make_room() -> None:
+    with ExitStack() as stack:
+        listening = Listening(stack, worker_connections=3)
+        listening.acceptor.resume()
+        for _ in range(3):
+            listening.connect()
+        listening.loop.poll()
+        before = set(listening.service.connections)
+        assert len(before) == 3
+        for _ in range(3):
+            listening.connect()
+        for left in (2, 1, 0):
+            listening.loop.poll()
+            assert len(before & listening.service.connections) == left
+
+
+def test_a_client_that_another_process_has_accepted_is_no_lack_of_room(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def steal() -> None:
+        listening.listener.socket.accept()[0].close()
+
+    with ExitStack() as stack, caplog.at_level(logging.ERROR):
+        listening = Listening(stack, worker_connections=1)
+        listening.acceptor.resume()
+        listening.connect().sendall(REQUEST)
+        while not any(each.request for each in listening.service.connections):
+            listening.loop.poll()
+        listening.connect()
+        listening.loop.poll()  # there was a lack once
+        event_log.settle()
+        assert len(caplog.records) == 1
+        for connection in list(listening.service.connections):
+            connection.close()
+        listening.room.before = steal
+        listening.acceptor.resume()
+        listening.loop.poll()
+        listening.room.before = lambda: None
+        listening.connect()
+        listening.loop.poll()
+        assert listening.accepted == 1
+        event_log.settle()
+        assert len(caplog.records) == 1
+
+
 @contextlib.contextmanager
 def no_descriptor_left() -> Iterator[None]:
     """Let no more files be opened."""
@@ -328,6 +450,23 @@ def test_where_descriptors_run_out_who_has_waited_longest_makes_room(listening: 
     assert idle.recv(1) == b""
     (connection,) = listening.service.connections
     assert connection.request
+
+
+def test_where_descriptors_run_out_all_of_the_backlog_are_accepted_at_the_end(
+    listening: Listening,
+) -> None:
+    listening.acceptor.resume()
+    idle = [listening.connect() for _ in range(3)]
+    for _ in range(2):  # who came in the same turn would stay
+        listening.loop.poll(wait=False)
+    assert listening.accepted == len(idle)
+    late = [listening.connect() for _ in range(2)]
+    with no_descriptor_left():
+        listening.acceptor.close()
+    for client in late:
+        client.sendall(REQUEST)
+    listening.loop.poll()
+    assert sum(bool(each.request) for each in listening.service.connections) == len(late)
 
 
 def test_where_descriptors_run_out_and_all_have_requests_clients_wait_in_the_backlog(

@@ -144,6 +144,23 @@ def test_a_flood_does_not_have_all_connections_looked_at_at_once() -> None:
         assert sum(each.looks for each in clients) - before < 40
 
 
+def test_who_leaves_in_crowds_while_a_look_goes_on_hides_nobody_who_waits() -> None:
+    clients: set[Client] = set()
+    longest = [Client(clients, float(since)) for since in range(64)]
+    room = Room(clients, 1000)
+    assert room.make(64.0)
+    crowd = [Client(clients, 65.0) for _ in range(640)]
+    assert room.make(66.0)  # a look at all begins
+    for each in longest:
+        each.waited = NEVER
+    for each in crowd[5:]:
+        each.close()
+    for left in (4, 3, 2, 1, 0):
+        assert room.make(67.0)
+        assert sum(each.waited != NEVER for each in crowd) == left
+    assert not room.make(67.0)
+
+
 def test_who_came_in_the_same_turn_stays() -> None:
     clients: set[Client] = set()
     Client(clients, 100.0)
