@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -17,7 +18,7 @@ import pytest
 from bascule.engine.listen import UNIX_SOCKET_MODE, Listener, open_listener
 from bascule.errors import StartError
 
-from tests.harness.ports import listen
+from tests.harness.ports import free_port, listen
 
 Open = Callable[[str], Listener]
 
@@ -73,6 +74,50 @@ def test_a_tcp_listener_says_where_it_serves(opened: Open) -> None:
     socket.create_connection(("127.0.0.1", port), timeout=10).close()
 
 
+def test_what_is_accepted_sends_at_once_and_holds_little_that_is_not_taken(opened: Open) -> None:
+    listener = opened("127.0.0.1:0")
+    with socket.create_connection(listener.socket.getsockname(), timeout=10):
+        accepted, _ = listener.socket.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            unsent = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+            assert unsent == 256 * 1024
+
+
+def test_a_port_can_be_taken_again_while_old_connections_are_on_their_way_out(
+    opened: Open,
+) -> None:
+    listener = opened("127.0.0.1:0")
+    address = listener.socket.getsockname()
+    with socket.create_connection(address, timeout=10) as client:
+        accepted, _ = listener.socket.accept()
+        accepted.close()  # first, so that it is this side which remembers the connection
+        assert client.recv(1) == b""
+    listener.socket.close()
+    opened(f"127.0.0.1:{address[1]}")
+
+
+@pytest.mark.parametrize("kind", ["unix", "abstract", "TCP"])
+def test_an_address_that_cannot_be_listened_on_after_all_is_given_back(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    address = {
+        "unix": f"unix:{directory}/app.sock",
+        "abstract": f"unix:@bascule-{os.getpid()}-again",
+        "TCP": f"127.0.0.1:{free_port()}",
+    }[kind]
+    before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    with monkeypatch.context() as patch:
+        patch.setattr(socket.socket, "listen", fail)
+        with pytest.raises(StartError, match="Cannot allocate memory") as caught:
+            open_listener(address, 16)
+    assert set(os.listdir("/proc/self/fd")) == before, caught  # which keeps what is not closed
+    assert list(directory.iterdir()) == []
+
+
 def test_an_ipv6_address_stands_in_brackets(opened: Open) -> None:
     if not socket.has_ipv6:
         pytest.fail("this Python has no IPv6")
@@ -108,7 +153,9 @@ def test_publishing_and_withdrawing_tcp_does_nothing(opened: Open) -> None:
 def test_a_path_is_there_only_once_it_is_published(opened: Open, directory: Path) -> None:
     path = directory / "app.sock"
     listener = opened(f"unix:{path}")
-    assert not path.exists()
+    held = directory / f".app.sock.{os.getpid()}"
+    assert list(directory.iterdir()) == [held]
+    assert reaches(held, listener)
     listener.publish()
     assert reaches(path, listener)
     assert [each.name for each in directory.iterdir()] == ["app.sock"]
@@ -165,9 +212,56 @@ def test_the_old_listener_leaves_the_path_to_the_new_one(opened: Open, directory
     old.publish()
     new = opened(f"unix:{path}")
     new.publish()
+    os.utime(directory, (0, 0))
     old.withdraw()
+    assert directory.stat().st_mtime == 0  # the path has not been away either
     assert reaches(path, new)
     assert [each.name for each in directory.iterdir()] == ["app.sock"]
+
+
+TAKES_OVER = """
+import sys
+from bascule.engine.listen import open_listener
+
+path = sys.argv[1]
+old = open_listener(f"unix:{path}", 16)
+old.publish()
+new = open_listener(f"unix:{path}", 16)
+
+def take_over(event, arguments):
+    if event == "os.rename" and arguments[0] == path:
+        new.publish()
+
+sys.addaudithook(take_over)
+old.withdraw()
+"""
+
+
+def test_a_path_that_is_taken_over_while_it_is_withdrawn_stays(directory: Path) -> None:
+    path = directory / "app.sock"
+    subprocess.run([sys.executable, "-c", TAKES_OVER, path], check=True, timeout=60)
+    assert [each.name for each in directory.iterdir()] == ["app.sock"]
+
+
+def test_a_path_that_is_gone_by_now_is_withdrawn_all_the_same(
+    opened: Open, directory: Path
+) -> None:
+    path = directory / "app.sock"
+    listener = opened(f"unix:{path}")
+    listener.publish()
+    path.unlink()
+    listener.withdraw()
+    assert list(directory.iterdir()) == []
+
+
+def test_a_path_is_taken_over_once(opened: Open, directory: Path) -> None:
+    path = directory / "app.sock"
+    listener = opened(f"unix:{path}")
+    listener.publish()
+    new = opened(f"unix:{path}")
+    new.publish()
+    listener.publish()
+    assert reaches(path, new)
 
 
 def test_a_rival_is_who_listens_at_the_path_and_not_a_left_over(
@@ -184,6 +278,21 @@ def test_a_rival_is_who_listens_at_the_path_and_not_a_left_over(
     assert not new.has_rival()
     new.publish()
     assert not new.has_rival()
+
+
+def test_a_rival_may_have_no_time_for_another_client(opened: Open, directory: Path) -> None:
+    path = directory / "app.sock"
+    with ExitStack() as stack:
+        rival = stack.enter_context(socket.socket(socket.AF_UNIX))
+        rival.bind(str(path))
+        rival.listen(0)
+        full = 0
+        while not full:
+            client = stack.enter_context(socket.socket(socket.AF_UNIX))
+            client.setblocking(False)
+            full = client.connect_ex(str(path))
+        assert full == errno.EAGAIN
+        assert opened(f"unix:{path}").has_rival()
 
 
 def test_a_listener_that_refuses_still_accepts_who_was_waiting(
@@ -360,9 +469,11 @@ def test_another_users_socket_is_not_taken_over_in_a_sticky_directory(directory:
 
 def test_an_inherited_socket_is_used_as_it_is(opened: Open) -> None:
     given = listen()
+    given.set_inheritable(True)
     address = given.getsockname()
     listener = opened(f"fd://{given.detach()}")
     assert listener.url == f"http://127.0.0.1:{address[1]}"
+    assert not listener.socket.get_inheritable()  # by the application's programs
     assert not listener.socket.getblocking()
     socket.create_connection(address, timeout=10).close()
 
@@ -381,8 +492,18 @@ def test_the_path_of_an_inherited_unix_socket_is_not_ours(opened: Open, director
     assert path.exists()
 
 
-@pytest.mark.parametrize("kind", ["bound", "datagram", "file", "closed"])
-def test_a_descriptor_that_does_not_listen_is_refused(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("bound", "the descriptor is no listening socket"),
+        ("datagram", "the descriptor is no listening socket"),
+        ("file", "Socket operation on non-socket"),
+        ("closed", "Bad file descriptor"),
+    ],
+)
+def test_a_descriptor_that_does_not_listen_is_refused(
+    kind: str, reason: str, tmp_path: Path
+) -> None:
     with ExitStack() as stack:
         if kind == "file":
             descriptor = os.open(tmp_path, os.O_RDONLY)
@@ -395,5 +516,5 @@ def test_a_descriptor_that_does_not_listen_is_refused(kind: str, tmp_path: Path)
             given = stack.enter_context(socket.socket(socket.AF_INET, type_))
             given.bind(("127.0.0.1", 0))
             descriptor = os.dup(given.fileno())
-        with pytest.raises(StartError, match=f"cannot listen on fd://{descriptor}: "):
+        with pytest.raises(StartError, match=f"cannot listen on fd://{descriptor}: {reason}"):
             open_listener(f"fd://{descriptor}", 16)

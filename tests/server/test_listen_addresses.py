@@ -82,6 +82,18 @@ def test_a_path_may_be_as_long_as_clients_can_connect_to(
     assert list(path.parent.iterdir()) == []
 
 
+@pytest.mark.parametrize("shape", [deep, long])
+def test_a_long_path_costs_no_other_descriptor_than_the_socket_s(
+    directory: Path, shape: Callable[[Path, int], Path]
+) -> None:
+    address = f"unix:{shape(directory, LONGEST)}"
+    before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    listener = open_listener(address, 16)
+    listener.withdraw()
+    listener.socket.close()
+    assert set(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
 def test_two_long_names_in_one_directory_are_two_sockets(opened: Open, directory: Path) -> None:
     paths = [directory / (letter + "s" * 80) for letter in "ab"]
     for listener in [opened(f"unix:{path}") for path in paths]:
