@@ -114,7 +114,7 @@ def test_an_address_that_cannot_be_listened_on_after_all_is_given_back(
         patch.setattr(socket.socket, "listen", fail)
         with pytest.raises(StartError, match="Cannot allocate memory") as caught:
             open_listener(address, 16)
-    assert set(os.listdir("/proc/self/fd")) == before, caught  # which keeps what is not closed
+    assert set(os.listdir("/proc/self/fd")) == before, caught  # noqa: PTH208
     assert list(directory.iterdir()) == []
 
 
