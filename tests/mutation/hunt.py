@@ -20,6 +20,8 @@ UNIT_BUDGET: Final = 20.0
 INTEGRATION_BUDGET: Final = 60.0
 # For a module's own tests there is so many times as much.
 OWN: Final = 5
+# A test that takes no longer (seconds) goes before those of other files that do.
+CHEAP: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,10 @@ class Hunter:
         for test in sorted(tests, key=lambda each: seconds[each]):
             file = test.partition("::")[0]
             ranks[file] = ranks.get(file, 0) + 1
-            # First a module's own tests, then the quickest of each file.
+            # First a module's own tests, then all that are cheap, and the quickest of each file.
             rank = 0 if _is_own(mutant.module, test) else ranks[file]
+            if seconds[test] <= CHEAP:
+                rank = min(rank, 1)
             ranked.append((test != last, rank, seconds[test], test))
         chosen: list[str] = []
         total = 0.0

@@ -19,7 +19,6 @@ from tests.harness.ports import listen
 from tests.harness.processes import Process
 
 ROOT = Path(__file__).parents[2]
-ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("BASCULE_")}
 
 OK = "def application(environ, start_response):\n    return []\n"
 MODULES = {
@@ -44,7 +43,8 @@ def command(arguments: Sequence[str]) -> list[str]:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    return {**ENVIRONMENT, "PYTHONPATH": str(ROOT), **variables}
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("BASCULE_")}
+    return {**inherited, "PYTHONPATH": str(ROOT), **variables}
 
 
 def run(directory: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
