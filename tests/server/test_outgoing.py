@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import tempfile
 import tracemalloc
 from collections.abc import Iterator
@@ -91,12 +92,49 @@ def test_what_the_client_takes_is_what_was_put(sizes: list[tuple[int, int | None
     pair.close()
 
 
-def test_two_parts_wait_whole_where_the_client_takes_nothing(pair: Pair) -> None:
+@pytest.mark.parametrize("more", [None, b"body" * 1000])
+def test_all_parts_wait_whole_where_the_client_takes_nothing(
+    pair: Pair, more: bytes | None
+) -> None:
     filled = fill(pair)
-    pair.outgoing.put(b"head", b"body" * 1000)
+    pair.outgoing.put(b"head", more)
     assert pair.outgoing.pending
     assert pair.outgoing.sent == 0
-    assert pair.take_all()[filled:] == b"head" + b"body" * 1000
+    assert pair.take_all()[filled:] == b"head" + (more or b"")
+
+
+def test_a_file_waits_whole_where_the_client_takes_nothing(pair: Pair) -> None:
+    filled = fill(pair)
+    with tempfile.TemporaryFile() as file:
+        file.write(b"body")
+        file.flush()
+        pair.outgoing.put(b"head", FileRange(file.fileno(), 0, 4))
+    assert pair.outgoing.pending
+    assert pair.outgoing.sent == 0
+    assert pair.take_all()[filled:] == b"headbody"
+
+
+def test_what_is_dropped_is_not_sent(pair: Pair) -> None:
+    filled = fill(pair)
+    with tempfile.TemporaryFile() as file:
+        file.write(b"body")
+        file.flush()
+        pair.outgoing.put(b"head", FileRange(file.fileno(), 0, 4))
+    pair.outgoing.drop()
+    assert not pair.outgoing.pending
+    assert len(pair.take_all()) == filled
+    pair.outgoing.flush()
+    assert pair.take() == b""
+
+
+def test_a_socket_that_is_taken_away_still_waits_for_nobody_and_is_said_nothing(
+    pair: Pair,
+) -> None:
+    with pair.outgoing.detach() as sock:
+        assert not sock.getblocking()
+        with pytest.raises(ClientDisconnected):
+            pair.outgoing.put(b"data")
+        assert pair.take() == b""
 
 
 def test_a_large_second_part_is_kept_without_a_copy(pair: Pair) -> None:
@@ -116,8 +154,30 @@ def test_a_file_follows_its_head_and_may_be_closed_at_once(pair: Pair) -> None:
     with tempfile.TemporaryFile() as file:
         file.write(content)
         file.flush()
-        pair.outgoing.put(b"head", FileRange(file.fileno(), 256, len(content) - 256))
-    assert pair.take_all() == b"head" + content[256:]
+        pair.outgoing.put(b"head", FileRange(file.fileno(), 256, len(content) - 512))
+    assert pair.take_all() == b"head" + content[256:-256]
+
+
+def segments_sent(sock: socket.socket) -> int:
+    """Return how many segments with data TCP has sent (``tcpi_data_segs_out``, linux/tcp.h)."""
+    (sent,) = struct.unpack_from(
+        "I", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), 156
+    )
+    return int(sent)
+
+
+def test_a_head_leaves_with_the_beginning_of_its_file() -> None:
+    with listen() as server:
+        client = socket.create_connection(server.getsockname())
+        ours, _ = server.accept()
+    with client, ours, tempfile.TemporaryFile() as file:
+        file.write(b"body")
+        file.flush()
+        ours.setblocking(False)
+        ours.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        Outgoing(ours).put(b"head", FileRange(file.fileno(), 0, 4))
+        assert client.recv(8, socket.MSG_WAITALL) == b"headbody"
+        assert segments_sent(ours) == 1
 
 
 @pytest.mark.parametrize("more", [None, b"more"])
@@ -157,3 +217,4 @@ def test_a_file_that_became_shorter_is_reported(pair: Pair) -> None:
         with pytest.raises(ClientDisconnected):
             pair.take_all()
     assert pair.outgoing.lost
+    assert pair.outgoing.missing == 5
