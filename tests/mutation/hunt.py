@@ -98,13 +98,14 @@ class Hunter:
 
     def _tests(self, mutant: Mutant) -> set[str]:
         """Return the tests that run what is changed, or read what it sets."""
-        found = self.covering.of(mutant.module, mutant.lines)
-        if mutant.at_import:
-            for module, lines in _readers(self.copy, mutant):
-                found |= self.covering.of(module, lines)
-            # Those of its own may read it and run no line that does.
-            found |= {each for each in self.covering.seconds if _is_own(mutant.module, each)}
-        return found
+        if not mutant.at_import:
+            return self.covering.of(mutant.module, mutant.lines)
+        # Those of its own may read it and run no line that does.
+        found = {each for each in self.covering.seconds if _is_own(mutant.module, each)}
+        for module, lines in _readers(self.copy, mutant):
+            found |= self.covering.of(module, lines)
+        # Whoever starts a process imports it, and need not read it.
+        return found or self.covering.of(mutant.module, mutant.lines)
 
     def _chosen(self, tests: Sequence[str], budget: float, mutant: Mutant) -> list[str]:
         """Return the tests to be run, the most promising first."""
