@@ -80,6 +80,24 @@ def test_help_is_grouped(modules: Path) -> None:
         assert f"{title}:" in lines
 
 
+def test_help_fits_a_terminal_and_has_each_meaning_in_one_column(modules: Path) -> None:
+    lines = run(modules, "--help").stdout.splitlines()
+    column = 24
+    assert 70 < max(len(line) for line in lines if line.startswith(" " * column)) <= 80
+    for setting in settings():
+        head = f"  {flag(setting.name)} {setting.metavar}"
+        (number,) = [
+            at for at, line in enumerate(lines) if re.match(rf"{re.escape(head)}( |$)", line)
+        ]
+        if len(head) <= column - 2:
+            assert lines[number][:column].rstrip() == head
+        else:
+            assert lines[number] == head
+            number += 1
+            assert not lines[number][:column].strip()
+        assert lines[number][column:].startswith(setting.meaning.split()[0])
+
+
 def test_the_version_is_said(modules: Path) -> None:
     done = run(modules, "--version")
     assert (done.returncode, done.stdout) == (0, f"bascule {__version__}\n")
