@@ -23,6 +23,7 @@ CALLS: Final = 25
 CALLS_INCOMPLETE: Final = 2000
 # The test's number, in digits.
 WIDTH: Final = 8
+STDERR: Final = 2
 # Where its descriptors are.
 HIGH: Final = 200
 
@@ -33,8 +34,14 @@ def begin() -> None:
     if not directory:
         return
     package = os.environ[f"{VARIABLE}_OF"]
+    # Where a process has been started without standard streams, their numbers stay free.
+    low = [os.open(os.devnull, os.O_RDONLY)]
+    while low[-1] <= STDERR:
+        low.append(os.open(os.devnull, os.O_RDONLY))
     with Path(directory, "test").open("rb") as file:
         test = mmap.mmap(file.fileno(), WIDTH, access=mmap.ACCESS_READ)
+    for each in low:
+        os.close(each)
     seen: set[tuple[bytes, str, int]] = set()
     calls: dict[tuple[bytes, CodeType], int] = {}
     files: dict[int, int] = {}
