@@ -10,13 +10,14 @@ from bascule.config import Config, ConfigError, build, default_text, flag, setti
 
 APPLICATION = "app.hello:application"
 
-# Each setting: a value as it is written, what becomes of it, and values that are refused.
+# Each setting: a value as it is written, what becomes of it, and values that are refused; of a whole
+# number that must not be 0, the value is 1.
 SETTINGS: dict[str, tuple[str, Any, list[str]]] = {
     "bind": ("0.0.0.0:80", ("0.0.0.0:80",), ["x", "a:b", "a:65536", "unix:", "fd://x", "a:-1"]),
     "hold": ("/run/hold", "/run/hold", []),
-    "backlog": ("7", 7, ["0", "-1", "x", "1.5", "²"]),
+    "backlog": ("1", 1, ["0", "-1", "x", "1.5", "²"]),
     "worker_connections": ("7", 7, ["-1", "x", "1.5"]),
-    "threads": ("7", 7, ["0", "-1", "x", "1.5", " 7", "+7", "1_0"]),
+    "threads": ("1", 1, ["0", "-1", "x", "1.5", " 7", "+7", "1_0"]),
     "backlog_requests": ("0", 0, ["-1", "x", "1.5"]),
     "max_requests": ("7", 7, ["-1", "x", "1.5"]),
     "max_requests_jitter": ("7", 7, ["-1", "x"]),
@@ -29,9 +30,9 @@ SETTINGS: dict[str, tuple[str, Any, list[str]]] = {
     "head_timeout": ("0.5", 0.5, ["0", "-1", "x", "nan"]),
     "body_timeout": ("0.5", 0.5, ["0", "-1", "x", "nan"]),
     "write_timeout": ("0.5", 0.5, ["0", "-1", "x", "nan"]),
-    "limit_request_line": ("7", 7, ["0", "-1", "x"]),
-    "limit_request_fields": ("7", 7, ["0", "-1", "x"]),
-    "limit_request_field_size": ("7", 7, ["0", "-1", "x"]),
+    "limit_request_line": ("1", 1, ["0", "-1", "x"]),
+    "limit_request_fields": ("1", 1, ["0", "-1", "x"]),
+    "limit_request_field_size": ("1", 1, ["0", "-1", "x"]),
     "limit_request_body": ("0", 0, ["-1", "x", "1k"]),
     "access_logfile": ("off", "off", []),
     "access_logformat": ("json", "json", ["xml", "JSON"]),
@@ -177,14 +178,23 @@ def test_several_addresses_are_all_bound(flags: dict[str, list[str]]) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["localhost:0", "[::1]:8000", "[::]:80", "unix:/a.sock", "unix:@a", "unix:/a b", "fd://0"],
+    [
+        "localhost:0",
+        "a:65535",
+        "[::1]:8000",
+        "[::]:80",
+        "unix:/a.sock",
+        "unix:@a",
+        "unix:/a b",
+        "fd://0",
+    ],
 )
 def test_an_address_may_be(address: str) -> None:
     assert configured({"bind": [address]}).bind == (address,)
 
 
 @pytest.mark.parametrize(
-    "address", ["", "8000", ":", "host:", "host:http", "fd://", "fd://²", "a:²"]
+    "address", ["", "8000", ":", ":80", "host:", "host:http", "fd://", "fd://²", "a:²"]
 )
 def test_an_address_may_not_be(address: str) -> None:
     with pytest.raises(ConfigError, match="must be HOST:PORT, unix:PATH or fd://N"):
@@ -201,6 +211,15 @@ def test_a_configuration_cannot_be_changed() -> None:
     config = configured()
     with pytest.raises(AttributeError, match="threads"):
         config.threads = 5  # type: ignore[misc]
+
+
+def test_a_body_may_have_a_gibibyte_unless_somebody_says_otherwise() -> None:
+    assert Config().limit_request_body == 1 << 30
+
+
+def test_a_configuration_has_no_other_settings() -> None:
+    with pytest.raises(TypeError, match="no such setting: thread, worker_count"):
+        Config(thread=3, worker_count=2)  # type: ignore[call-arg]
 
 
 def test_other_variables_of_the_environment_do_not_matter() -> None:
