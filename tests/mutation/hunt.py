@@ -141,11 +141,11 @@ def _is_own(module: str, test: str) -> bool:
 def _readers(copy: Copy, mutant: Mutant) -> list[tuple[str, list[int]]]:
     """Return the lines that read the constants that are set where a change is.
 
-    Where it sets none, they are all lines of its class or function, or of its module; and those
-    that read the class, for its body has no lines that a test runs.
+    Where it sets none, they are all lines of its class or function, or of its module.
     """
     if mutant.names:
-        names = set(mutant.names)
+        # In the body of a class, who reads the class may read them all.
+        names = {*mutant.names, *([mutant.name.rpartition(".")[2]] if mutant.name else [])}
         trees = _trees(copy)
         # Constants may be made of it.
         for tree in trees.values():
@@ -158,9 +158,7 @@ def _readers(copy: Copy, mutant: Mutant) -> list[tuple[str, list[int]]]:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and mutant.name.endswith(node.name):
             first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
             if first <= mutant.line <= (node.end_lineno or 0):
-                own = (mutant.module, list(range(first, (node.end_lineno or 0) + 1)))
-                is_class = isinstance(node, ast.ClassDef)
-                return [own, *(_reading(_trees(copy), {node.name}) if is_class else ())]
+                return [(mutant.module, list(range(first, (node.end_lineno or 0) + 1)))]
     return [(mutant.module, list(range(1, mutant.text.count("\n") + 2)))]
 
 
