@@ -282,6 +282,15 @@ def test_a_listener_that_another_process_has_too_is_not_asked_once_it_is_closed(
         assert asked == []
 
 
+def test_the_end_does_not_wait_for_a_listener_that_somebody_else_has_closed(
+    listening: Listening,
+) -> None:
+    listening.acceptor.resume()
+    os.close(listening.listener.socket.detach())  # a mistake of the application's
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        listening.acceptor.close()
+
+
 def test_who_finds_a_path_while_the_backlog_is_emptied_is_refused() -> None:
     with ExitStack() as stack:
         directory = tempfile.mkdtemp(prefix="bascule-")

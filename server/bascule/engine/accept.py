@@ -91,15 +91,15 @@ class Acceptor:
         try:
             # What socket.accept() does, but for four enum members a connection.
             descriptor, peer = self._socket._accept()  # type: ignore[attr-defined]
-        except (BlockingIOError, InterruptedError):
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return False
         except OSError as error:
-            if error.errno in _EXHAUSTED:
-                if self._make_room():
-                    return True
-                self._lack = str(error.strerror)
-                return False
-            return True  # that client has gone before it was accepted
+            if error.errno not in _EXHAUSTED:
+                raise
+            if self._make_room():
+                return True
+            self._lack = str(error.strerror)
+            return False
         if descriptor <= STDERR:  # what anybody prints would go to the client
             descriptor = evade(descriptor)
         sock = socket.SocketType(*self._kind, descriptor)
