@@ -64,7 +64,7 @@ class Listener:
         Raises:
             StartError: the path has become somebody else's.
         """
-        if self._path and self._temporary:
+        if self._temporary:
             try:
                 os.rename(self._temporary, self._path)
             except OSError as error:
@@ -74,7 +74,7 @@ class Listener:
 
     def has_rival(self) -> bool:
         """Whether another process serves at the path that this one is to take over."""
-        if not (self._path and self._temporary):
+        if not self._temporary:
             return False
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             sock.setblocking(False)
@@ -95,22 +95,23 @@ class Listener:
         """Remove a unix socket's path, unless another process has taken it over."""
         if self._temporary:
             _remove(self._temporary)
-        elif self._path and self._is_ours(self._path):
-            # Another process may take the path over in this very moment. Set aside first, what
-            # was ours for certain is removed, and what was not goes back.
-            aside = _temporary_name(self._path)
+        elif self._path:
             with contextlib.suppress(FileNotFoundError):
-                os.rename(self._path, aside)
-                if self._is_ours(aside):
-                    os.unlink(aside)
-                else:
-                    os.rename(aside, self._path)
+                self._remove_own()
 
-    def _is_ours(self, path: str) -> bool:
-        try:
-            return os.lstat(path).st_ino == self._inode
-        except FileNotFoundError:
-            return False
+    def _remove_own(self) -> None:
+        """Remove the path, unless it is another process's.
+
+        One may take it over in this very moment. So what was ours just now is set aside first;
+        what is ours for certain is removed then, and what is not goes back.
+        """
+        aside = _temporary_name(self._path)
+        if os.lstat(self._path).st_ino == self._inode:
+            os.rename(self._path, aside)
+            if os.lstat(aside).st_ino == self._inode:
+                os.unlink(aside)
+            else:
+                os.rename(aside, self._path)
 
 
 def open_listener(
@@ -253,7 +254,7 @@ def _address_of(path: str) -> Iterator[str]:
         yield path
         return
     directory, name = os.path.split(path)
-    descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(directory, os.O_PATH)
     try:
         yield f"/proc/self/fd/{descriptor}/{name}"
     finally:
