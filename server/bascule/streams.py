@@ -143,13 +143,12 @@ def evade(descriptor: int) -> int:
     if descriptor > STDERR:
         return descriptor
     moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, STDERR + 1)
-    os.close(descriptor)
     _open(descriptor)
     return moved
 
 
 def _open(number: int) -> None:
-    """Give a standard descriptor that is closed back what it was, or /dev/null."""
+    """Give a standard descriptor that is something else, or closed, what it was, or /dev/null."""
     if number in _owned:
         os.dup2(_owned[number].descriptor, number)
         return
