@@ -131,8 +131,6 @@ class _Frozen:
 
     def __init_subclass__(cls) -> None:
         body = {name: value for name, value in vars(cls).items() if name in cls.__annotations__}
-        for name in body:
-            delattr(cls, name)
         cls.SETTINGS = tuple(
             value._replace(name=name) for name, value in body.items() if isinstance(value, Setting)
         )

@@ -118,7 +118,6 @@ class Outgoing:
             self._sock.fileno(), file.descriptor, file.offset, min(file.count, SENDFILE_SIZE)
         )
         if taken == 0:
-            self.lost = True
             self.missing = file.count
             raise ClientDisconnected("the file has become shorter than it was")
         self.sent += taken
