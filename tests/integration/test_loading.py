@@ -55,7 +55,14 @@ def test_a_start_that_is_interrupted_says_so_and_leaves_nothing(arguments: tuple
     with project(READY + HANGS["sleep"] + HELLO, *arguments) as server:
         server.start_there()
         wait_until_it_loads(server)
-        server.signal(signal.SIGINT)
+
+        def ends() -> bool:
+            if server.is_running():
+                server.signal(signal.SIGINT)
+            return not server.is_running()
+
+        # What comes just before a call that blocks, Python looks at after the call.
+        wait_until(ends, "the end", interval=1.0)
         assert server.wait(5) == 130
         assert names_in(server.directory) == {"loading"}
         assert server.err == "bascule: interrupted while the application was loaded\n"
