@@ -213,8 +213,9 @@ def test_a_configuration_cannot_be_changed() -> None:
         config.threads = 5  # type: ignore[misc]
 
 
-def test_a_body_may_have_a_gibibyte_unless_somebody_says_otherwise() -> None:
+def test_unless_told_a_body_may_have_a_gibibyte_and_nobody_is_waited_for_at_the_end() -> None:
     assert Config().limit_request_body == 1 << 30
+    assert Config().recycle_wait == 0
 
 
 def test_a_configuration_has_no_other_settings() -> None:
