@@ -287,19 +287,71 @@ def test_a_module_of_the_project_takes_the_place_of_none_that_the_server_needs(
         assert done.returncode == 0, done.stderr
 
 
-def test_a_server_for_an_application_that_is_at_hand(tmp_path: Path) -> None:
+AT_HAND = """
+import socket, sys
+from bascule import make_server
+
+def application(environ, start_response):
+    sys.stdout.write("called\\n")
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"made"]
+
+class Site:
+    def __call__(self, environ, start_response):
+        return application(environ, start_response)
+
+def of_no_module(environ, start_response):
+    return application(environ, start_response)
+
+of_no_module.__module__ = None
+"""
+
+
+@pytest.mark.parametrize(
+    ("application", "name"),
+    [
+        ("application", "__main__:application"),
+        ("Site()", "__main__:Site"),
+        ("of_no_module", "application:of_no_module"),
+    ],
+)
+@pytest.mark.parametrize("redirection", ["", ">&-"])
+def test_a_server_for_an_application_that_is_at_hand(
+    tmp_path: Path, application: str, name: str, redirection: str
+) -> None:
     (tmp_path / "mine.py").write_text(
-        "import sys\nfrom bascule import make_server\n"
-        "def application(environ, start_response):\n"
-        "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
-        "    return [b'made']\n"
-        "with make_server('127.0.0.1', 0, application) as server:\n"
-        "    print(server.server_port, flush=True)\n"
+        f"{AT_HAND}\nwith make_server('127.0.0.1', 0, {application}) as server:\n"
+        "    print(server.server_port, file=sys.stderr, flush=True)\n"
         "    server.serve_forever()\n"
     )
     environ = os.environ | {"BASCULE_ACCESS_LOGFILE": "off"}
-    with Process([sys.executable, "mine.py"], cwd=tmp_path, env=environ) as process:
-        port = int(process.read_line(60))
+    argv = ["sh", "-c", f'exec "$0" mine.py {redirection}', sys.executable]
+    with Process(argv, cwd=tmp_path, env=environ) as process:
+        process.wait_until(lambda: "Serving" in process.err, "it serves", limit=60)
+        port = int(process.err.partition("\n")[0])
+        assert f"Serving {name} on http://127.0.0.1:{port}\n" in process.err
         assert fetch(port, "/").body == b"made"
         process.signal(signal.SIGTERM)
         assert process.wait(60) == 0
+
+
+def test_a_server_that_has_not_served_closes_its_socket(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        f"{AT_HAND}\n"
+        "with make_server('127.0.0.1', 0, application) as server:\n"
+        "    pass\n"
+        "socket.create_server(('127.0.0.1', server.server_port))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_program_that_imports_the_server_still_finds_its_own_modules(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("import bascule\nimport beside\n")
+    (tmp_path / "beside.py").write_text("print('found')\n")
+    done = subprocess.run(
+        [sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "found\n", "")
