@@ -415,6 +415,15 @@ def test_a_tick_is_due_even_when_nothing_happens() -> None:
     assert ticks[2] - ticks[1] >= 0.01
 
 
+def test_it_waits_for_its_tick_where_nothing_happens() -> None:
+    loop = Loop(0.01)
+    ticks: list[float] = []
+    loop.on_tick = lambda: ticks.append(loop.now)
+    loop.poll()
+    loop.close()
+    assert len(ticks) == 1
+
+
 def test_it_waits_no_longer_than_it_is_told_at_the_beginning_of_a_turn(loop: Loop) -> None:
     turns: list[float] = []
 
