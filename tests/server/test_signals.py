@@ -1,9 +1,11 @@
-"""Signals while the application loads: whoever takes one gives it back. Each in a process of its own."""
+"""Signals that would end a process: while the application loads, and strays. Each in its own process."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+
+import pytest
 
 GIVEN_BACK = """
 import os, signal
@@ -34,3 +36,46 @@ def test_once_an_application_is_not_loaded_after_all_sigterm_is_whose_it_was() -
         [sys.executable, "-c", GIVEN_BACK], capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
+STOPPED = """
+import os, signal
+from bascule.engine.signals import StopWhileLoading
+
+def remove():
+    print("removed", flush=True)
+    signal.raise_signal(signal.SIGTERM)  # somebody is in a hurry
+
+loading = StopWhileLoading(remove, 3)
+WATCH
+os.kill(os.getpid(), signal.SIGTERM)
+while True:
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize("watch", ["", "loading.watch()"])
+def test_sigterm_ends_a_process_whether_a_thread_watches_yet_or_not(watch: str) -> None:
+    code = STOPPED.replace("WATCH", watch)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.stdout, done.returncode) == ("removed\n", 3)
+    assert done.stderr == "bascule: stopped by SIGTERM while the application was loaded\n"
+
+
+WITHOUT_PROC = """
+import builtins, signal
+from bascule.engine import signals
+
+def fail(*_, **__):
+    raise FileNotFoundError
+
+builtins.open = fail
+signals.bear_strays()
+assert {signal.getsignal(each) for each in signals.ENDING} == {signal.SIG_DFL}
+"""
+
+
+def test_where_nobody_knows_what_has_a_handler_each_signal_is_left_alone() -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT_PROC], check=True, timeout=60)
