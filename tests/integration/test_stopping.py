@@ -68,6 +68,8 @@ def test_a_request_in_flight_ends_with_200_and_close(number, server, gate) -> No
         assert client.read_ending() is Ending.FIN
     assert server.wait() == 0
     assert "Traceback" not in server.err
+    assert server.out.count('"GET /wait HTTP/1.1" 200') == 1
+    assert server.err.rstrip().endswith(" Stopped")
 
 
 def test_a_post_in_flight_ends_with_200(server, gate) -> None:
@@ -221,9 +223,12 @@ def test_the_graceful_deadline_ends_requests_that_hang(gate) -> None:
         client.send(get("/wait"))
         visit = gate.visit()
         server.signal(signal.SIGTERM)
-        server.wait(10)
+        assert server.wait(10) == 1
         assert visit.hung_up()
         assert "Traceback" not in server.err
+        short = "1 requests were not finished within --graceful-timeout 0.3 s: GET /wait"
+        assert short in server.err
+        assert server.err.rstrip().endswith(" Stopped")
 
 
 def test_a_second_sigterm_changes_nothing(server, gate) -> None:

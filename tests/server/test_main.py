@@ -188,6 +188,8 @@ def test_debugging_shows_the_traceback_as_well(modules: Path, written: tuple[str
     assert done.returncode == 1
     assert "Traceback (most recent call last):" in done.stderr
     assert "bascule: cannot load broken:application" in done.stderr.splitlines()[-1]
+    assert "bascule/command.py" in done.stderr  # the server's own lines
+    assert "bascule/command.py" not in run(modules, "broken:application").stderr
 
 
 def test_a_port_in_use_is_one_line_and_exit_code_1(modules: Path) -> None:
