@@ -149,6 +149,8 @@ def test_connections_in_the_backlog_are_served() -> None:
         assert [client.read_final().status for client in clients] == [200] * 200
         stack.close()
         assert server.wait() == 0
+        lines = [line for line in server.out.splitlines() if '"GET / HTTP/1.1" 200' in line]
+        assert len(lines) >= 200  # of the harness's own as well
 
 
 def test_a_client_that_left_the_backlog_takes_nobody_with_it(gate) -> None:

@@ -58,6 +58,13 @@ def test_lines_are_written_as_they_are(pipe: tuple[int, int]) -> None:
     assert read(pipe[0]) == "one\ntwo: 小明\n\\udce9\n".encode()
 
 
+def test_a_file_is_written_to(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with path.open("wb") as file:
+        Output(file.fileno()).write("one\n" * WRITE_SIZE)
+    assert path.read_text() == "one\n" * WRITE_SIZE
+
+
 @pytest.fixture
 def packets() -> Iterator[tuple[int, int]]:
     """A pipe that keeps what is written at once apart (pipe(2), ``O_DIRECT``)."""
