@@ -88,8 +88,9 @@ def _children(pid: int) -> list[int]:
     return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def test_a_check_of_the_settings_that_is_stopped_says_so() -> None:
-    with project(READY + HANGS["sleep"] + HELLO, "--check-config") as server:
+@pytest.mark.parametrize("hang", ["sleep", "C code"])
+def test_a_check_of_the_settings_that_is_stopped_says_so(hang: str) -> None:
+    with project(READY + HANGS[hang] + HELLO, "--check-config") as server:
         server.start_there()
         wait_until_it_loads(server)
         server.signal(signal.SIGTERM)

@@ -345,3 +345,19 @@ def test_requests_go_on_where_the_log_cannot_be_written() -> None:
         for _ in range(3):
             with Client(server.address) as client:
                 assert client.request(post("/sized", b"body")).status == 200
+
+
+def test_the_lines_of_answered_requests_are_there_while_the_only_thread_is_kept() -> None:
+    with (
+        scratch() as directory,
+        Gate(directory) as gate,
+        running(bascule_command("--threads", "1"), "gate", env=gate.env) as server,
+        server.client() as client,
+    ):
+        for number in range(20):  # one soon after the other
+            assert client.request(get(f"/{number}")).status == 200
+        client.send(get("/wait"))
+        visit = gate.visit()
+        wait_until(lambda: '"GET /19 HTTP/1.1"' in server.out, "the last line")
+        visit.release()
+        assert client.read().status == 200
