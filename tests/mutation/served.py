@@ -33,7 +33,7 @@ from tests.harness.processes import tree
 from tests.mutation import traced
 
 ENDINGS: Final = {0: "survived", 1: "killed"}
-UNCHANGED: Final = 3  # of a fork in which no function was found to change
+UNCHANGED: Final = 64  # of a fork in which no function was found to change; no code of pytest's
 # Of a session that found no such tests, which is no verdict of theirs.
 NOT_RUN: Final = (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED)
 MEMORY: Final = 4 << 30  # bytes of addresses, for a change that fills lists for ever
@@ -63,6 +63,26 @@ class Served:
             chosen = [items[each] for each in order["tests"] if each in items]
             self._tell(_in_fork(order, functools.partial(_run, order, chosen, functions)))
         return True
+
+
+class _Chosen:
+    """A plugin that runs the tests of an order, under whatever names a change has them have."""
+
+    def __init__(self, order: Order) -> None:
+        self._tests = order["tests"]
+
+    @property
+    def files(self) -> list[str]:
+        """Where they are."""
+        return list(dict.fromkeys(each.partition("::")[0] for each in self._tests))
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        found = {item.nodeid: item for item in items}
+        chosen = {each: found[each] for each in self._tests if each in found}
+        # Values of the package's may be part of a test's name.
+        renamed = {each.partition("[")[0] for each in self._tests if each not in found}
+        others = [each for each in items if each.nodeid.partition("[")[0] in renamed]
+        items[:] = {**chosen, **{each.nodeid: each for each in others}}.values()
 
 
 class _Watch:
@@ -227,7 +247,8 @@ def _bare(orders: Iterator[Order], tell: Callable[[Any], None]) -> None:
     for order in orders:
 
         def run(order: Order = order) -> int:
-            status = pytest.main([*_arguments(), *order["tests"]], plugins=[_Watch(order)])
+            chosen = _Chosen(order)
+            status = pytest.main([*_arguments(), *chosen.files], plugins=[_Watch(order), chosen])
             return UNCHANGED if status in NOT_RUN else int(status)
 
         tell(_in_fork(order, run))
