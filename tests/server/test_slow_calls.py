@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any, cast
@@ -14,7 +15,8 @@ from bascule.engine.call import Call, Task
 from bascule.engine.expectations import SLOW
 from bascule.engine.service import Service
 from bascule.told import event_log
-from bascule.watch.slow_calls import LOCATIONS, SlowCalls
+from bascule.told.event_log import timestamp
+from bascule.watch.slow_calls import EVENT_INTERVAL, LOCATIONS, SlowCalls
 
 Threads = Callable[[str], int]
 
@@ -37,6 +39,22 @@ class Process:
         call = Call(thread, cast("Task", None), time.monotonic() - age)
         self.running.append(call)
         return call
+
+
+class Clock:
+    """Moments that the test says: on the monotonic clock, and since the epoch (seconds)."""
+
+    def __init__(self) -> None:
+        self.now = 4096.0
+        self.date = 0.0
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr("time.monotonic", lambda: found.now)
+    monkeypatch.setattr("time.time", lambda: found.date)
+    return found
 
 
 @pytest.fixture
@@ -76,27 +94,50 @@ def reported(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 
 
 def test_a_call_is_slow_once_it_has_taken_a_while(
-    process: Process, slow_calls: SlowCalls, waits: Threads
+    process: Process, slow_calls: SlowCalls, waits: Threads, clock: Clock
 ) -> None:
-    process.runs(waits("quick"), 0.0)
-    process.runs(waits("query"), 10 * SLOW + 60)
+    process.runs(waits("quick"), SLOW / 2)
+    process.runs(waits("query"), 60.1236)
+    clock.date = 784111777.5
     slow_calls.look()
     (place,) = slow_calls.summary()
-    assert place["location"].startswith("/srv/query.py:")
-    assert place["location"].endswith(" query")
-    assert place["count"] == 1
-    assert 60 <= place["total_s"] < 90
+    assert place.pop("location").startswith("/srv/query.py:")
+    assert place == {"count": 1, "total_s": 60.124, "last": timestamp(clock.date), "path": ""}
 
 
 def test_what_a_call_has_taken_is_added_up_once(
-    process: Process, slow_calls: SlowCalls, waits: Threads
+    process: Process, slow_calls: SlowCalls, waits: Threads, clock: Clock
 ) -> None:
     process.runs(waits("query"), 60)
     for _ in range(5):
+        clock.date += 1
+        clock.now += 1
         slow_calls.look()
     (place,) = slow_calls.summary()
-    assert place["count"] == 5
-    assert 60 <= place["total_s"] < 90
+    assert (place["count"], place["total_s"]) == (5, 65)
+    assert place["last"] == timestamp(clock.date)
+
+
+def test_what_is_known_of_calls_goes_with_them(
+    process: Process, slow_calls: SlowCalls, waits: Threads, clock: Clock
+) -> None:
+    thread = waits("query")
+
+    def look() -> None:
+        process.running.clear()
+        process.runs(thread, 60)
+        clock.now += 1
+        slow_calls.look()
+
+    look()
+    tracemalloc.start()
+    try:
+        for _ in range(1000):
+            look()
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 100_000
 
 
 def test_the_costliest_place_comes_first(
@@ -121,35 +162,53 @@ def test_of_many_places_the_one_seen_longest_ago_goes(
 
 
 def test_one_event_a_second_however_many_calls_are_slow(
-    process: Process, slow_calls: SlowCalls, waits: Threads, caplog: pytest.LogCaptureFixture
+    process: Process,
+    slow_calls: SlowCalls,
+    waits: Threads,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
     for number in range(4):
-        process.runs(waits(f"slow_{number}"), 10 + number)
-    began = time.monotonic()
+        process.runs(waits(f"slow_{number}"), 10.0004 + number)
     for _ in range(4):
         slow_calls.look()
     slow_calls.on_slow(process.running[0])
-    assert len(reported(caplog)) == 1 or time.monotonic() - began >= 1
-    (first, *_) = reported(caplog)
+    (first,) = reported(caplog)
     found = vars(first)
     assert found["location"].endswith(" slow_3"), "the oldest is the first"
     assert found["location"] in found["frames"]
-    assert 13 <= found["age_s"] < 40
+    assert found["age_s"] == 13
     assert (found["request_id"], found["method"], found["path"]) == ("", "", "")
+    assert sum(place["count"] for place in slow_calls.summary()) == 17
+    clock.now += EVENT_INTERVAL
+    slow_calls.on_slow(process.running[0])
+    slow_calls.on_slow(process.running[1])
+    slow_calls.look()
+    locations = [vars(each)["location"].split()[-1] for each in reported(caplog)]
+    assert locations == ["slow_3", "slow_0"]
 
 
+@pytest.mark.parametrize(
+    ("age", "told"), [(SLOW, [SLOW, 1 + SLOW, 3 + SLOW, 7 + SLOW, 15 + SLOW]), (1, [1, 2, 4, 8, 16])]
+)
 def test_a_call_is_logged_again_when_its_age_has_doubled(
-    process: Process, slow_calls: SlowCalls, waits: Threads, caplog: pytest.LogCaptureFixture
+    age: float,
+    told: list[float],
+    process: Process,
+    slow_calls: SlowCalls,
+    waits: Threads,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """And not each second that it takes."""
     caplog.set_level(logging.INFO)
-    process.runs(waits("query"), 3600)
-    end = time.monotonic() + 1.2  # past the interval between two events
-    while time.monotonic() < end:
+    process.runs(waits("query"), age)
+    for _ in range(20):
         slow_calls.look()
-    assert len(reported(caplog)) == 1
-    assert slow_calls.summary()[0]["count"] > 1
+        clock.now += 1
+    assert [vars(each)["age_s"] for each in reported(caplog)] == told
+    assert slow_calls.summary()[0]["count"] == 20
 
 
 def test_without_anybody_who_asks_nothing_is_added_up(
@@ -157,7 +216,8 @@ def test_without_anybody_who_asks_nothing_is_added_up(
 ) -> None:
     caplog.set_level(logging.INFO)
     slow_calls = SlowCalls(cast("Service", process), totals=False)
-    slow_calls.on_slow(process.runs(waits("query"), 1))
+    for _ in range(2):
+        slow_calls.on_slow(process.runs(waits("query"), 1))
     assert slow_calls.summary() == []
     assert len(reported(caplog)) == 1
 
