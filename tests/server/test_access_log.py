@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import select
 import stat
+import subprocess
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bascule import guard
 from bascule.errors import ProtocolError, StartError
 from bascule.http.request import Request
 from bascule.told.access_log import AccessLog, JsonLines, Refusal, combined, is_healthy
@@ -73,6 +76,19 @@ def test_a_json_line_of_a_refused_head_has_no_request() -> None:
     line = json.loads(JsonLines("")(served(None, status=400), *SENT, NOW))
     assert line["status"] == 400
     assert not {"method", "target", "worker"} & set(line)
+
+
+def test_the_time_of_a_json_line_is_that_of_its_own_millisecond() -> None:
+    """Which several lines share, and a clock may be set back."""
+    render, entry = JsonLines(""), served(a_request())
+    for now, expected in (
+        (1.5, "01.500"),
+        (1.5004, "01.500"),
+        (1.25, "01.250"),
+        (0.0005, "00.000"),
+        (0.001, "00.001"),
+    ):
+        assert json.loads(render(entry, *SENT, now))["time"] == f"1970-01-01T00:00:{expected}Z"
 
 
 def test_a_combined_line_has_apache_s_form() -> None:
@@ -202,6 +218,25 @@ def test_reopening_keeps_no_descriptor(tmp_path: Path) -> None:
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
+def test_a_program_that_the_application_runs_has_no_part_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    log = AccessLog(str(path), "json", "")
+    log.reopen()
+    listed = ["readlink", *(f"/proc/self/fd/{each}" for each in os.listdir("/proc/self/fd"))]
+    done = subprocess.run(listed, capture_output=True, text=True, check=False, close_fds=False)
+    assert done.stdout
+    assert str(path) not in done.stdout
+
+
+def test_lines_for_standard_output_go_to_whoever_takes_them() -> None:
+    taken = io.StringIO()
+    log = AccessLog("-", "json", "", taken)
+    log.reopen()
+    log.write(served(a_request()), *SENT)
+    log.flush()
+    assert json.loads(taken.getvalue())["target"] == "/a?b=c"
+
+
 def test_no_line_is_lost_or_torn_while_threads_write_and_it_is_reopened(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     log = AccessLog(str(path), "json", "")
@@ -278,6 +313,25 @@ def test_the_file_is_not_for_everybody(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "access.log").stat().st_mode) == 0o640
 
 
+class Unspeakable:
+    """One that is not even to be had as text."""
+
+    def __str__(self) -> str:
+        raise ValueError
+
+
+@pytest.mark.parametrize("kind", ["json", "combined"])
+def test_a_line_that_cannot_be_made_is_noted(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "access.log"
+    log = AccessLog(str(path), kind, "")
+    before = guard.total()
+    log.write(served(a_request(), environ={"REMOTE_ADDR": Unspeakable()}), *SENT)
+    log.write(served(a_request()), *SENT)
+    log.flush()
+    assert guard.total() == before + 1
+    assert len(path.read_text().splitlines()) == 1
+
+
 @given(
     st.lists(
         st.tuples(
@@ -336,9 +390,11 @@ def test_what_comes_from_elsewhere_is_no_health_check(environ: dict[str, str]) -
 
 
 def test_a_healthy_check_has_no_line(tmp_path: Path) -> None:
+    """One that nginx or the stack itself makes; only those have the field."""
     path = tmp_path / "access.log"
     log = AccessLog(str(path), "json", "")
-    for each in (probed(), probed(fields=PROBE.replace(b"X-Bascule-Health: probe\r\n", b""))):
-        log.write(each, *SENT)
+    log.write(probed(200), *SENT)
+    log.write(probed(201, PROBE.replace(b"X-Bascule-Health: probe\r\n", b"")), *SENT)
     log.flush()
-    assert len(path.read_text().splitlines()) == 1
+    (line,) = path.read_text().splitlines()
+    assert json.loads(line)["status"] == 201

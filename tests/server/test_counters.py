@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 from bascule.told.counters import INTERVAL, Counters
-from bascule.told.metrics import BOUNDS, HUNG_REQUESTS, SLOW_CALLS, WorkerMetrics, claim, read
+from bascule.told.metrics import (
+    BOUNDS,
+    CLASSES,
+    HUNG_REQUESTS,
+    SLOW_CALLS,
+    WorkerMetrics,
+    claim,
+    read,
+)
 
 Counted = Callable[[], WorkerMetrics]
 
@@ -66,11 +74,24 @@ def test_a_request_that_was_never_called_did_not_wait(counters: Counters, counte
     assert (found.duration.count, found.queue_wait.count, found.queue_wait.sum_s) == (1, 0, 0)
 
 
+def test_a_request_that_was_called_at_once_waited(counters: Counters, counted: Counted) -> None:
+    counters.note((200, 99, 0.1, 0.0))
+    found = counted()
+    assert (found.queue_wait.count, found.queue_wait.buckets[0]) == (1, (BOUNDS[0], 1))
+
+
+def test_each_status_is_counted_in_its_class(counters: Counters, counted: Counted) -> None:
+    for hundreds in (100, 200, 300, 400, 500):
+        for status in (hundreds, hundreds + 1, hundreds + 98):
+            counters.note((status, 0, 0.0, 0.0))
+    assert counted().requests == dict.fromkeys(CLASSES, 3)
+
+
 def test_some_statuses_have_a_number_of_their_own(counters: Counters, counted: Counted) -> None:
-    for status in (429, 499, 404, 429):
+    for status in (429, 499, 404, 429, 404, 498, 500, 500):
         counters.note((status, 0, 0.0, 0.0))
     found = counted()
-    assert found.requests["4xx"] == 4
+    assert found.requests["4xx"] == 6
     assert (found.rate_limited, found.client_disconnects) == (2, 1)
 
 
