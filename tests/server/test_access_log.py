@@ -222,7 +222,7 @@ def test_a_program_that_the_application_runs_has_no_part_in_the_file(tmp_path: P
     path = tmp_path / "access.log"
     log = AccessLog(str(path), "json", "")
     log.reopen()
-    listed = ["readlink", *(f"/proc/self/fd/{each}" for each in os.listdir("/proc/self/fd"))]
+    listed = ["readlink", *map(str, Path("/proc/self/fd").iterdir())]
     done = subprocess.run(listed, capture_output=True, text=True, check=False, close_fds=False)
     assert done.stdout
     assert str(path) not in done.stdout

@@ -190,9 +190,10 @@ def test_one_event_a_second_however_many_calls_are_slow(
 
 
 @pytest.mark.parametrize(
-    ("age", "told"), [(SLOW, [SLOW, 1 + SLOW, 3 + SLOW, 7 + SLOW, 15 + SLOW]), (1, [1, 2, 4, 8, 16])]
+    ("age", "told"),
+    [(SLOW, [SLOW, 1 + SLOW, 3 + SLOW, 7 + SLOW, 15 + SLOW]), (1, [1, 2, 4, 8, 16])],
 )
-def test_a_call_is_logged_again_when_its_age_has_doubled(
+def test_a_call_is_logged_again_when_its_age_has_doubled(  # noqa: PLR0917
     age: float,
     told: list[float],
     process: Process,
