@@ -36,10 +36,11 @@ TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
 @pytest.fixture
 def root() -> Iterator[logging.Logger]:
-    """Give the root logger back as it was."""
+    """Give the root logger back as it was, once nobody is told of the test any more."""
     logger = logging.getLogger()
     handlers, level = logger.handlers[:], logger.level
     yield logger
+    event_log.settle()
     logger.handlers[:] = handlers
     logger.setLevel(level)
 

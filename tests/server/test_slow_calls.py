@@ -123,17 +123,16 @@ def test_what_is_known_of_calls_goes_with_them(
 ) -> None:
     thread = waits("query")
 
-    def look() -> None:
+    def look(age: float) -> None:
         process.running.clear()
-        process.runs(thread, 60)
-        clock.now += 1
+        process.runs(thread, age)
         slow_calls.look()
 
-    look()
+    look(60)
     tracemalloc.start()
     try:
-        for _ in range(1000):
-            look()
+        for number in range(1000):
+            look(number)
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
