@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
 import os
 import resource
 import select
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bascule import streams
 from bascule.told import event_log, log_route
-from bascule.told.log_route import LogRoute, Route, pieces
+from bascule.told.log_route import MOST_WAITING, LogRoute, Route, pieces
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -123,6 +126,68 @@ def test_where_nobody_reads_lines_are_kept_then_lost_and_counted(pipe: tuple[int
     assert route.lost == 3
 
 
+def test_a_reader_that_does_not_read_has_so_many_bytes_kept_for_it(pipe: tuple[int, int]) -> None:
+    route = Route(path_of(pipe[1]), OWN)
+    while not route.waiting:
+        route.write("x" * 1000 + "\n")
+    room = MOST_WAITING - sum(map(len, route.waiting))
+    route.write("x" * (room - 1) + "\n")
+    assert route.lost == 0
+    route.write("\n")
+    assert route.lost == 1
+
+
+def test_all_that_a_pipe_has_room_for_goes_at_once(pipe: tuple[int, int]) -> None:
+    route = Route(path_of(pipe[1]), OWN)
+    lines = ("x" * (select.PIPE_BUF // 2) + "\n") * 6
+    route.write(lines)
+    assert os.read(pipe[0], len(lines) + 1) == lines.encode()
+
+
+def test_what_is_written_in_the_middle_of_a_write_follows_it(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the handler of a signal, on the thread that writes."""
+    route = Route(path_of(pipe[1]), OWN)
+    write = os.write
+
+    def interrupted(descriptor: int, data: bytes) -> int:
+        monkeypatch.undo()
+        route.write("inner\n")
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", interrupted)
+    route.write("outer\n")
+    assert read(pipe[0]) == b"outer\ninner\n"
+
+
+def test_where_nothing_can_be_locked_lines_are_written_all_the_same(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", fail)
+    route = Route(path_of(pipe[1]), OWN)
+    route.write("one\n")
+    route.write("two\n")
+    assert read(pipe[0]) == b"one\ntwo\n"
+
+
+def test_a_pipe_is_kept_where_the_path_leads_elsewhere(
+    pipe: tuple[int, int], tmp_path: Path
+) -> None:
+    """Whoever reads it would not see what goes there."""
+    there = tmp_path / "1"
+    there.symlink_to(path_of(pipe[1]))
+    route = Route(str(there), OWN)
+    there.unlink()
+    there.touch()
+    route.tend()
+    route.write("one\n")
+    assert read(pipe[0]) == b"one\n"
+
+
 def test_a_pipe_without_a_reader_and_a_full_disk_cost_lines() -> None:
     reader, writer = os.pipe()
     route = Route(path_of(writer), OWN)
@@ -135,20 +200,57 @@ def test_a_pipe_without_a_reader_and_a_full_disk_cost_lines() -> None:
     assert (full.lost, full.why) == (1, "No space left on device")
 
 
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """Let files have so many bytes and no more, which is refused as by a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 def test_what_follows_a_line_that_the_disk_cut_begins_a_line(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.touch()
     route = Route(str(log), OWN)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))  # refused as by a full disk
-    try:
+    with room_for(10):
         route.write("whole\nthat is cut\nlost\n")
         route.write("lost\n")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     route.write("whole again\n")
-    assert log.read_text() == "whole\nthat\nwhole again\n"
+    route.write("and again\n")
+    assert log.read_text() == "whole\nthat\nwhole again\nand again\n"
     assert (route.lost, route.why) == (3, "File too large")
+
+
+def test_what_follows_a_line_of_which_the_disk_took_nothing_does_not(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.touch()
+    route = Route(str(log), OWN)
+    with room_for(len("whole\n")):
+        route.write("whole\n")
+        route.write("lost\n")
+        route.write("lost\n")
+    route.write("whole again\n")
+    with room_for(len("whole\nwhole again\nand again\n")):
+        route.write("and again\nlost\n")
+    route.write("at last\n")
+    assert log.read_text() == "whole\nwhole again\nand again\nat last\n"
+    assert route.lost == 3
+
+
+def test_a_line_that_is_cut_in_one_file_does_not_go_on_in_the_next(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.touch()
+    route = Route(str(log), OWN)
+    with room_for(3):
+        route.write("cut\n")
+    log.rename(tmp_path / "log.1")
+    log.touch()
+    route.tend()
+    route.write("whole\n")
+    assert log.read_text() == "whole\n"
 
 
 def test_at_the_end_what_waits_is_written_off(pipe: tuple[int, int]) -> None:
@@ -190,6 +292,54 @@ def test_a_forked_process_writes_to_its_own_output_and_leaves_the_log(tmp_path: 
         os._exit(7 if all(path.stat().st_ino != inode for path in links) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     route.write("of the parent\n")
+    assert (own.read_text(), log.read_text()) == ("of the child\n", "of the parent\n")
+    os.close(descriptor)
+
+
+def test_a_forked_process_leaves_a_log_that_was_rotated_alone(tmp_path: Path) -> None:
+    log, other = tmp_path / "log", tmp_path / "other"
+    for each in (log, other):
+        each.touch()
+    route = Route(str(log), OWN)
+    child = os.fork()
+    if not child:
+        descriptors = [os.open(other, os.O_RDONLY) for _ in range(8)]  # one has the log's number
+        log.unlink()
+        log.touch()
+        route.tend()
+        inode = other.stat().st_ino
+        os._exit(7 if all(os.fstat(each).st_ino == inode for each in descriptors) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_a_process_that_is_forked_in_the_middle_of_a_write_writes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, own = tmp_path / "log", tmp_path / "own"
+    for each in (log, own):
+        each.touch()
+    descriptor = os.open(own, os.O_WRONLY)
+    route = Route(str(log), streams.Output(descriptor))
+    inside, go_on, write = threading.Event(), threading.Event(), os.write
+
+    def waits(to: int, data: bytes) -> int:
+        if threading.current_thread() is writer:
+            inside.set()
+            go_on.wait()
+        return write(to, data)
+
+    monkeypatch.setattr(os, "write", waits)
+    writer = threading.Thread(target=route.write, args=["of the parent\n"])
+    writer.start()
+    inside.wait()
+    child = os.fork()
+    if not child:
+        signal.alarm(10)
+        route.write("of the child\n")
+        os._exit(7)
+    go_on.set()
+    writer.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     assert (own.read_text(), log.read_text()) == ("of the child\n", "of the parent\n")
     os.close(descriptor)
 
@@ -300,3 +450,38 @@ def test_what_is_lost_is_told_once(tmp_path: Path, events: Callable[[], list[Any
     told = [(each["event"], each["lines"]) for each in events()]
     assert told == [("log_lost", 3), ("log_lost", 1)]
     assert events()[0]["message"] == "3 lines of the log are lost: No space left on device"
+
+
+@pytest.mark.parametrize("how", ["send", "tend", "settle"])
+def test_what_waits_is_written_once_the_reader_reads(
+    how: str, pipe: tuple[int, int], tmp_path: Path
+) -> None:
+    (tmp_path / "1").symlink_to(path_of(pipe[1]))
+    (tmp_path / "2").touch()
+    route = LogRoute(str(tmp_path))
+    assert not route.is_waiting
+    written = b""
+    while not route.is_waiting:
+        route.output.write("one\n" * 1000)
+        written += b"one\n" * 1000
+    route.error.write("two\n")
+    assert route.is_waiting
+    found = read(pipe[0])
+    getattr(route, how)()
+    while data := read(pipe[0]):
+        found += data
+    assert not route.is_waiting
+    assert (found, (tmp_path / "2").read_bytes()) == (written, b"two\n")
+
+
+def test_of_a_log_that_is_rotated_both_streams_follow(tmp_path: Path) -> None:
+    for number in ("1", "2"):
+        (tmp_path / number).touch()
+    route = LogRoute(str(tmp_path))
+    for number in ("1", "2"):
+        (tmp_path / number).rename(tmp_path / f"{number}.old")
+        (tmp_path / number).touch()
+    route.tend()
+    route.output.write("one\n")
+    route.error.write("two\n")
+    assert [(tmp_path / number).read_text() for number in ("1", "2")] == ["one\n", "two\n"]
