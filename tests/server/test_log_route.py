@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import itertools
 import json
 import logging
 import os
@@ -22,7 +23,7 @@ import pytest
 from bascule import streams
 from bascule.told import event_log, log_route
 from bascule.told.log_route import MOST_WAITING, LogRoute, Route, pieces
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.server.pipes import read
@@ -398,6 +399,8 @@ def environment() -> dict[str, str]:
 
 
 @given(st.lists(st.integers(0, 3 * select.PIPE_BUF), max_size=20), st.booleans())
+@example([select.PIPE_BUF], False)
+@example([10, select.PIPE_BUF - 11], False)
 def test_a_piece_is_whole_lines_that_a_pipe_keeps_together_or_one_that_it_does_not(
     sizes: list[int], is_ended: bool
 ) -> None:
@@ -408,6 +411,8 @@ def test_a_piece_is_whole_lines_that_a_pipe_keeps_together_or_one_that_it_does_n
         assert piece.endswith(b"\n")
     for piece in found:
         assert len(piece) <= select.PIPE_BUF or piece.find(b"\n") in (-1, len(piece) - 1)
+    for piece, after in itertools.pairwise(found):  # as many as fit
+        assert len(piece) + len(after.splitlines(keepends=True)[0]) > select.PIPE_BUF
 
 
 def test_a_long_line_is_waited_for_by_others(pipe: tuple[int, int]) -> None:
