@@ -14,7 +14,7 @@ from bascule.errors import ApplicationError, ClientDisconnected
 from bascule.http.request import Request
 from bascule.told import event_log
 from bascule.wsgi.file_wrapper import FileWrapper
-from bascule.wsgi.gateway import Ending, Exchange
+from bascule.wsgi.gateway import GATHER_SIZE, Ending, Exchange
 
 from tests.rfc9112.strict_reader import Response, read_response
 from tests.server.transports import FakeTransport
@@ -191,6 +191,24 @@ def test_each_chunk_is_on_its_way_before_the_next_is_asked_for() -> None:
     assert seen == [0, 1, 2]
 
 
+def test_a_response_streams_from_its_first_piece_on_to_its_end() -> None:
+    seen: list[bool] = []
+    exchange: Exchange
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [TEXT])
+        for chunk in (b"", b"a", b"b"):
+            seen.append(exchange.is_streaming)
+            yield chunk
+        seen.append(exchange.is_streaming)
+
+    exchange = Exchange(Request("GET", "/", "/", "", 1), {}, FakeTransport())
+    assert not exchange.is_streaming
+    exchange.run(application)
+    assert seen == [False, False, True, True]
+    assert not exchange.is_streaming
+
+
 def test_the_head_waits_for_the_first_chunk_that_is_not_empty() -> None:
     transport = FakeTransport()
     seen: list[bytes] = []
@@ -278,10 +296,14 @@ def test_what_is_written_in_answer_to_head_is_not_sent(fields: list[tuple[str, s
     assert transport.data.endswith(b"\r\n\r\n")
 
 
-def test_the_iterable_of_a_head_request_is_closed() -> None:
-    body = Body(b"a", b"b")
-    serve(answering(body), "HEAD")
+def test_the_iterable_of_a_head_request_is_closed_after_its_first_chunk(
+    logged: pytest.LogCaptureFixture,
+) -> None:
+    body = Body(b"a", ValueError("never asked for"))
+    exchange, _ = serve(answering(body), "HEAD")
     assert body.closed == 1
+    assert exchange.ending is Ending.PERSIST
+    assert not settled(logged).records
 
 
 # --- wrong lengths ----------------------------------------------------------------------------------
@@ -318,6 +340,15 @@ def test_of_a_stream_that_is_too_long_no_byte_too_many_is_sent(
     assert body.closed == 1
     assert "longer than its Content-Length" in settled(logged).text
     assert exchange.status == 200
+    assert exchange.ending is Ending.PERSIST
+    assert b"" not in transport.sent
+
+
+def test_of_a_stream_that_announced_nothing_and_has_something_the_head_is_sent() -> None:
+    exchange, transport = serve(answering(Body(b"x"), [("Content-Length", "0")]))
+    response = read_response(transport.data)
+    assert (response.body, response.rest) == (b"", b"")
+    assert exchange.ending is Ending.PERSIST
 
 
 def test_write_raises_when_it_is_given_more_than_was_announced() -> None:
@@ -332,10 +363,11 @@ def test_write_raises_when_it_is_given_more_than_was_announced() -> None:
             raised.append(error)
         return []
 
-    _, transport = serve(application)
+    exchange, transport = serve(application)
     assert len(raised) == 1
     response = read_response(transport.data)
     assert (response.body, response.rest) == (b"hello", b"")
+    assert (transport.finished, exchange.ending) == (1, Ending.PERSIST)
 
 
 # --- write --------------------------------------------------------------------------------------------
@@ -393,6 +425,19 @@ def test_nothing_can_be_written_after_the_response_is_complete(
     assert exchange.ending is Ending.PERSIST
 
 
+def test_nothing_can_be_written_after_an_answer_in_the_application_s_place() -> None:
+    writes: list[Callable[[bytes], object]] = []
+
+    def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        writes.append(start_response("200 OK", [TEXT]))
+        raise ValueError
+
+    _, transport = serve(application)
+    with pytest.raises(ApplicationError):
+        writes[0](b"late")
+    assert b"late" not in transport.data
+
+
 # --- start_response -------------------------------------------------------------------------------------
 
 
@@ -427,7 +472,8 @@ def test_exc_info_replaces_a_head_that_has_not_been_sent() -> None:
 
 
 @pytest.mark.parametrize("minor", [0, 1])
-def test_exc_info_is_raised_again_once_the_head_has_been_sent(minor: int) -> None:
+@pytest.mark.parametrize("was_raised", [True, False])
+def test_exc_info_is_raised_again_once_the_head_has_been_sent(minor: int, was_raised: bool) -> None:
     seen: list[BaseException] = []
     error = ValueError("mine")
 
@@ -437,8 +483,9 @@ def test_exc_info_is_raised_again_once_the_head_has_been_sent(minor: int) -> Non
         try:
             raise error
         except ValueError:
+            exc_info = sys.exc_info() if was_raised else (ValueError, error, None)
             try:
-                start_response("500 Oops", [TEXT], sys.exc_info())
+                start_response("500 Oops", [TEXT], exc_info)
             except ValueError as again:
                 seen.append(again)
                 raise
@@ -474,7 +521,8 @@ def test_a_body_without_start_response_is_answered_with_500(
 ) -> None:
     response = response_of(lambda environ, start_response: body)
     assert response.status == 500
-    assert settled(logged).records
+    reason = "not iterable" if body is None else "start_response was not called"
+    assert reason in settled(logged).text
 
 
 @pytest.mark.parametrize(
@@ -528,7 +576,7 @@ def test_whatever_is_raised_before_the_head_is_answered_with_500_and_logged(
 
     response = response_of(application)
     assert response.status == 500
-    assert b"secret" not in response.body
+    assert response.body == b"500 Internal Server Error\n"
     assert response.values("content-type") == ["text/plain"]
     record = next(each for each in settled(logged).records if each.levelno == logging.ERROR)
     assert record.exc_info
@@ -632,13 +680,33 @@ def test_a_generator_is_closed_when_the_client_has_gone() -> None:
     assert exchange.ending is Ending.ABORT
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("kind", ["stream", "list", "large list", "file"])
 def test_an_error_in_close_after_a_complete_response_is_logged_and_no_more(
-    logged: pytest.LogCaptureFixture,
+    kind: str, method: str, path: Path, logged: pytest.LogCaptureFixture
 ) -> None:
-    body = Body(b"a", b"b", error=ValueError("in close"))
-    exchange, transport = serve(answering(body))
+    def fail() -> None:
+        raise ValueError("in close")
+
+    class Failing(list[bytes]):
+        def close(self) -> None:
+            fail()
+
+    file = path.open("rb")
+    file.close, close = fail, file.close  # type: ignore[method-assign]
+    bodies: dict[str, Iterable[bytes]] = {
+        "stream": Body(b"01234", b"56789", error=ValueError("in close")),
+        "list": Failing([b"0123456789"]),
+        "large list": Failing([b"0123456789" * GATHER_SIZE]),
+        "file": FileWrapper(file),
+    }
+    exchange, transport = serve(answering(bodies[kind]), method)
+    close()
+    times = GATHER_SIZE if kind == "large list" else 1
     assert exchange.ending is Ending.PERSIST
-    assert read_response(transport.data).body == b"ab"
+    assert read_response(transport.data, method).body == (
+        b"0123456789" * times if method == "GET" else b""
+    )
     assert transport.finished == 1
     assert "in close" in settled(logged).text
 
@@ -661,6 +729,15 @@ def test_an_error_in_close_after_a_complete_response_is_logged_and_no_more(
 def test_a_client_that_goes_away_ends_the_exchange(application: Application) -> None:
     exchange, _ = serve(application, transport=FakeTransport(breaks_at=0))
     assert exchange.ending is Ending.ABORT
+
+
+def test_a_client_that_goes_away_before_its_answer_has_no_status() -> None:
+    def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        raise ClientDisconnected("while the body was read")
+
+    exchange, transport = serve(application)
+    assert (exchange.status, exchange.ending) == (0, Ending.ABORT)
+    assert transport.data == b""
 
 
 def test_a_client_that_goes_away_is_no_error_of_the_application(
@@ -695,12 +772,14 @@ def test_an_error_and_a_client_that_has_gone_end_the_exchange() -> None:
     assert exchange.ending is Ending.ABORT
 
 
-@pytest.mark.parametrize("breaks_at", [0, 1])
+@pytest.mark.parametrize(
+    ("body", "breaks_at"), [(Body(b"a"), 0), (Body(b"a"), 1), ([b"a"], 0), (BodyList([b"a"]), 0)]
+)
 def test_a_transport_that_fails_in_another_way_does_not_leave_the_client_waiting(
-    breaks_at: int,
+    body: Iterable[bytes], breaks_at: int
 ) -> None:
     transport = FakeTransport(breaks_at=breaks_at, error=OSError)
-    exchange, _ = serve(answering(Body(b"a")), transport=transport)
+    exchange, _ = serve(answering(body), transport=transport)
     assert exchange.ending is Ending.ABORT
 
 
@@ -741,10 +820,11 @@ def test_a_file_is_sent_from_where_it_stands(path: Path) -> None:
     assert read_response(transport.data).body == b"456789"
 
 
-def test_of_a_file_no_more_is_sent_than_was_announced(path: Path) -> None:
-    _, transport = serve(Opened(path, 2, fields=[("Content-Length", "3")]))
+@pytest.mark.parametrize("count", [1, 3, 8])
+def test_of_a_file_no_more_is_sent_than_was_announced(path: Path, count: int) -> None:
+    _, transport = serve(Opened(path, 2, fields=[("Content-Length", str(count))]))
     response = read_response(transport.data)
-    assert (response.body, response.rest) == (b"234", b"")
+    assert (response.body, response.rest) == (b"23456789"[:count], b"")
 
 
 def test_a_file_that_is_shorter_than_announced_is_answered_with_500(path: Path) -> None:
