@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -101,9 +103,27 @@ def test_a_histogram_is_cumulative(path: str) -> None:
     assert (found.queue_wait.buckets[-1], found.queue_wait.count) == ((60.0, 0), 4)
 
 
-def test_the_bounds_rise_from_half_a_millisecond_to_a_minute() -> None:
-    assert list(BOUNDS) == sorted(set(BOUNDS))
-    assert (BOUNDS[0], BOUNDS[-1]) == (0.0005, 60.0)
+def test_the_layout_of_version_1_is_what_it_was(path: str) -> None:
+    """Another one is another version: files outlive the server that made them."""
+    cells = [1, *range(1009, 1064)]  # each but the first with a number of its own
+    slot = b"0".ljust(64, b"\0") + struct.pack("@56Q", *cells)
+    header = struct.pack("@8s3Q", b"BASCULEM", 1, 256, 512)
+    Path(path).write_bytes(header.ljust(512, b"\0") + slot + bytes(255 * 512))
+    (found,) = read(path)
+    assert (found.starts, found.slow_calls, found.hung_requests) == (1009, 1010, 1011)
+    assert (found.rate_limited, found.refused, found.client_disconnects) == (1012, 1013, 1014)
+    assert (found.received_bytes, found.sent_bytes) == (1015, 1016)
+    assert (found.duration.sum_s, found.queue_wait.sum_s) == (0.001017, 0.001018)
+    assert found.requests == {"1xx": 1019, "2xx": 1020, "3xx": 1021, "4xx": 1022, "5xx": 1023}
+    bounds = (
+        *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
+        *(0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
+    )
+    for histogram, first in ((found.duration, 1024), (found.queue_wait, 1041)):
+        sums = itertools.accumulate(range(first, first + 16))
+        assert histogram.buckets == tuple(zip(bounds, sums, strict=True))
+        assert histogram.count == sum(range(first, first + 17))
+    assert found.internal_errors == 1058
 
 
 def test_it_is_a_document_that_json_knows(path: str) -> None:
@@ -241,6 +261,16 @@ def test_a_name_that_is_too_long_is_refused(path: str) -> None:
     with pytest.raises(MetricsFileError, match="has 65 bytes: 64 are the most"):
         claim(path, "x" * 65)
     assert not Path(path).exists()
+    claimed(path, "x" * 64)
+    assert [each.worker for each in read(path)] == ["x" * 64]
+
+
+def test_reading_keeps_no_descriptor(path: str) -> None:
+    claimed(path, "0")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        read(path)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_a_file_that_is_not_there_cannot_be_read(path: str) -> None:
