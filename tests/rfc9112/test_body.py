@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import tempfile
 from pathlib import Path
 
@@ -189,6 +190,22 @@ def test_a_body_that_the_disk_cannot_take_is_answered_with_503() -> None:
     assert refusal.value.status == 503
     assert isinstance(refusal.value.__cause__, OSError)
     body.close()
+
+
+def test_a_body_whose_last_bytes_the_disk_cannot_take_is_answered_with_503() -> None:
+    """They are written once they are all here."""
+    body = Body(a_request(SPOOL_SIZE + 2), 0, LIMITS)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (SPOOL_SIZE + 1, before[1]))
+    try:
+        assert body.feed(b"x" * (SPOOL_SIZE + 1)) is None
+        with pytest.raises(ProtocolError) as refusal:
+            body.feed(b"x")
+        body.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert refusal.value.status == 503
+    assert isinstance(refusal.value.__cause__, OSError)
 
 
 def test_closing_twice_is_harmless() -> None:

@@ -4,8 +4,24 @@ from __future__ import annotations
 
 import pytest
 from bascule.errors import ProtocolError
-from bascule.http.field_line import HeadLimits
-from bascule.http.head import MAX_HEAD, HeadParser, HeadReader
+from bascule.http.field_line import (
+    LONGEST_NAME,
+    NAMES,
+    FieldNames,
+    HeadLimits,
+    check_length,
+)
+from bascule.http.head import (
+    BYTES,
+    EVENT,
+    HOSTS,
+    LONGEST_HOST,
+    MAX_HEAD,
+    HeadParser,
+    HeadReader,
+    Hosts,
+)
+from bascule.http.head import LINE as LINE_EFFORT
 
 from tests.rfc9112 import page
 from tests.rfc9112.feeding import LIMITS, outcome_of, read
@@ -51,6 +67,27 @@ def test_a_head_of_exactly_the_most_bytes_is_accepted_however_it_is_cut(prefix: 
 
 def test_a_head_of_one_byte_more_is_refused_however_it_is_cut() -> None:
     assert outcome_of(head_of_size(MAX_HEAD + 1) + b"\r\n\r\n").status == 431
+
+
+def test_past_the_most_bytes_even_a_line_of_one_byte_is_too_many() -> None:
+    assert outcome_of(head_of_size(MAX_HEAD) + b"\r\nX\r\n\r\n").status == 431
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"012345678\n0", 400),
+        (b"0123456789\n", 400),
+        (b"01234567890\n", 431),
+        (b"01234567890", 431),
+    ],
+)
+def test_a_line_feed_counts_where_it_comes_before_the_first_byte_too_many(
+    line: bytes, status: int
+) -> None:
+    with pytest.raises(ProtocolError) as refusal:
+        check_length(line, 10, 431, "too long")
+    assert refusal.value.status == status
 
 
 def test_a_head_that_never_ends_is_refused_before_it_ends() -> None:
@@ -143,6 +180,148 @@ def test_a_refusal_repeats_nothing_of_what_was_sent(message: bytes) -> None:
         HeadReader(HeadParser(LIMITS), {}).feed(message)
     assert "canary" not in refusal.value.message
     assert refusal.value.message.isprintable()
+
+
+GET = b"GET / HTTP/1.1\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
+FOLDED = "a field is continued on a second line (obs-fold)"
+SPACE = "white space between a field's name and its colon"
+FIELD = "a field line is malformed"
+FEED = "a line feed without a carriage return before it"
+FORM = "the request target is of no known form"
+NOT_FINAL = "chunked is not the final transfer coding"
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "reason"),
+    [
+        (b"GET /\r\n", 400, "the request line is malformed"),
+        (b"GET /\ta HTTP/1.1\r\nHost: a\r\n", 400, "the request line is malformed"),
+        (b"GET / HTTP/1.1\nHost: a\r\n", 400, FEED),
+        (b"GET / HTTP/2.0\r\n", 505, "only HTTP/1.1 and HTTP/1.0 are supported"),
+        (b"GET /#a HTTP/1.1\r\nHost: a\r\n", 400, "the request target has a fragment"),
+        (b"GET a HTTP/1.1\r\nHost: a\r\n", 400, FORM),
+        (b"GET * HTTP/1.1\r\nHost: a\r\n", 400, FORM),
+        (b"OPTIONS *! HTTP/1.1\r\nHost: a\r\n", 400, FORM),
+        (
+            *(b"GET http://a@b/ HTTP/1.1\r\nHost: a\r\n", 400),
+            "the authority of the request target is malformed",
+        ),
+        (
+            *(b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n", 501),
+            "this server is no tunnel: CONNECT is not implemented",
+        ),
+        (GET + b" Host: a\r\n", 400, FOLDED),
+        (LINE + b"X: a\r\n b\r\n", 400, FOLDED),
+        (LINE + b"X: a\r\n\tb\r\n", 400, FOLDED),
+        (LINE + b"X : a\r\n", 400, SPACE),
+        (LINE + b"X\t: a\r\n", 400, SPACE),
+        (LINE + b"X\r\n", 400, FIELD),
+        (LINE + b"(X): a\r\n", 400, FIELD),
+        (LINE + b": a\r\n", 400, FIELD),
+        (LINE + b"X: a\nY: b\r\n", 400, FEED),
+        (LINE + b"X: \x00\r\n", 400, "a control byte in a field's value"),
+        (GET + b"X: a\r\n", 400, "no Host field"),
+        (GET + b"Host: a b\r\n", 400, "the Host field is malformed"),
+        (LINE + b"Host: a\r\n", 400, "more than one Host field"),
+        (
+            *(b"GET http://b/ HTTP/1.1\r\nHost: a\r\n", 400),
+            "the Host field disagrees with the request target",
+        ),
+        (b"GET http://b/ HTTP/1.1\r\n", 400, "no Host field"),
+        (POST + b"Content-Length: x\r\n", 400, "the Content-Length field is malformed"),
+        (
+            *(POST + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n", 400),
+            "both Content-Length and Transfer-Encoding",
+        ),
+        (
+            *(b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n", 400),
+            "Transfer-Encoding in an HTTP/1.0 request",
+        ),
+        (
+            *(POST + b"Transfer-Encoding: chunked,\r\n", 400),
+            "an empty member in Transfer-Encoding",
+        ),
+        (
+            *(POST + b"Transfer-Encoding: chunked, chunked\r\n", 400),
+            "the chunked coding is applied twice",
+        ),
+        (POST + b"Transfer-Encoding: chunked, gzip\r\n", 400, NOT_FINAL),
+        (POST + b"Transfer-Encoding: gzip\r\n", 400, NOT_FINAL),
+        (
+            *(POST + b"Transfer-Encoding: gzip, chunked\r\n", 501),
+            "chunked is the only transfer coding implemented",
+        ),
+        (
+            *(b"PUT / HTTP/1.0\r\n", 411),
+            "an HTTP/1.0 request of this method needs a Content-Length",
+        ),
+        (LINE + b"Expect: x\r\n", 417, "the only expectation that is met is 100-continue"),
+        (LINE + b"X: " + b"x" * 9000 + b"\r\n", 431, "a field of the request is too large"),
+        (LINE + b"X: a\r\n" * 100, 431, "the request has too many fields"),
+        (b"GET /" + b"x" * 9000 + b"\r\n", 414, "the request line is too long"),
+    ],
+)
+def test_a_refusal_says_what_is_refused(head: bytes, status: int, reason: str) -> None:
+    with pytest.raises(ProtocolError) as refusal:
+        HeadReader(HeadParser(LIMITS), {}).feed(head + b"\r\n")
+    assert (refusal.value.status, refusal.value.message) == (status, reason)
+
+
+# --- what is kept, and what it costs -----------------------------------------------------------
+
+
+def test_names_are_learnt_up_to_a_limit_and_the_usual_ones_stay() -> None:
+    names = FieldNames()
+    usual = dict(names)
+    for number in range(2 * NAMES):
+        assert names.parse(b"X-%d: a" % number) == (f"HTTP_X_{number}", "a")
+        assert f"X-{number}" in names
+        assert len(names) <= NAMES
+    assert dict(names).items() >= usual.items()
+    assert names["host"] == "HTTP_HOST"
+
+
+def test_names_that_are_long_or_dropped_are_not_learnt() -> None:
+    names = FieldNames()
+    longest = "x" * LONGEST_NAME
+    for name in (longest, longest + "x", "X_A", "X-Empty"):
+        names.parse(f"{name}:".encode())
+    assert [each in names for each in (longest, longest + "x", "X_A", "X-Empty")] == [
+        *(True, False, False, True)
+    ]
+
+
+def test_hosts_are_kept_up_to_a_limit() -> None:
+    hosts = Hosts()
+    for number in range(2 * HOSTS):
+        host = f"h{number}"
+        assert hosts[host] == host
+        assert len(hosts) == number % HOSTS + 1
+    longest = "x" * LONGEST_HOST
+    assert [hosts[longest], hosts[longest + "x"]] == [longest, longest + "x"]
+    assert (longest in hosts, longest + "x" in hosts) == (True, False)
+    with pytest.raises(KeyError):
+        hosts["a b"]
+
+
+def test_what_reading_takes_is_told() -> None:
+    """A head that is read as a whole takes as much as it has variables, others more."""
+    reader = HeadReader(HeadParser(LIMITS), {})
+    found = reader.feed(LINE + b"Accept: a\r\n\r\n")
+    assert found is not None
+    assert reader.effort == len(found[1])
+    line = b"X: " + b"x" * (4 * BYTES)
+    assert reader.feed(LINE + line + b"\r\n") is None
+    assert reader.effort == EVENT + 4 + 3 * LINE_EFFORT
+    assert reader.feed(b"Y: z\r\n") is None
+    assert reader.effort == EVENT + LINE_EFFORT
+
+
+def test_a_request_is_no_other_thing() -> None:
+    request = read([LINE + b"\r\n"]).request
+    assert (request == read([LINE + b"\r\n"]).request) is True
+    assert (request == "GET / HTTP/1.1") is False
 
 
 def test_the_page_means_what_its_notation_says() -> None:

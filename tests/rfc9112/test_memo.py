@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+import weakref
 
 import pytest
 from bascule.errors import ApplicationError
@@ -62,10 +63,11 @@ def test_a_name_whose_values_never_repeat_stops_being_remembered() -> None:
     assert len(squares) == PATIENCE
 
 
-def test_what_is_large_is_not_remembered() -> None:
-    squares = Squares(size=LONGEST + 1)
+@pytest.mark.parametrize(("size", "misses"), [(LONGEST, 1), (LONGEST + 1, 2)])
+def test_what_is_large_is_not_remembered(size: int, misses: int) -> None:
+    squares = Squares(size)
     assert [squares[3], squares[3]] == [9, 9]
-    assert squares.misses == 2
+    assert squares.misses == misses
 
 
 def test_the_number_of_entries_is_bounded() -> None:
@@ -73,6 +75,15 @@ def test_the_number_of_entries_is_bounded() -> None:
     for number in range(ENTRIES * 2 + 10):
         memo.remember(number, number, number, 1)
         assert len(memo) <= ENTRIES
+
+
+def test_after_many_names_others_are_remembered() -> None:
+    memo: Memo[int, int] = Memo()
+    for number in range(3 * ENTRIES):
+        memo.remember(number, number, number, LONGEST + 1)
+    for number in range(10):
+        memo.remember(number, number, number, 1)
+    assert set(memo) == set(range(10))
 
 
 def test_many_values_of_few_names_are_bounded_too() -> None:
@@ -107,6 +118,7 @@ def test_long_names_take_no_room() -> None:
         (b"X-Long:" + b"b" * LONGEST, "HTTP_X_LONG", "b" * LONGEST),
         (b"X-Long:" + b"b" * LONGEST + b": c", "HTTP_X_LONG", "b" * LONGEST + ": c"),
         (b"X-Blank:  \t b \t ", "HTTP_X_BLANK", "b"),
+        (b"X-Bang: !b!", "HTTP_X_BANG", "!b!"),
         (b"X-Empty:", "HTTP_X_EMPTY", ""),
         (b"X-Empty: ", "HTTP_X_EMPTY", ""),
         (b"Content-Type: text/plain", "CONTENT_TYPE", "text/plain"),
@@ -243,6 +255,23 @@ def test_lengths_are_looked_at_however_many_came_before() -> None:
         )
     with pytest.raises(ApplicationError):
         check_head("200 OK", [("Content-Length", "+5")])
+
+
+def test_names_of_which_an_application_has_many_are_not_kept_for_ever() -> None:
+    class Name(str):
+        """One that can be seen to go."""
+
+    def send(name: str) -> None:
+        for number in range(OFTEN):
+            check_head("200 OK", [(name, str(number))])
+
+    name = Name("X-First")
+    kept = weakref.ref(name)
+    send(name)
+    del name
+    for number in range(ENTRIES):
+        send(f"X-Response-{number}")
+    assert kept() is None
 
 
 @pytest.mark.parametrize("name", ["Connection", "Transfer-Encoding"])

@@ -133,6 +133,13 @@ def test_fields_that_break_a_rule_are_refused(fields: object) -> None:
         check_head("200 OK", fields)
 
 
+@pytest.mark.parametrize("field", [("X-A", 5), (b"X-A", "b"), ("X-A", None)])
+def test_a_field_of_other_types_is_named(field: object) -> None:
+    with pytest.raises(ApplicationError) as refusal:
+        check_head("200 OK", [field])
+    assert str(refusal.value) == f"a header's name and value must be str, not {field!r}"
+
+
 @pytest.mark.parametrize("name", sorted(HOP_BY_HOP))
 def test_hop_by_hop_fields_are_refused_in_any_case(name: str) -> None:
     for spelled in (name, name.title(), name.upper()):
