@@ -211,6 +211,10 @@ def test_content_length_is_sent_once_and_as_the_server_knows_it() -> None:
     assert response.values("content-length") == ["5"]
 
 
+def test_a_length_may_have_eighteen_digits() -> None:
+    assert check_head("200 OK", [("Content-Length", "9" * 18)])[ANNOUNCED] == 10**18 - 1
+
+
 def test_no_content_has_no_length() -> None:
     head = check_head("204 No Content", [("Content-Length", "0")])
     response = read_response(serialize_head(head, Framing.NONE, 0, None, NOW))

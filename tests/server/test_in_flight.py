@@ -50,10 +50,16 @@ def test_a_request_is_told_with_its_age(
 def test_a_process_tells_for_how_long_it_has_been_there_and_what_runs_it(
     clock: Clock, stack: ExitStack
 ) -> None:
-    status = status_of(Meeting(stack))
+    meeting = Meeting(stack)
+    status = status_of(meeting)
+    meeting.may_answer.clear()
+    meeting.begin()
     clock.now = BEGAN + 1.2346
     document = status.document()
+    meeting.may_answer.set()
+    meeting.thread.join()
     assert document["uptime_s"] == 1.235
+    assert [each["age_s"] for each in document["requests"]] == [1.235]
     assert document["python"] == platform.python_version()
 
 
