@@ -105,6 +105,7 @@ class Response:
         status, status_line, fields, announced = head
         if self._bodiless:
             # The body that HEAD leaves out tells its length, unless the application left it out.
+            # That of 204 has none to tell (RFC 9110 §8.6).
             if announced is None and status not in BODILESS:
                 announced = length or None
         elif announced is None:
@@ -115,8 +116,8 @@ class Response:
             )
         # The status line without the version: a code, a space and a phrase (RFC 3875 §6.3.3).
         parts = [b"Status:", status_line.removeprefix(b"HTTP/1.1"), fields]
-        if announced is not None and head[ANNOUNCED] is None and status != 204:
-            parts.append(b"Content-Length: %d\r\n" % announced)  # RFC 9110 §8.6
+        if announced is not None and head[ANNOUNCED] is None:
+            parts.append(b"Content-Length: %d\r\n" % announced)
         self._remaining = announced
         self.begun = True
         self._write_all(b"".join([*parts, b"\r\n"]))
