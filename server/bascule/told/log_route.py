@@ -174,7 +174,6 @@ class Route:
     def _take(self, how: int) -> bool:
         if how == self._held:
             return True
-        self._held = fcntl.LOCK_UN  # one that is not to be had costs the one that was there
         try:
             fcntl.flock(self._descriptor, how | fcntl.LOCK_NB)
         except BlockingIOError:
