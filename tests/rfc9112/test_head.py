@@ -294,6 +294,9 @@ def test_names_that_are_long_or_dropped_are_not_learnt() -> None:
 
 def test_hosts_are_kept_up_to_a_limit() -> None:
     hosts = Hosts()
+    assert [hosts["a"], hosts["b"], hosts["a"]] == ["a", "b", "a"]
+    assert set(hosts) == {"a", "b"}
+    hosts.clear()
     for number in range(2 * HOSTS):
         host = f"h{number}"
         assert hosts[host] == host

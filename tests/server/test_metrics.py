@@ -196,7 +196,9 @@ def test_many_processes_that_start_together_all_get_a_slot(path: str) -> None:
 
 def test_a_full_table_has_no_slot(path: str) -> None:
     kept = [claimed(path, str(number)) for number in range(SLOTS)]
+    before = len(list(Path("/proc/self/fd").iterdir()))
     assert claim(path, "one more") is None
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
     assert len(read(path)) == len(kept)
 
 
