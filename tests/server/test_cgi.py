@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -497,3 +500,66 @@ def test_the_applications_errors_go_to_wsgi_errors() -> None:
         return answering([b""])(environ, start_response)
 
     assert answer(application).errors == "a note\n"
+
+
+# --- a process -----------------------------------------------------------------------------------
+
+SCRIPT = """
+import os
+from bascule.wsgi.cgi import run_with_cgi
+
+def application(environ, start_response):
+    start_response("200 OK", [])
+    yield b"%r %r\\n" % (os.environ.get("HTTP_PROXY"), environ.get("HTTP_PROXY"))
+    yield environ["wsgi.input"].read()
+    yield b"x" * int(environ["QUERY_STRING"])
+
+run_with_cgi(application)
+"""
+
+
+def script(body: bytes = b"", stdout: int = subprocess.PIPE, **variables: str) -> Any:
+    """Start a script that a host starts, and give it the body; it is awaited by who calls this."""
+    given = VARIABLES | {"CONTENT_LENGTH": str(len(body)), "QUERY_STRING": "0"} | variables
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | given,
+        stdin=subprocess.PIPE,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin
+    process.stdin.write(body)
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
+def test_a_script_answers_with_what_the_host_gives_it() -> None:
+    """And nothing in it sees a proxy that a client has named (CVE-2016-5385)."""
+    process = script(b"the body", HTTP_PROXY="http://evil.example")
+    output, errors = process.communicate()
+    assert output.startswith(b"Status: 200 OK\r\n")
+    assert output.endswith(b"\r\n\r\nNone None\nthe body")
+    assert (process.returncode, errors) == (0, b"")
+
+
+def test_a_script_that_fails_says_so_to_its_host() -> None:
+    process = script(QUERY_STRING="no number")
+    output, errors = process.communicate()
+    assert output.endswith(b"None None\n")
+    assert b"ValueError" in errors
+    assert process.returncode == 1
+
+
+def test_a_host_s_pipe_that_does_not_block_is_waited_for() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    size = 1 << 20  # more than a pipe holds
+    process = script(stdout=writer, QUERY_STRING=str(size))
+    os.close(writer)
+    with os.fdopen(reader, "rb") as file:
+        output = file.read()
+    assert output.endswith(b"\n" + b"x" * size)
+    assert process.communicate()[1] == b""
+    assert process.returncode == 0
