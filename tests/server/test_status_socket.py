@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import resource
 import select
 import socket
 import threading
@@ -21,9 +24,11 @@ class Poller:
     Args:
         steps: for how long each wait takes (seconds), and whether a client comes then; after the
             last no wait ends.
+        meanwhile: what goes on while it waits.
     """
 
-    def __init__(self, *steps: tuple[float, bool]) -> None:
+    def __init__(self, *steps: tuple[float, bool], meanwhile: Callable[[], object]) -> None:
+        self._meanwhile = meanwhile
         self.now = 1024.0
         self.waits: list[float] = []
         self.registered: list[tuple[socket.socket, int]] = []
@@ -38,6 +43,7 @@ class Poller:
         if not self._steps:
             self.is_over.set()
             threading.Event().wait()
+        self._meanwhile()
         seconds, has_client = self._steps.pop(0)
         self.now += seconds
         return [(self.registered[0][0].fileno(), select.POLLIN)] if has_client else []
@@ -57,8 +63,9 @@ def turn(path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Poller]:
         document: Callable[[], dict[str, object]],
         on_pause: Callable[[], None],
         *steps: tuple[float, bool],
+        meanwhile: Callable[[], object] = lambda: None,
     ) -> Poller:
-        poller = Poller(*steps)
+        poller = Poller(*steps, meanwhile=meanwhile)
         monkeypatch.setattr("select.poll", lambda: poller)
         monkeypatch.setattr("time.monotonic", lambda: poller.now)
         StatusSocket(str(path)).publish(document, on_pause)
@@ -105,6 +112,35 @@ def test_what_fails_is_noted_and_the_next_client_is_told(
         assert client.recv(100) == b'{"call": 2}\n'
         assert client.recv(100) == b""
     assert guard.total() == before + 3  # the first look, and two pauses
+
+
+def test_clients_are_told_though_others_take_every_descriptor(
+    path: Path, turn: Callable[..., Poller]
+) -> None:
+    clients = [socket.socket(socket.AF_UNIX) for _ in range(2)]
+    taken: list[int] = []
+
+    def take_all() -> None:
+        if not taken:
+            for client in clients:
+                client.settimeout(10)
+                client.connect(str(path))
+            soft = max(int(each.name) for each in Path("/proc/self/fd").iterdir()) + 1
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, limits[1]))
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.dup(0))
+
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        turn(dict, lambda: None, (0.1, True), (0.1, True), meanwhile=take_all)
+    finally:
+        for each in taken:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    for client in clients:
+        with client:
+            assert client.recv(100) == b"{}\n"
 
 
 def test_a_forked_process_closes_it(path: Path) -> None:
