@@ -153,6 +153,12 @@ def test_an_empty_line_may_stand_between_two_requests() -> None:
     assert (first[0].path, second[0].path) == ("/1", "/2")
 
 
+def test_a_request_of_the_server_as_a_whole_has_no_path_and_no_query() -> None:
+    request = outcome_of(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").request
+    assert request is not None
+    assert (request.target, request.path, request.query) == ("*", "", "")
+
+
 def test_two_requests_do_not_share_their_fields() -> None:
     message = LINE + b"X-A: b\r\n\r\n"
     first, second = read([message]), read([message])
