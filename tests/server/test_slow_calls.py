@@ -18,6 +18,8 @@ from bascule.told import event_log
 from bascule.told.event_log import timestamp
 from bascule.watch.slow_calls import EVENT_INTERVAL, LOCATIONS, SlowCalls
 
+from tests.server.meeting import Meeting
+
 Threads = Callable[[str], int]
 
 
@@ -116,6 +118,32 @@ def test_what_a_call_has_taken_is_added_up_once(
     (place,) = slow_calls.summary()
     assert (place["count"], place["total_s"]) == (5, 65)
     assert place["last"] == timestamp(clock.date)
+
+
+def test_of_a_call_its_request_is_told_and_the_time_that_the_application_has_had_it(
+    process: Process, slow_calls: SlowCalls, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """None while it waits for its client, but all of it once it was given up."""
+    caplog.set_level(logging.INFO)
+    with ExitStack() as stack:
+        meeting = Meeting(stack)
+        meeting.may_answer.clear()
+        call = meeting.begin()._replace(started=clock.now - 60)
+        process.running.append(call)
+        slow_calls.look()
+        meeting.connection.time_out(call)
+        clock.now += 120
+        slow_calls.look()
+        process.running[:] = [call._replace(is_abandoned=True)]
+        slow_calls.look()
+        meeting.may_answer.set()
+        meeting.thread.join()
+    first, second = (vars(each) for each in reported(caplog))
+    assert first["message"].startswith("GET /at is slow: ")
+    assert (first["request_id"], first["path"], first["age_s"]) == ("f00d", "/at", 60)
+    assert second["age_s"] == 180
+    (place,) = slow_calls.summary()
+    assert (place["path"], place["count"], place["total_s"]) == ("/at", 2, 180)
 
 
 def test_what_is_known_of_calls_goes_with_them(
