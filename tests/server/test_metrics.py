@@ -22,6 +22,7 @@ from bascule.told.metrics import (
     QUEUE_WAITS,
     REFUSED,
     SENT_BYTES,
+    SLOT_SIZE,
     SLOTS,
     STATUSES,
     MetricsFileError,
@@ -263,8 +264,9 @@ def test_a_name_that_is_too_long_is_refused(path: str) -> None:
     with pytest.raises(MetricsFileError, match="has 65 bytes: 64 are the most"):
         claim(path, "x" * 65)
     assert not Path(path).exists()
-    claimed(path, "x" * 64)
-    assert [each.worker for each in read(path)] == ["x" * 64]
+    name = "x" * 63 + "!"
+    assert claimed(path, name).nbytes == SLOT_SIZE
+    assert [each.worker for each in read(path)] == [name]
 
 
 def test_reading_keeps_no_descriptor(path: str) -> None:

@@ -85,3 +85,11 @@ def test_what_was_raised_is_part_of_the_message(errors: RecentErrors) -> None:
     assert messages[1].startswith("GET /basket: ")
     assert "UnspeakableError" in messages[1]
     assert messages[2:] == ["GET /basket: SyntaxError: wrong", "without"]
+
+
+def test_of_the_server_s_own_records_errors_are_kept_and_nothing_less() -> None:
+    errors = RecentErrors()
+    for level in (logging.WARNING, logging.ERROR, logging.CRITICAL):
+        errors.note(logging.makeLogRecord({"msg": str(level), "levelno": level}))
+    kept = [error["message"] for error in errors.records]
+    assert kept == [str(logging.ERROR), str(logging.CRITICAL)]
