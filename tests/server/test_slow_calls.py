@@ -134,6 +134,7 @@ def test_of_a_call_its_request_is_told_and_the_time_that_the_application_has_had
         meeting.connection.time_out(call)
         clock.now += 120
         slow_calls.look()
+        assert [each["count"] for each in slow_calls.summary()] == [1]
         process.running[:] = [call._replace(is_abandoned=True)]
         slow_calls.look()
         meeting.may_answer.set()
