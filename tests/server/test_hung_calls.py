@@ -151,7 +151,7 @@ def test_a_call_past_its_time_is_reported_and_answered_and_no_other_is(
         cells = private()
         hung = HungCalls(cast("Crew", crew), TIMEOUT, Counters(cells))
         clock.now = BEGAN + TIMEOUT
-        hung.time_out()
+        hung.time_out(due.service)
         (event,) = reported(caplog)
         assert due.received().startswith(b"HTTP/1.1 504 ")
         assert all(each.connection.is_called for each in (given_up, ended, young))
@@ -176,10 +176,10 @@ def test_time_counts_from_the_last_sign_of_progress(
         clock.now += 5
         meeting.give()
         clock.now = BEGAN + TIMEOUT + 4.9996
-        hung.time_out()
+        hung.time_out(meeting.service)
         assert reported(caplog) == []
         clock.now = BEGAN + TIMEOUT + 5.0004
-        hung.time_out()
+        hung.time_out(meeting.service)
         (event,) = reported(caplog)
         assert meeting.received().endswith(b"\r\n\r\n5\r\npiece\r\n")
     assert "GET /at has made no progress for 10.0 s" in event["message"]
@@ -249,5 +249,5 @@ def test_of_the_only_thread_the_end_of_a_send_is_waited_for(
     watcher.join(LONG)
     assert slept == [MOMENT]
     assert "GET /at has taken 0.0 s" in reported(caplog)[0]["message"]
-    assert not meeting.connection.is_undecided
+    assert meeting.connection not in meeting.service.connections
     assert meeting.received().startswith(b"HTTP/1.1 504 ")
