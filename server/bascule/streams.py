@@ -10,13 +10,14 @@ client's socket takes its place, and the client reads whatever anybody prints.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import select
 import stat
 import sys
 import threading
-from typing import Final
+from typing import Any, Final
 
 from bascule.guard import Place
 
@@ -165,7 +166,10 @@ def flush() -> None:
     The interpreter ends with status 120 where it cannot flush a stream (``Py_FinalizeEx``).
     """
     for name in _NAMES[STDOUT:]:
+        stream: Any = getattr(sys, name, None)
         try:
-            getattr(sys, name).flush()
+            stream.flush()
         except BaseException:  # an application may have put anything there
             setattr(sys, name, None)
+            with contextlib.suppress(BaseException):  # else its end says so, from Python 3.13 on
+                stream.close()

@@ -397,9 +397,9 @@ MECHANISMS: Final[dict[str, Mechanism]] = {
         (
             Edit(
                 "engine/accept.py",
-                "        except OSError as error:\n            if error.errno in _EXHAUSTED:\n",
+                "        except OSError as error:\n            if error.errno in _GONE:\n",
                 "        except ConnectionAbortedError as error:\n"
-                "            if error.errno in _EXHAUSTED:\n",
+                "            if error.errno in _GONE:\n",
             ),
             Edit(
                 "engine/accept.py",
@@ -489,8 +489,8 @@ MECHANISMS: Final[dict[str, Mechanism]] = {
         (
             Edit(
                 "engine/outgoing.py",
-                "        if taken == 0:\n            self.lost = True\n            self.missing = file.count\n",
-                "        if taken < 0:\n            self.lost = True\n            self.missing = file.count\n",
+                "        if taken == 0:\n            self.missing = file.count\n",
+                "        if taken < 0:\n            self.missing = file.count\n",
             ),
         ),
     ),

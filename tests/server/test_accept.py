@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bascule import guard
@@ -289,6 +290,33 @@ def test_the_end_does_not_wait_for_a_listener_that_somebody_else_has_closed(
     os.close(listening.listener.socket.detach())  # a mistake of the application's
     with pytest.raises(OSError, match="Bad file descriptor"):
         listening.acceptor.close()
+
+
+class Aborting(socket.socket):
+    """A listener whose next clients have gone before they are accepted."""
+
+    gone: list[int] = []  # noqa: RUF012
+
+    def _accept(self) -> tuple[int, Any]:
+        if self.gone:
+            raise OSError(self.gone.pop(), "gone")
+        return super()._accept()  # type: ignore[misc]
+
+
+def test_clients_that_have_gone_before_they_are_accepted_keep_nobody_waiting() -> None:
+    with ExitStack() as stack:
+        listening = Listening(stack)
+        listener = listening.listener
+        listener.socket = Aborting(fileno=listener.socket.detach())
+        stack.callback(listener.socket.close)
+        listener.socket.gone = [errno.ECONNABORTED, errno.EPROTO]
+        before = guard.total()
+        listening.acceptor = Acceptor(listener, listening.service, listening.room)
+        listening.acceptor.resume()
+        listening.connect()
+        listening.loop.poll(wait=False)
+        assert listening.accepted == 1
+        assert guard.total() == before
 
 
 def test_who_finds_a_path_while_the_backlog_is_emptied_is_refused() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from bascule.config import Config
+from bascule.engine.connection import NOT_CALLED
 from bascule.engine.crew import Crew
 from bascule.engine.loop import Loop
 from bascule.engine.service import NEVER, Service
@@ -82,7 +83,7 @@ def test_a_request_is_logged_where_there_is_a_log_and_counted_where_it_may_be_th
 ) -> None:
     service = watched.service(max_requests=max_requests, logs=logs)
     for _ in range(3):
-        service.served(REFUSED, 0, 0.0)
+        service.served(REFUSED, 0, 0.0, NOT_CALLED)
     assert watched.counts == ([1, 2, 3] if max_requests else [])
     if service.access_log:
         assert len(service.access_log.waiting) == 3
@@ -96,7 +97,6 @@ def test_a_request_is_observed_where_anybody_wants_to_know_of_it(watched: Watche
         for most in (0, 5)
     }
     for (logs, counts, most), service in found.items():
-        assert service.is_logged == (logs or most > 0)
         assert service.is_observed == (logs or counts or most > 0)
 
 

@@ -33,7 +33,11 @@ os.kill(os.getpid(), signal.SIGTERM)
 
 def test_once_an_application_is_not_loaded_after_all_sigterm_is_whose_it_was() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", GIVEN_BACK], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-W", "ignore", "-c", GIVEN_BACK],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
 

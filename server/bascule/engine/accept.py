@@ -30,6 +30,14 @@ _ACCEPT: Final = Place(
 )
 
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+# That client has gone before it was accepted, or never comes (accept(2), "Error handling").
+_GONE: Final = frozenset(
+    getattr(errno, name)
+    for name in (
+        *("ECONNABORTED", "ENETDOWN", "EPROTO", "ENOPROTOOPT", "EHOSTDOWN", "ENONET"),
+        *("EHOSTUNREACH", "EOPNOTSUPP", "ENETUNREACH", "EPERM"),
+    )
+)
 
 
 class Acceptor:
@@ -91,9 +99,11 @@ class Acceptor:
         try:
             # What socket.accept() does, but for four enum members a connection.
             descriptor, peer = self._socket._accept()  # type: ignore[attr-defined]
-        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+        except (BlockingIOError, InterruptedError):
             return False
         except OSError as error:
+            if error.errno in _GONE:
+                return True
             if error.errno not in _EXHAUSTED:
                 raise
             if self._make_room():
