@@ -70,6 +70,9 @@ def parts(supervisord: int) -> list[Part]:
     What an application started is no part: it may well have stopped a process of its own.
     """
     found = [part_of(supervisord), *map(part_of, children(supervisord))]
+    # Those of a generation, which has a supervisord of its own (local mode).
+    for each in [each for each in found[1:] if each and each.name == "supervisord"]:
+        found += map(part_of, children(each.pid))
     masters = [each.pid for each in found if each and each.name == "nginx"]
     found += [part_of(child) for master in masters for child in children(master)]
     return [each for each in found if each]

@@ -2,7 +2,7 @@
 
 Their one name is ``basculectl up``. In the checkout the doors in ops/ are shorter, and say in the
 environment that it was they who were opened: then it is ``ops/up``. Messages are written with the
-doors' names. Some doors have no command yet: whoever has no checkout is told what does the same.
+doors' names.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ VARIABLE: Final = "BASCULECTL_DOOR"
 DOOR: Final = "ops/"
 PROGRAM: Final = "basculectl"
 COMMANDS: Final = (
-    *("up", "down", "status", "running", "logs", "requests", "slow", "top", "report"),
+    *("up", "down", "restart", "deploy", "rollback", "scale"),
+    *("status", "running", "logs", "requests", "slow", "top", "report"),
     *("block", "unblock", "certificate", "health"),
 )
-# What does the same as a door without a command, though not without a pause.
-_INSTEAD: Final = {"restart": ("down", "up")}
-_COMMAND: Final = re.compile(rf"\bops/({'|'.join((*COMMANDS, *_INSTEAD))})\b")
+_COMMAND: Final = re.compile(rf"\bops/({'|'.join(COMMANDS)})\b")
 _PAGE: Final = re.compile(r"\bops/runbooks/(?=\w+\.md)")
 
 
@@ -42,8 +41,4 @@ def spelled(text: str) -> str:
         return text
     if RUNBOOKS.is_dir():
         text = _PAGE.sub(lambda _: f"{RUNBOOKS}/", text)
-
-    def command(written: re.Match[str]) -> str:
-        return " && ".join(map(named, _INSTEAD.get(written[1], (written[1],))))
-
-    return _COMMAND.sub(command, text)
+    return _COMMAND.sub(lambda written: named(written[1]), text)

@@ -23,6 +23,12 @@ from bascule_ops.control.observing import RunningCommand, StatusCommand, TopComm
 from bascule_ops.control.output import finish, warn
 from bascule_ops.control.project import Project
 from bascule_ops.control.reading import LogsCommand, ReportCommand, RequestsCommand, SlowCommand
+from bascule_ops.control.replacing import (
+    DeployCommand,
+    RestartCommand,
+    RollbackCommand,
+    ScaleCommand,
+)
 from bascule_ops.errors import CommandError
 
 INTERRUPTED: Final = 130
@@ -51,6 +57,10 @@ def _of(place: Any) -> Command:
 COMMANDS: Final[Mapping[str, Command]] = {
     "up": _of(up),
     "down": _of(down),
+    "restart": _of(RestartCommand),
+    "deploy": _of(DeployCommand),
+    "rollback": _of(RollbackCommand),
+    "scale": _of(ScaleCommand),
     "status": _of(StatusCommand),
     "running": _of(RunningCommand),
     "logs": _of(LogsCommand),
@@ -65,7 +75,10 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "completion": _of(completion),
 }
 # They go on, or clear up, when nobody reads what they say.
-UNDISTURBED: Final = ("up", "down", "certificate", "report")
+UNDISTURBED: Final = (
+    *("up", "down", "restart", "deploy", "rollback", "scale"),
+    *("certificate", "report"),
+)
 
 
 def parser() -> Parser:

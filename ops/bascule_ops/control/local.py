@@ -6,19 +6,26 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from bascule_ops import proc
 from bascule_ops.control.output import warn
+from bascule_ops.control.project import TLS
 from bascule_ops.errors import CommandError
 from bascule_ops.settings import env_file, variables
+from bascule_ops.supervision import slots
 
 SUPERVISED: Final = "bascule_ops.supervision.supervised"
 # Of Bascule 0.1, which may still run when its checkout has become 0.2; to be removed in 0.3.
 SUPERVISED_BEFORE: Final = "ops.supervision.supervised"
+# What the settings of a stack that runs are known by.
+_REMEMBERED: Final = (
+    *("WORKERS", "HEALTH_PATH", "BASCULE_GRACEFUL_TIMEOUT", "NGINX_BINARY", "NGINX_TLS_PORT"),
+    *TLS,
+)
 _PAUSE: Final = 0.1  # seconds between two looks at a process that is to end
 _PATIENCE: Final = 3.0  # seconds until it is said what is waited for
 
@@ -50,15 +57,21 @@ class LocalStack:
         """The id of the supervisord of Bascule 0.1; None where none runs."""
         return self._pid(SUPERVISED_BEFORE)
 
-    def _pid(self, module: str) -> int | None:
+    def _pid(self, module: str, file: Path | None = None) -> int | None:
         try:
-            pid = int(self.pid_file.read_text())
+            pid = int((file or self.pid_file).read_text())
             # The id may have gone to another process since.
             is_ours = Path(f"/proc/{pid}/cwd").readlink() == self._root.resolve()
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except (OSError, ValueError):
             return None
         return pid if is_ours and module.encode() in words else None
+
+    def remember(self, environ: Mapping[str, str]) -> None:
+        """Keep what commands need to know of a stack that has such settings."""
+        settings = {name: environ.get(name, "") for name in _REMEMBERED}
+        settings["STATUS_PORT"] = environ["NGINX_STATUS_PORT"]
+        self.settings_file.write_text(env_file.written(settings))
 
     def recall_settings(self) -> None:
         """Take what the stack was started with, whatever the environment and .env say by now."""
@@ -78,6 +91,11 @@ class LocalStack:
             shutil.rmtree(self.run_dir)
 
     def _stop_orphans(self) -> None:
+        # Generations first, which would start their workers again.
+        generations = [self.run_dir / slot / "supervisord.pid" for slot in slots.SLOTS]
+        for generation in filter(None, [self._pid(SUPERVISED, each) for each in generations]):
+            _terminate(generation)
+            self._wait_for_end(generation)
         for pid in self._orphans():
             _terminate(pid)
         for pid in self._orphans():

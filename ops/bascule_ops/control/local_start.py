@@ -22,21 +22,17 @@ from bascule_ops.control import site
 from bascule_ops.control.interrupts import Interrupts
 from bascule_ops.control.local import SUPERVISED, LocalStack
 from bascule_ops.control.output import say, warn
-from bascule_ops.control.project import TLS, has_tls
+from bascule_ops.control.project import has_tls
 from bascule_ops.control.stack import Stack
 from bascule_ops.errors import CommandError, Refused
-from bascule_ops.settings import env_file
 from bascule_ops.settings.directories import check_owner
+from bascule_ops.supervision import slots
+from bascule_ops.supervision.slots import SITE
 
 READY_LIMIT: Final = 60.0  # seconds until local mode must answer
 _PAUSE: Final = 0.2
 _SHOWN: Final = 15  # lines of the log, where the start fails
 _REQUEST: Final = re.compile(r'"event": *"request"')
-# What the running stack's settings are known by afterwards.
-_REMEMBERED: Final = (
-    *("WORKERS", "HEALTH_PATH", "BASCULE_GRACEFUL_TIMEOUT", "NGINX_BINARY", "NGINX_TLS_PORT"),
-    *TLS,
-)
 
 
 def start(stack: Stack) -> tuple[str, int]:
@@ -57,7 +53,9 @@ def start(stack: Stack) -> tuple[str, int]:
         url = site.url(os.environ["NGINX_PORT"], os.environ["HEALTH_PATH"])
         _tell()
         with interrupts.held():
-            _remember(local)
+            local.remember(os.environ)
+            slots.prepare(local.run_dir, slots.FIRST, os.environ, is_held=False)
+            slots.let_serve(local.run_dir, slots.FIRST)
             process = _supervise(local, stack.project.root)
         status = _wait_until_ready(process, url)
         if status is None:
@@ -180,18 +178,12 @@ def _tell() -> None:
     say(f"Starting nginx on port {os.environ['NGINX_PORT']} and {workers} ...")
 
 
-def _remember(local: LocalStack) -> None:
-    settings = {name: os.environ.get(name, "") for name in _REMEMBERED}
-    settings["STATUS_PORT"] = os.environ["NGINX_STATUS_PORT"]
-    local.settings_file.write_text(env_file.written(settings))
-
-
 def _supervise(local: LocalStack, root: Path) -> subprocess.Popen[bytes]:
     """Begin supervisord, in a session of its own and with nothing of ours open."""
     descriptor = os.open(local.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         process = subprocess.Popen(
-            [os.environ["OPS_PYTHON"], "-P", "-m", SUPERVISED],
+            [os.environ["OPS_PYTHON"], "-P", "-m", SUPERVISED, SITE],
             cwd=root,
             env={**os.environ, "SUPERVISOR_LOG_FILE": str(local.log_file)},
             stdin=subprocess.DEVNULL,

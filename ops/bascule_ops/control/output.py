@@ -11,13 +11,15 @@ from typing import TextIO
 from bascule_ops.errors import CommandError
 
 
-def say(text: str) -> None:
-    """Print a line at once. Whoever reads may stop, as `head` does: then the rest is for nobody.
+def say(text: str, end: str = "\n") -> None:
+    """Print a line, or a part of one, at once.
+
+    Whoever reads may stop, as `head` does: then the rest is for nobody.
 
     Raises `CommandError` where it cannot be written, as on a full disk.
     """
     with _written():
-        print(text, flush=True)
+        print(text, end=end, flush=True)
 
 
 def finish() -> None:

@@ -13,8 +13,6 @@ from bascule_ops.errors import CommandError
 from bascule_ops.settings import env_file, variables
 from bascule_ops.settings.directories import check_owner
 
-# Local mode's addition to supervisord.conf, beside it.
-NGINX_INCLUDE: Final = "supervisord-nginx.conf"
 TLS: Final = ("NGINX_TLS_CERTIFICATE", "NGINX_TLS_CERTIFICATE_KEY")
 
 
@@ -51,7 +49,7 @@ class Project:
         os.environ |= {
             "RUN_DIR": run_dir,
             "SUPERVISOR_DIR": run_dir,
-            "SUPERVISOR_INCLUDE": NGINX_INCLUDE,
+            "LOG_ROUTE": f"{run_dir}/fd",
             "NGINX_RUN_DIR": f"{run_dir}/nginx",
             "NGINX_SOURCE_DIR": str(files.NGINX),
             "PROJECT_DIR": str(self.root),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from bascule_ops.settings.variables import directory, workers
+from bascule_ops.supervision.slots import SERVING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +19,8 @@ class Settings:
     Attributes:
         mode: whether nginx runs beside the workers or in a container of its own.
         run_dir: where the workers' sockets and their metrics are.
-        supervisor_dir: where supervisord's control socket is.
+        supervisor_dir: where the control socket of the workers' supervisord is.
+        site_dir: where that of local mode's other one is, nginx's; None where there is none.
         workers: how many there should be.
         nginx: its inside listener, ``unix:PATH`` or ``HOST:PORT``; empty where there is no nginx.
         certificates: PEM files that nginx uses; none where the setting names a device, /dev/null.
@@ -34,6 +36,12 @@ class Settings:
     certificates: tuple[Path, ...] = ()
     tls: str = ""
     nginx_dir: Path | None = None
+    site_dir: Path | None = None
+
+    @property
+    def supervisor_dirs(self) -> tuple[Path, ...]:
+        """Where each supervisord's control socket is; the last one's writes the log."""
+        return (self.supervisor_dir, self.site_dir) if self.site_dir else (self.supervisor_dir,)
 
 
 def from_environ(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -41,7 +49,8 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Settings:
 
     Local mode sets every path (`bascule_ops.control.project`); the container's are the defaults.
     """
-    local = bool(environ.get("SUPERVISOR_INCLUDE"))
+    run_dir = directory("RUN_DIR", environ)
+    local = bool(environ.get("NGINX_RUN_DIR"))
     nginx = environ.get("NGINX_STATUS_ADDRESS", "nginx:8081")
     tls = environ.get("NGINX_TLS_ADDRESS", "nginx:8443")
     if local:
@@ -51,13 +60,14 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Settings:
     certificate = environ.get("NGINX_TLS_CERTIFICATE", "")
     return Settings(
         mode="local" if local else "docker",
-        run_dir=directory("RUN_DIR", environ),
-        supervisor_dir=directory("SUPERVISOR_DIR", environ),
+        run_dir=run_dir,
+        supervisor_dir=run_dir / SERVING if local else directory("SUPERVISOR_DIR", environ),
         workers=workers(environ),
         nginx=nginx,
         certificates=_files(certificate),
         tls=tls,
         nginx_dir=Path(environ["NGINX_RUN_DIR"]) if local else None,
+        site_dir=run_dir if local else None,
     )
 
 

@@ -120,19 +120,20 @@ def _status_socket(settings: Settings, worker: str) -> Path:
 
 def _questions(settings: Settings, limit: float) -> dict[str, Callable[[], Any]]:
     run_dir, supervisor_dir = settings.run_dir, settings.supervisor_dir
+    outermost = settings.supervisor_dirs[-1]
     questions: dict[str, Callable[[], Any]] = {
-        "supervisor": partial(sources.processes, supervisor_dir, limit),
+        "supervisor": partial(sources.processes, settings.supervisor_dirs, limit),
         "operation": partial(operation.read, supervisor_dir),
         "metrics": partial(counters.read, run_dir / "metrics"),
         "sockets": partial(_sockets, run_dir),
-        "stopped": partial(sources.stopped, supervisor_dir),
-        "lost log": partial(sources.lost_log, supervisor_dir, limit),
+        "stopped": partial(sources.stopped, outermost),
+        "lost log": partial(sources.lost_log, outermost, limit),
         "disk": partial(
             disks.read,
             disks.written_by(run_dir, supervisor_dir, settings.nginx_dir),
             (disks.code(),),
         ),
-        "memory": partial(_memory, supervisor_dir),
+        "memory": partial(_memory, outermost),
         "certificates": partial(_certificates, settings.certificates),
     }
     if settings.nginx:

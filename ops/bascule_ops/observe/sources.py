@@ -9,7 +9,7 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from http.client import HTTPException
 from pathlib import Path
@@ -20,7 +20,7 @@ from xmlrpc.client import Fault
 
 from bascule_ops import proc
 from bascule_ops.observe.asking import SilentError, SourceError, connect, read_to_end
-from bascule_ops.supervision import failures
+from bascule_ops.supervision import failures, slots
 from bascule_ops.supervision.client import ENDED, ProcessInfo, Supervisor
 
 # What stub_status answers (https://nginx.org/en/docs/http/ngx_http_stub_status_module.html).
@@ -101,12 +101,19 @@ def _asked(address: str, request: bytes, limit: float) -> tuple[str, str]:
     return "".join(answer.split(" ", 2)[1:2]), answer
 
 
-def processes(supervisor_dir: Path, limit: float) -> list[dict[str, Any]]:
-    """Every process that supervisord looks after."""
-    with _supervisor(supervisor_dir, limit) as supervisor:
-        found = supervisor.processes()
-    failed = failures.read(supervisor_dir)
-    return [_process(info, failed.get(f"{info['group']}:{info['name']}", [])) for info in found]
+def processes(supervisor_dirs: Iterable[Path], limit: float) -> list[dict[str, Any]]:
+    """Every process that a supervisord looks after, but for other ones (`slots`)."""
+    deadline = time.monotonic() + limit
+    others = set(map(slots.program, slots.SLOTS))
+    found = []
+    for supervisor_dir in supervisor_dirs:
+        with _supervisor(supervisor_dir, deadline - time.monotonic()) as supervisor:
+            infos = [each for each in supervisor.processes() if each["group"] not in others]
+        failed = failures.read(supervisor_dir)
+        found += [
+            _process(each, failed.get(f"{each['group']}:{each['name']}", [])) for each in infos
+        ]
+    return found
 
 
 def lost_log(supervisor_dir: Path, limit: float) -> dict[str, Any] | None:

@@ -6,7 +6,6 @@ import http.client
 import json
 import socket
 import xmlrpc.client
-from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, TypedDict, cast
 
@@ -104,26 +103,9 @@ class Supervisor:
         """Ask a process to stop; return at once."""
         self._proxy.supervisor.stopProcess(name, False)
 
-    def read_settings(self) -> dict[str, str]:
-        """Return the environment that programs are started with (see `settings_rpc`)."""
-        return cast(dict[str, str], json.loads(cast(str, self._proxy.settings.read())))
-
-    def replace_settings(self, settings: Mapping[str, str]) -> None:
-        """Replace that environment, and read the configuration again with it."""
-        self._proxy.settings.replace(json.dumps(dict(settings)))
-        self._proxy.supervisor.reloadConfig()
-
     def lost_log(self) -> dict[str, Any]:
         """Return what the log has lost, by ``now`` and ``aside`` (see `log_writing.Tally`)."""
         return cast(dict[str, Any], json.loads(cast(str, self._proxy.log.lost())))
-
-    def add_group(self, name: str) -> None:
-        """Add a group as the configuration has it now; what starts by itself is started."""
-        self._proxy.supervisor.addProcessGroup(name)
-
-    def remove_group(self, name: str) -> None:
-        """Remove a group, all of whose processes have ended."""
-        self._proxy.supervisor.removeProcessGroup(name)
 
     def shutdown(self) -> None:
         """Stop all processes, then supervisord."""

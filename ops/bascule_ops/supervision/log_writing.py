@@ -140,7 +140,11 @@ def _written(descriptor: int, data: bytes) -> tuple[int, str]:
 
 
 def _opened(path: str) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, MODE)
+    # A pipe that nobody reads any more would be waited for.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
+    descriptor = os.open(path, flags, MODE)
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 class LogFile(loggers.Handler):  # type: ignore[misc]  # it has no types

@@ -5,9 +5,9 @@ and output (http://supervisord.org/events.html). A process that ends unexpectedl
 be started is reported on standard error, with the last words that it wrote there, and
 remembered (`failures`). When no worker is left, or another program that serves cannot be
 started, nothing can be served: the reason goes to `REASON_FILE` in ``SUPERVISOR_DIR`` and
-supervisord is told to shut down. A worker that fails while others serve is an alarm, not an
-end: a bad deployment that a rolling restart stopped at must not take the rest down. A worker
-that is to be recycled is replaced (`bascule_ops.supervision.recycler`).
+supervisord is told to shut down; so is that of local mode's site once the generation that serves
+has ended with a reason (`slots`). A worker that fails while others serve is an alarm, not an end. A
+worker that is to be recycled is replaced (`bascule_ops.supervision.recycler`).
 
 Every few seconds it also ends the blocks of `ops/block` whose time is over.
 """
@@ -30,7 +30,7 @@ from bascule_ops import atomic
 from bascule_ops.blocking.blocks import Blocks
 from bascule_ops.blocking.markers import written
 from bascule_ops.json_log import line
-from bascule_ops.supervision import failures
+from bascule_ops.supervision import failures, slots
 from bascule_ops.supervision.client import (
     ENDED,
     OBSERVER,
@@ -66,6 +66,20 @@ def serves_no_more(failed: str, processes: Iterable[ProcessInfo]) -> bool:
     if group != WORKERS:
         return True
     return all(info["state"] in ENDED for info in processes if info["group"] == WORKERS)
+
+
+def why_it_ends(told: str, payload: dict[str, str], supervisor: Supervisor) -> str:
+    """The log line that says why nothing can be served any more; empty where something can."""
+    process, state = f"{payload['groupname']}:{payload['processname']}", payload["state"]
+    if state == "FATAL":
+        return told if serves_no_more(process, supervisor.processes()) else ""
+    run_dir = Path(os.environ["RUN_DIR"])
+    if state == "EXITED" and payload["groupname"] in map(slots.program, slots.SLOTS):
+        slot = slots.serving(run_dir)
+        if payload["groupname"] == slots.program(slot):
+            with contextlib.suppress(FileNotFoundError):  # it was killed, and its workers serve
+                return (run_dir / slot / REASON_FILE).read_text(encoding="utf-8")
+    return ""
 
 
 def has_failed(eventname: str, payload: dict[str, str]) -> bool:
@@ -188,12 +202,12 @@ def listen(source: BinaryIO, sink: BinaryIO) -> None:
                 failure = failures.Failure(time=time.time(), words=reporter.last_words(process))
                 with contextlib.suppress(OSError):  # a full disk; the log has it
                     failures.add(Path(directory), process, failure)
-            if eventname == "PROCESS_STATE_FATAL":
-                with ending_already():
-                    if serves_no_more(process, supervisor.processes()):
-                        with contextlib.suppress(OSError):  # a full disk; the log has the reason
-                            atomic.write(Path(directory, REASON_FILE), told)
-                        supervisor.shutdown()
+            with ending_already():
+                state = eventname.removeprefix("PROCESS_STATE_")
+                if reason := why_it_ends(told, {**payload, "state": state}, supervisor):
+                    with contextlib.suppress(OSError):  # a full disk; the log has the reason
+                        atomic.write(Path(directory, REASON_FILE), reason)
+                    supervisor.shutdown()
         sink.write(b"RESULT 2\nOK")
         sink.flush()
 

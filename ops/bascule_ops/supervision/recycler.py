@@ -2,7 +2,7 @@
 
 Such a worker says so (event ``recycle``) and serves on for its ``--recycle-wait``. Ended by
 themselves, workers that share the load evenly would end together, and a lone one would leave
-a gap; here each is restarted as ``ops/restart`` does it, with somebody else serving.
+a gap; here each is restarted while somebody else serves.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from xmlrpc.client import Fault
 from bascule_ops.json_log import line
 from bascule_ops.supervision.client import WORKERS, Supervisor
 from bascule_ops.supervision.operation import alone
-from bascule_ops.supervision.rolling_restart import NotBackError, from_environment
+from bascule_ops.supervision.one_worker import NotBackError, from_environment
 
 START_LIMIT = 30.0  # seconds for a worker to answer again
 
@@ -54,7 +54,7 @@ class Recycler:
                 with alone(Path(os.environ["SUPERVISOR_DIR"])) as at_work:
                     info = self._supervisor.process(f"{WORKERS}:{worker}")
                     if info["pid"] == pid:  # else somebody has restarted it since
-                        from_environment(START_LIMIT, at_work, say=tell).replace(worker)
+                        from_environment(START_LIMIT, at_work, tell).replace(worker)
             except (NotBackError, OSError, Fault, http.client.HTTPException) as error:
                 tell(f"{worker} was not replaced, and will end by itself: {error}", "error")
 

@@ -1,12 +1,14 @@
 """supervisord in this process, with an exit status that says how it went.
 
 ``python -P -m bascule_ops.supervision.supervised`` runs the workers in the foreground: the
-container's entry point, where it is PID 1 (it reaps orphans), and what ``basculectl up`` starts in
-local mode. It ends when SIGTERM has stopped everything (0); when nothing serves any more, with the
-reason that `process_events` left as the last line on standard error (1); at once when a setting is
-wrong (2). supervisord itself exits 0 whatever became of its programs. In local mode, where both
-outputs go to the log file that ``SUPERVISOR_LOG_FILE`` names, SIGUSR2 moves them to the new file of
-that name (`log_rotation`), and who writes to the log by way of this process follows.
+container's entry point, where it is PID 1 (it reaps orphans), and in local mode each generation of
+the server. With the argument ``site`` it is what ``basculectl up`` starts there: nginx, and places
+for generations (supervisord-site.conf). It ends when SIGTERM has stopped everything (0); when
+nothing serves any more, with the reason that `process_events` left as the last line on standard
+error (1); at once when a setting is wrong (2). supervisord itself exits 0 whatever became of its
+programs. Where both outputs go to the log file that ``SUPERVISOR_LOG_FILE`` names, SIGUSR2 moves
+them to the new file of that name (`log_rotation`), and who writes to the log by way of this process
+follows.
 """
 
 from __future__ import annotations
@@ -28,22 +30,26 @@ from bascule_ops.settings.directories import check_owner
 from bascule_ops.supervision import log_writing
 from bascule_ops.supervision.log_rotation import reopen_output
 from bascule_ops.supervision.process_events import REASON_FILE
+from bascule_ops.supervision.slots import SITE
 from bascule_ops.supervision.trial import HOLD_FILE, is_served, write_number
 
 # In SUPERVISOR_DIR: leads to this process's descriptors, by which the workers, and local mode's
-# nginx, write to the log themselves (supervisord.conf, `bascule.told.log_route`).
+# nginx, write to the log themselves (supervisord.conf, `bascule.told.log_route`). Those of a
+# generation go by way of the site's.
 LOG_ROUTE = "fd"
 STANDARD_OUTPUT = 1
 
 
 def lead_to_the_log(directory: Path) -> None:
-    """Make the way to where standard output and error of this process go."""
-    (directory / LOG_ROUTE).unlink(missing_ok=True)
-    (directory / LOG_ROUTE).symlink_to(f"/proc/{os.getpid()}/fd")
+    """Make the way to where standard output and error of this process go, where it is its own."""
+    route = directory / LOG_ROUTE
+    if str(route) == os.environ["LOG_ROUTE"]:
+        route.unlink(missing_ok=True)
+        route.symlink_to(f"/proc/{os.getpid()}/fd")
 
 
 def hold_back_beside_others(directory: Path, run_dir: Path) -> None:
-    """Have the workers wait, where others serve: ``ops/deploy`` tries them first."""
+    """Have the workers wait, where others serve: `bascule_ops.generations` tries them first."""
     hold = directory / HOLD_FILE
     if is_served(run_dir):
         hold.touch()
@@ -55,12 +61,9 @@ def hold_back_beside_others(directory: Path, run_dir: Path) -> None:
 class Options(supervisord.ServerOptions):  # type: ignore[misc]  # it has no types
     """supervisord's, which also open what this process itself writes to anew."""
 
-    # As it was at the start: a deployment replaces the environment by that of new programs.
-    log_file = os.environ.get("SUPERVISOR_LOG_FILE")
-
     def reopenlogs(self) -> None:
         """Change to the log's new file; the programs' lines follow, by way of /dev/fd/1 and 2."""
-        if path := self.log_file:
+        if path := os.environ.get("SUPERVISOR_LOG_FILE"):
             try:
                 reopen_output(path)
             except OSError as error:
@@ -87,15 +90,15 @@ def prepare() -> None:
         "PYTHON": sys.executable,
         "RUN_DIR": "/run/bascule",
         "SUPERVISOR_DIR": "/run/supervisor",
-        "SUPERVISOR_INCLUDE": "",
     }.items():
         environ.setdefault(name, default)
+    environ.setdefault("LOG_ROUTE", f"{environ['SUPERVISOR_DIR']}/{LOG_ROUTE}")
     variables.read(environ)
     variables.set_defaults(environ)
     for name in ("RUN_DIR", "SUPERVISOR_DIR"):
         check_owner(name, environ[name])
         _make(environ[name])
-    environ["NGINX_ACCESS_LOG"] = f"{environ['SUPERVISOR_DIR']}/{LOG_ROUTE}/{STANDARD_OUTPUT}"
+    environ["NGINX_ACCESS_LOG"] = f"{environ['LOG_ROUTE']}/{STANDARD_OUTPUT}"
     # The worker's own deadline ends a drain; supervisor's comes after it.
     environ["SUPERVISOR_STOPWAITSECS"] = str(variables.drain_seconds(environ))
 
@@ -113,6 +116,8 @@ def _make(directory: str) -> None:
 
 def run() -> int:
     """Run supervisord until it ends; return the exit status."""
+    is_site = sys.argv[1:] == [SITE]
+    configuration = files.SITE if is_site else files.SUPERVISOR
     try:
         prepare()
         os.chdir(os.environ["PROJECT_DIR"])
@@ -120,7 +125,8 @@ def run() -> int:
         reason_file = directory / REASON_FILE
         reason_file.unlink(missing_ok=True)
         lead_to_the_log(directory)
-        hold_back_beside_others(directory, Path(os.environ["RUN_DIR"]))
+        if not is_site:
+            hold_back_beside_others(directory, Path(os.environ["RUN_DIR"]))
     except (Refused, OSError) as error:
         tell(line("critical", "configuration", str(error)))
         return 2
@@ -133,7 +139,7 @@ def run() -> int:
         # supervisord prints only where it refuses to start: as plain text, so it is kept
         # and told as a line of the log.
         with contextlib.redirect_stderr(complaint):
-            supervisord.main(["--configuration", str(files.SUPERVISOR)])
+            supervisord.main(["--configuration", str(configuration)])
     except SystemExit as end:
         if end.code:
             message = " ".join(complaint.getvalue().split()) or f"supervisord ended: {end.code}"

@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+from bascule_ops.control.output import say
+from bascule_ops.errors import CommandError
 
 
 class Steps:
@@ -27,13 +30,18 @@ class Steps:
         line = f"[{self._number}/{self._count}] {what}"
         is_watched = sys.stdout.isatty()
         if is_watched:
-            print(line, end=" ...", flush=True)
+            _tell(line, end=" ...")
         began = time.monotonic()
         try:
             yield
         except BaseException:
-            print("" if is_watched else f"{line}: not done", flush=True)
+            _tell("" if is_watched else f"{line}: not done")
             raise
         result = f" ({self.result})" if self.result else ""
         rewind = "\b" * 4 if is_watched else line
-        print(f"{rewind}{result}: {time.monotonic() - began:.1f} s", flush=True)
+        _tell(f"{rewind}{result}: {time.monotonic() - began:.1f} s")
+
+
+def _tell(text: str, end: str = "\n") -> None:
+    with suppress(CommandError):  # a full disk must not leave an operation half done
+        say(text, end)

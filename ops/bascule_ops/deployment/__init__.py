@@ -1,1 +1,0 @@
-"""What ``ops/deploy`` does: `docker.sh` with containers, `local` without."""

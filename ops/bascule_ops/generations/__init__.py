@@ -1,0 +1,1 @@
+"""How the server is replaced: a new generation starts beside the old one, and takes over."""

@@ -1,0 +1,263 @@
+"""Generations in local mode: each has a supervisord of its own, in one of the site's two slots."""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+from xmlrpc.client import Fault
+
+from bascule_ops.control.local import LocalStack
+from bascule_ops.control.output import say, warn
+from bascule_ops.errors import CommandError
+from bascule_ops.program import named
+from bascule_ops.settings import variables
+from bascule_ops.supervision import failures, slots
+from bascule_ops.supervision.client import ENDED, WORKERS, Supervisor
+from bascule_ops.supervision.operation import Operation, alone
+from bascule_ops.supervision.trial import HOLD_FILE, Generation, NotReadyError, write_number
+
+# What the stack keeps, whatever the environment of a deployment says: where it is, and where nginx
+# listens.
+KEPT: Final = (
+    "RUN_DIR", "PYTHON", "OPS_PYTHON", "PROJECT_DIR", "LOG_ROUTE",
+    "NGINX_RUN_DIR", "NGINX_SOURCE_DIR", "NGINX_BINARY", "NGINX_PORT",
+    "NGINX_STATUS_PORT", "NGINX_STATUS_HOST", "NGINX_ACCESS_LOG",
+    "NGINX_TLS_PORT", "NGINX_TLS_CERTIFICATE", "NGINX_TLS_CERTIFICATE_KEY",
+)  # fmt: skip
+# The environment of what served before the last deployment, in the run directory.
+PREVIOUS: Final = "environment.previous"
+STOP_MARGIN: Final = 10  # seconds that a supervisord may take beyond what it gives its programs
+_POLL: Final = 0.05
+_SHOWN: Final = 10  # lines of the log, where the new workers fail
+# What a supervisord that does not do what it is asked raises.
+_REFUSALS: Final = (OSError, Fault, http.client.HTTPException)
+
+
+class LocalSite:
+    """The site of a stack in local mode.
+
+    Args:
+        local: the stack, whose site's supervisord runs.
+        environ: what the new workers are to get; None: what the old ones have.
+        is_rollback: it is what served before the last deployment.
+    """
+
+    what = "the settings"
+
+    def __init__(
+        self,
+        local: LocalStack,
+        environ: Mapping[str, str] | None = None,
+        *,
+        is_rollback: bool = False,
+    ) -> None:
+        self._local = local
+        self._run_dir = local.run_dir
+        self._site = Supervisor(str(local.run_dir / "supervisor.sock"))
+        self._log_size = local.log_file.stat().st_size
+        self._alone = ExitStack()
+        self._wanted = environ
+        self._is_rollback = is_rollback
+        try:
+            self._take_sides()
+        except OSError as error:
+            raise CommandError(
+                f"another version of Bascule has started this stack ({error.filename} is not "
+                f"there): {named('down')}, then {named('up')}"
+            ) from error
+
+    def _take_sides(self) -> None:
+        self._old = slots.serving(self._run_dir)
+        self._new = slots.other(self._old)
+        self._old_environ = slots.read_environment(self._run_dir / self._old / slots.ENVIRONMENT)
+        self._environ = self._old_environ
+
+    def prepare(self) -> str:
+        """See `replacement.Site`."""
+        self._settle()
+        tell = self._alone.enter_context(alone(self._run_dir / self._old))
+        tell(Operation(kind="deployment", process="", number=0, of=0))
+        environ = self._environ = self._new_environment()
+        # Of as many letters as the directory that nginx runs in: paths of sockets are short.
+        directory = self._run_dir / "check"
+        done = self._ask_nginx("check", {**environ, "NGINX_RUN_DIR": str(directory)})
+        shutil.rmtree(directory, ignore_errors=True)
+        if done.returncode:
+            raise CommandError(done.stderr.strip())
+        return ""
+
+    def _ask_nginx(
+        self, what: str, environ: Mapping[str, str], stderr: int | None = subprocess.PIPE
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["/bin/sh", f"{environ['NGINX_SOURCE_DIR']}/docker-entrypoint.sh", what],
+            cwd=environ["PROJECT_DIR"],
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            check=False,
+        )
+
+    def _new_environment(self) -> dict[str, str]:
+        wanted = self._wanted
+        if self._is_rollback:
+            try:
+                wanted = slots.read_environment(self._run_dir / PREVIOUS)
+            except FileNotFoundError:
+                raise CommandError("there is nothing to go back to: no deployment yet") from None
+        if wanted is None:
+            return self._old_environ
+        others = {name: value for name, value in wanted.items() if name not in KEPT}
+        return others | {n: self._old_environ[n] for n in KEPT if n in self._old_environ}
+
+    def _settle(self) -> None:
+        """Bring to an end what an operation was at that was killed."""
+        if self._has_ended(self._new):
+            return
+        say("An operation before this one was cut off; that comes first.")
+        if (self._run_dir / self._new / HOLD_FILE).exists():
+            self._end(self._new)
+            self._hold(self._old).unlink(missing_ok=True)
+            return
+        # The new workers had the sockets already.
+        self._hold(self._old).touch()
+        self._name(slots.read_environment(self._run_dir / self._new / slots.ENVIRONMENT))
+        self._end(self._old)
+        self._take_sides()
+
+    def _name(self, environ: Mapping[str, str]) -> None:
+        """Give the new generation the name of what serves, and let others know of it."""
+        slots.let_serve(self._run_dir, self._new)
+        write_number(self._run_dir, int(environ["WORKERS"]))
+        self._local.remember(environ)
+
+    def start(self) -> str:
+        """See `replacement.Site`."""
+        slots.prepare(self._run_dir, self._new, self._environ, is_held=True)
+        with _refusals():
+            self._site.start(_process(self._new))
+        return ""
+
+    def try_new(self, limit: float) -> int:
+        """See `replacement.Site`."""
+        new = Supervisor(str(self._run_dir / self._new / "supervisor.sock"))
+        try:
+            _wait_for(lambda: self._begins(new), limit, f"{slots.program(self._new)} did not begin")
+            return len(self._generation(new).try_all(limit))
+        except (NotReadyError, CommandError, *_REFUSALS) as error:
+            self._show_log()
+            raise CommandError(
+                f"the new workers are not ready: {self._last_words() or error}"
+            ) from error
+
+    def _begins(self, new: Supervisor) -> bool:
+        """Whether the new supervisord answers. Raises `CommandError` where it has ended."""
+        if self._has_ended(self._new):
+            raise CommandError(f"{slots.program(self._new)} has ended")
+        try:
+            return bool(new.processes())
+        except OSError:
+            return False
+
+    def _generation(self, new: Supervisor) -> Generation:
+        return Generation(new, WORKERS, self._run_dir, self._environ["HEALTH_PATH"])
+
+    def _last_words(self) -> str:
+        """What a worker said that could not be started; empty where there is none."""
+        ended = failures.read(self._run_dir / self._new).values()
+        return next((f"a worker could not be started: {each[-1]['words']}" for each in ended), "")
+
+    def _show_log(self) -> None:
+        """Print what was written since the beginning, without the lines of ordinary requests."""
+        with suppress(OSError), self._local.log_file.open("rb") as log:
+            log.seek(self._log_size)
+            lines = log.read().decode("utf-8", "replace").splitlines()
+            shown = [each for each in lines if '"event": "request"' not in each][-_SHOWN:]
+            warn("\n  ".join(["The last lines of its log:", *shown]))
+
+    def abandon(self) -> str:
+        """See `replacement.Site`."""
+        self._end(self._new)
+        self._hold(self._old).unlink(missing_ok=True)
+        self._alone.close()
+        return "the workers that were there serve"
+
+    def take_over(self) -> None:
+        """See `replacement.Site`."""
+        # One of the old workers that is started again must not take its socket back.
+        self._hold(self._old).touch()
+        self._hold(self._new).unlink()
+        new = Supervisor(str(self._run_dir / self._new / "supervisor.sock"))
+        try:
+            self._generation(new).check_all()
+        except (NotReadyError, *_REFUSALS) as error:
+            raise CommandError(
+                f"{error}. The old workers still serve where the new ones do not; the next "
+                "deployment finishes it"
+            ) from error
+        self._name(self._environ)
+
+    def tell_nginx(self) -> str:
+        """See `replacement.Site`."""
+        # What it says on the way, or as it refuses, is for whoever watches.
+        done = self._ask_nginx("reload", self._environ, stderr=None)
+        if done.returncode:
+            warn("nginx keeps its configuration")
+            return "refused"
+        return done.stdout.strip()
+
+    def retire(self) -> str:
+        """See `replacement.Site`."""
+        if self._wanted is not None or self._is_rollback:
+            slots.write_environment(self._run_dir / PREVIOUS, self._old_environ)
+        self._end(self._old)
+        self._alone.close()
+        return ""
+
+    def _hold(self, slot: str) -> Path:
+        return self._run_dir / slot / HOLD_FILE
+
+    def _has_ended(self, slot: str) -> bool:
+        with _refusals():
+            return self._site.process(_process(slot))["state"] in ENDED
+
+    def _end(self, slot: str) -> None:
+        """Stop a generation, wait for its end, and clear up."""
+        if not self._has_ended(slot):
+            with _refusals():
+                self._site.stop(_process(slot))
+            limit = 2 * variables.drain_seconds(self._old_environ) + STOP_MARGIN
+            _wait_for(lambda: self._has_ended(slot), limit, f"{slots.program(slot)} did not end")
+        slots.clear(self._run_dir, slot)
+
+
+def _process(slot: str) -> str:
+    name = slots.program(slot)
+    return f"{name}:{name}"
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Say in words that the supervisord of the site does not do what it is asked."""
+    try:
+        yield
+    except _REFUSALS as error:
+        raise CommandError(
+            f"supervisord does not do it: {error}; {named('status')} says more"
+        ) from error
+
+
+def _wait_for(fact: Callable[[], bool], limit: float, failure: str) -> None:
+    """Return when `fact` holds. Raises `CommandError` after `limit` seconds."""
+    deadline = time.monotonic() + limit
+    while not fact():
+        if time.monotonic() > deadline:
+            raise CommandError(f"{failure} within {limit:g} s")
+        time.sleep(_POLL)

@@ -1,0 +1,84 @@
+"""The one operation by which a server is replaced: restarted, deployed, scaled, rolled back.
+
+New workers start beside the old ones and hold back (``--hold``): each listens on a name that it has
+bound beside the path it is to take. When all of them answer there, they take the paths over, each
+with one rename(2), and the old ones finish what they have and end. Until the take-over the old ones
+have not noticed anything, whatever fails; from there the operation is finished, whatever interrupts
+it. Where workers run, in processes of this machine or in containers, is for a `Site` to know.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from bascule_ops.control.interrupts import Interrupted, Interrupts
+from bascule_ops.control.output import warn
+from bascule_ops.errors import CommandError
+from bascule_ops.generations.steps import Steps
+
+
+class Site(Protocol):
+    """A place with a generation of workers that serves, and room for another one.
+
+    Each method may raise `CommandError`, or be interrupted. Where one returns a text, it is told
+    with the step, or is empty.
+
+    Attributes:
+        what: what `prepare` looks at, for people.
+    """
+
+    what: str
+
+    def prepare(self) -> str:
+        """See that there is something to start, and that its settings are right."""
+
+    def start(self) -> str:
+        """Start the new generation, held back."""
+
+    def try_new(self, limit: float) -> int:
+        """Wait until every new worker answers; return how many they are.
+
+        Raises `CommandError` after `limit` seconds, or as soon as one cannot be started.
+        """
+
+    def abandon(self) -> str:
+        """Remove what there is of the new generation; return who serves."""
+
+    def take_over(self) -> None:
+        """Keep the old workers from the sockets, and let the new ones have them."""
+
+    def tell_nginx(self) -> str:
+        """Have nginx learn how many workers there are, and its new settings."""
+
+    def retire(self) -> str:
+        """Have the old generation finish what it has, and end."""
+
+
+def replace(site: Site, limit: float, interrupts: Interrupts) -> None:
+    """Do it; the new workers have `limit` seconds to answer.
+
+    Raises `CommandError` or `Interrupted`; where that comes before the take-over, the old ones go
+    on as if nothing had been.
+    """
+    steps = Steps(6)
+    try:
+        with steps.step(site.what):
+            steps.result = site.prepare()
+        with steps.step("new workers beside the old ones"):
+            steps.result = site.start()
+        with steps.step("they answer"):
+            steps.result = f"{site.try_new(limit)} of them"
+    except BaseException as error:
+        interrupts.ignore()
+        unchanged = f"Nothing has changed: {site.abandon()}."
+        if isinstance(error, CommandError):
+            raise type(error)(f"{error}. {unchanged}") from error
+        warn(f"Interrupted. {unchanged}" if isinstance(error, Interrupted) else unchanged)
+        raise
+    interrupts.ignore()
+    with steps.step("they take the sockets over"):
+        site.take_over()
+    with steps.step("nginx learns how many they are"):
+        steps.result = site.tell_nginx()
+    with steps.step("the old ones finish what they have"):
+        steps.result = site.retire()

@@ -1,0 +1,91 @@
+"""The two places of local mode for generations of the server, ``a`` and ``b``.
+
+Each is a directory in the run directory, for a supervisord of its own, with the environment of its
+programs in a file. The link ``serving`` leads to the one that serves. The supervisord of the site
+(supervisord-site.conf) starts by this module what runs in them, and nginx, which gets the
+environment of what serves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, NoReturn
+
+from bascule_ops.supervision.trial import HOLD_FILE
+
+# The argument of `supervised` for the supervisord of the site.
+SITE: Final = "site"
+FIRST: Final = "a"
+SLOTS: Final = (FIRST, "b")
+SERVING: Final = "serving"
+ENVIRONMENT: Final = "environment"
+
+
+def program(slot: str) -> str:
+    """What the supervisord of the site calls a generation."""
+    return f"server-{slot}"
+
+
+def serving(run_dir: Path) -> str:
+    """Return the slot that serves."""
+    return (run_dir / SERVING).readlink().name
+
+
+def other(slot: str) -> str:
+    """Return the other slot."""
+    return SLOTS[1 - SLOTS.index(slot)]
+
+
+def let_serve(run_dir: Path, slot: str) -> None:
+    """Give a slot the name of what serves, in one step."""
+    link = run_dir / f".{SERVING}"
+    link.unlink(missing_ok=True)
+    link.symlink_to(slot)
+    link.rename(run_dir / SERVING)
+
+
+def prepare(run_dir: Path, slot: str, environ: Mapping[str, str], *, is_held: bool) -> None:
+    """Make a slot anew; `is_held`: its workers are to be tried before they take anything over."""
+    clear(run_dir, slot)
+    directory = run_dir / slot
+    directory.mkdir(mode=0o700)
+    if is_held:
+        (directory / HOLD_FILE).touch()
+    write_environment(directory / ENVIRONMENT, {**environ, "SUPERVISOR_DIR": str(directory)})
+
+
+def clear(run_dir: Path, slot: str) -> None:
+    """Remove what is left of a generation that has ended."""
+    shutil.rmtree(run_dir / slot, ignore_errors=True)
+
+
+def write_environment(path: Path, environ: Mapping[str, str]) -> None:
+    """Write an environment, for its owner only. JSON in ASCII can hold every byte of it."""
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(dict(environ)), encoding="ascii")
+
+
+def read_environment(path: Path) -> dict[str, str]:
+    """Return an environment. Raises `OSError`, `ValueError`."""
+    return dict(json.loads(path.read_text(encoding="ascii")))
+
+
+def become(what: str) -> NoReturn:
+    """Become the supervisord of a slot, or ``nginx`` with the environment of what serves."""
+    run_dir = Path(os.environ["RUN_DIR"])
+    is_nginx = what == "nginx"
+    environ = read_environment(run_dir / (SERVING if is_nginx else what) / ENVIRONMENT)
+    if is_nginx:
+        command = ["/bin/sh", f"{environ['NGINX_SOURCE_DIR']}/docker-entrypoint.sh"]
+    else:
+        command = [environ["OPS_PYTHON"], "-P", "-m", "bascule_ops.supervision.supervised"]
+    os.execve(command[0], command, environ)  # noqa: S606 (no shell is wanted)
+
+
+if __name__ == "__main__":
+    become(sys.argv[1])
