@@ -22,7 +22,7 @@ from bascule_ops.supervision.client import (
     State,
     Supervisor,
 )
-from bascule_ops.supervision.operation import Operation, Tell, alone
+from bascule_ops.supervision.operation import Operation, Tell
 
 POLL = 0.05  # seconds
 STOP_MARGIN = 10  # seconds that supervisord may need on top of its stopwaitsecs

@@ -19,8 +19,8 @@ from xmlrpc.client import Fault
 
 from bascule_ops.json_log import line
 from bascule_ops.supervision.client import WORKERS, Supervisor
-from bascule_ops.supervision.operation import alone
 from bascule_ops.supervision.one_worker import NotBackError, from_environment
+from bascule_ops.supervision.operation import alone
 
 START_LIMIT = 30.0  # seconds for a worker to answer again
 
