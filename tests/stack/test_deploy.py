@@ -77,6 +77,11 @@ class Stack:
         )
         return next(line for line in listed.splitlines() if line.startswith("RELEASE="))
 
+    def image(self) -> str:
+        """Return the id of the image that serves."""
+        server = self.project.container("server")
+        return run("docker", "inspect", "--format={{.Image}}", server).strip()
+
     def upstreams(self) -> list[str]:
         """Return the sockets that nginx knows."""
         text = self.project.execute("nginx", "cat", "/run/nginx/upstream_servers.conf")
@@ -134,6 +139,24 @@ def test_a_new_image_and_more_workers_are_deployed_and_rolled_back_without_a_los
     assert not account.failures, "\n".join(account.lines())
     assert stack.release() == "RELEASE=1"
     assert stack.upstreams() == ["worker-0.sock"]
+
+
+def test_a_restart_keeps_the_image_and_the_settings_that_serve(
+    stack: Stack, image_tag: str
+) -> None:
+    before = stack.project.container("server")
+    release = stack.release()
+    # What compose would start next is another image, and other settings.
+    releases.build(stack.tag, releases.GOOD, f"bascule-server:{image_tag}", "built since")
+    built = releases.tags("bascule-server")[stack.tag]
+    done, account = stack.under_load("ops/restart", WORKERS="4")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not account.failures, "\n".join(account.lines())
+    assert stack.project.container("server") != before
+    assert stack.release() == release
+    assert stack.upstreams() == ["worker-0.sock"]
+    assert releases.tags("bascule-server")[stack.tag] == built
+    stack.run("docker", "tag", stack.image(), f"bascule-server:{stack.tag}")
 
 
 @pytest.mark.parametrize(

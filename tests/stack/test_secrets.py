@@ -78,10 +78,13 @@ def test_it_cannot_be_changed_and_nginx_has_none(with_secret: Project) -> None:
 
 def test_another_secret_is_read_after_a_restart(with_secret: Project, file: Path) -> None:
     file.write_text(ANOTHER)
-    with_secret.execute(
-        *("server", "/opt/bascule/ops/bin/python", "-P", "-m"),
-        "bascule_ops.supervision.rolling_restart",
-    )
+    files = ["docker-compose.yml", with_secret.override, *with_secret.more]
+    environment = {
+        **with_secret.environment,
+        "COMPOSE_PROJECT_NAME": with_secret.name,
+        "COMPOSE_FILE": ":".join(filter(None, files)),
+    }
+    run("ops/restart", environment=environment)
     reply = fetch(with_secret.address(), "/")
     assert reply.body.decode() == hashlib.sha256(ANOTHER.encode()).hexdigest()
 

@@ -49,6 +49,8 @@ def _replace(
     finally:
         interrupts.restore()
     say("Done: the new workers serve.")
+    if site.note:
+        say(site.note)
     return 0
 
 

@@ -38,6 +38,7 @@ class ContainerSite:
     """
 
     what = "the image"
+    note = ""
 
     def __init__(
         self,
@@ -118,7 +119,7 @@ class ContainerSite:
     def _environ_that_runs(self) -> dict[str, str]:
         """The settings of the container that serves, where those of compose are others by now."""
         listed = json.loads(_docker("inspect", "--format", "{{json .Config.Env}}", self._old))
-        runs = dict(each.split("=", 1) for each in listed)
+        runs = {name: value for name, _, value in (each.partition("=") for each in listed)}
         configuration = json.loads(self._compose("config", "--format", "json"))
         wanted = configuration["services"][SERVICE].get("environment") or {}
         there = {name: runs.get(name, "") for name in wanted}
@@ -177,7 +178,7 @@ class ContainerSite:
         _docker("rm", self._old)
         if not self._is_restart:
             self._name_images()
-            self._warn_of_nginx()
+            self.note = self._note_on_nginx()
         return "" if status == "0" else f"exit status {status}: requests were cut short"
 
     def _name_images(self) -> None:
@@ -192,20 +193,21 @@ class ContainerSite:
             with suppress(CommandError):
                 _docker("image", "rm", name)
 
-    def _warn_of_nginx(self) -> None:
-        """Say what cannot be done without a gap, and is not done."""
+    def _note_on_nginx(self) -> str:
+        """Tell of what cannot be done without a gap, and is not done."""
         container = self._compose("ps", "--quiet", "nginx")
         if not container:
-            return
+            return ""
         runs = _docker("inspect", "--format", _HASH, container)
         name = _docker("inspect", "--format", "{{.Config.Image}}", container)
         wanted = self._compose("config", "--hash", "nginx").split()[-1]
-        if runs != f"{wanted} {_image_id(name)}":
-            warn(
-                "Note: nginx's own settings or its image have changed as well. They need a new "
-                "container of nginx, and for\nabout a second nobody answers on its port: "
-                "docker compose up --detach --no-deps nginx"
-            )
+        if runs == f"{wanted} {_image_id(name)}":
+            return ""
+        return (
+            "Note: nginx's own settings or its image have changed as well. They need a new "
+            "container of nginx, and\nfor about a second nobody answers on its port: "
+            "docker compose up --detach --no-deps nginx"
+        )
 
     def _containers(self) -> list[str]:
         return self._compose("ps", "--all", "--quiet", SERVICE).split()

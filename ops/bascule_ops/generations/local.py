@@ -49,6 +49,7 @@ class LocalSite:
     """
 
     what = "the settings"
+    note = ""
 
     def __init__(
         self,

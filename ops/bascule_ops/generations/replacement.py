@@ -25,9 +25,11 @@ class Site(Protocol):
 
     Attributes:
         what: what `prepare` looks at, for people.
+        note: what is to be said at the end, beside that it is done; or empty.
     """
 
     what: str
+    note: str
 
     def prepare(self) -> str:
         """See that there is something to start, and that its settings are right."""
