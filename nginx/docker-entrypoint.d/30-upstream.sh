@@ -25,7 +25,7 @@ if [ -z "$sockets" ]; then
 fi
 
 # max_fails=0: with the default, one refused connection takes a worker out for 10 s, and
-# a rolling restart of two would leave none.
+# two that are recycled would leave none.
 for socket in $sockets; do
     printf 'server "unix:%s/%s" max_fails=0;\n' "$RUN_DIR" "$socket"
 done >"$NGINX_RUN_DIR/upstream_servers.conf"
