@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import shlex
 from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,11 +145,6 @@ def drain_seconds(environ: Mapping[str, str]) -> int:
         environ: with the defaults in it.
     """
     return int(float(environ["BASCULE_GRACEFUL_TIMEOUT"])) + 5
-
-
-def assignments(environ: Mapping[str, str]) -> str:
-    """Return the settings as a shell assigns them, unchecked."""
-    return "\n".join(f"{name}={shlex.quote(value)}" for name, value in values(environ).items())
 
 
 def _with_defaults(environ: Mapping[str, str]) -> dict[str, str]:

@@ -22,7 +22,9 @@ starts_here() {
 
 # Nothing is taken from under a stack that runs, be it of 0.1 (to be removed in 0.3).
 runs_already() {
-    (load_env && local_paths && { local_pid || local_pid ops.supervision.supervised; }) >/dev/null 2>&1
+    local python
+    python=$(plain_python) && PYTHONPATH=$root/ops:$root/server PYTHONDONTWRITEBYTECODE=1 \
+        "$python" -P -m bascule_ops.control.runs "$root" 2>/dev/null
 }
 
 # nginx comes along where the machine has none. An ordinary user's PATH often lacks the directories
