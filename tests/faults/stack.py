@@ -126,16 +126,17 @@ class BrokenStack(Tree):
 
     def pids_of(self, name: str) -> list[int]:
         """The processes that are called so: ``worker-0``, ``nginx``, ``nginx's worker``..."""
-        supervisord = int((self.run_dir / "supervisord.pid").read_text())
+        directories = (self.run_dir, self.run_dir / "serving")
+        supervisords = [int((each / "supervisord.pid").read_text()) for each in directories]
         if name == "supervisord":
-            return [supervisord]
+            return supervisords
         signs = {
             "observer": "observer.sock",
             "process-events": "supervision.process_events",
             "nginx": "nginx: master",
         }
         sign = signs.get(name, f"/{name}.sock")
-        children = _children(supervisord)
+        children = [child for each in supervisords for child in _children(each)]
         if name == "nginx's worker":
             (master,) = self.pids_of("nginx")
             return _children(master)

@@ -147,7 +147,7 @@ def test_a_restart_keeps_the_image_and_the_settings_that_serve(
     before = stack.project.container("server")
     release = stack.release()
     # What compose would start next is another image, and other settings.
-    releases.build(stack.tag, releases.GOOD, f"bascule-server:{image_tag}", "built since")
+    releases.build(stack.tag, releases.GOOD, f"bascule-server:{image_tag}", "3")
     built = releases.tags("bascule-server")[stack.tag]
     done, account = stack.under_load("ops/restart", WORKERS="4")
     assert done.returncode == 0, done.stdout + done.stderr
