@@ -216,8 +216,8 @@ class Config(_Frozen):
         _seconds,
         _CALLS,
         "SECONDS",
-        "that a process past --max-requests or --max-memory serves on, for its supervisor to "
-        "replace it, before it ends by itself",
+        "between two requests of a process to be replaced (it is past --max-requests or "
+        "--max-memory, or calls hang): it serves on; 0: it ends by itself",
     )
     timeout: float = _setting(
         30.0,

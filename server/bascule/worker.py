@@ -590,19 +590,19 @@ class Worker:
         self._recycle(f"--max-memory {limit}")
 
     def _recycle(self, reason: str) -> None:
-        """Drain, but not before somebody had the time to see to a replacement."""
-        now = time.monotonic()
-        if not self._recycle_reason and self._config.recycle_wait:
-            self._recycle_reason = reason
+        """Drain, or ask now and then to be replaced, where somebody sees to that."""
+        if not self._config.recycle_wait:
+            self._drain(Stop.GRACEFUL, reason)
+            return
+        self._recycle_reason = self._recycle_reason or reason
+        if (now := time.monotonic()) >= self._recycle_at:
             self._recycle_at = now + self._config.recycle_wait
             event(
                 logging.INFO,
                 "recycle",
-                f"To be replaced ({reason}) within {self._config.recycle_wait:g} s",
+                f"To be replaced ({self._recycle_reason}); it serves until then",
                 pid=os.getpid(),
             )
-        elif now >= self._recycle_at:
-            self._drain(Stop.GRACEFUL, reason)
 
     def _report_shortage(self) -> None:
         reason, self._crew.shortage = self._crew.shortage, ""

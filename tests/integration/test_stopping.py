@@ -267,7 +267,7 @@ def test_a_process_to_be_recycled_serves_on_while_it_waits_for_its_replacement()
     command = bascule_command("--max-requests", "2", "--recycle-wait", "600")
     with running(command, "hello") as server, server.client() as client:
         assert [client.request(get()).status for _ in range(3)] == [200] * 3
-        wait_until(lambda: "To be replaced (--max-requests 2) within 600 s" in server.err, "a word")
+        wait_until(lambda: "To be replaced (--max-requests 2);" in server.err, "a word")
         response = client.request(get())
         assert (response.status, response.says_close) == (200, False)
         assert server.err.count("To be replaced") == 1
@@ -276,13 +276,16 @@ def test_a_process_to_be_recycled_serves_on_while_it_waits_for_its_replacement()
         assert server.wait() == 0
 
 
-def test_a_process_that_nobody_replaces_ends_by_itself() -> None:
+def test_a_process_that_nobody_replaces_serves_on_and_asks_again() -> None:
     command = bascule_command("--max-requests", "2", "--recycle-wait", "0.2")
     with running(command, "hello") as server:
         with server.client() as client:
-            client.request(get("/", "Connection: close"))
+            assert [client.request(get()).status for _ in range(2)] == [200] * 2
+            wait_until(lambda: server.err.count("To be replaced") > 2, "a word, and another")
+            assert client.request(get()).status == 200
+        assert "Stopping" not in server.err
+        server.signal(signal.SIGTERM)
         assert server.wait() == 0
-        assert "Stopping (--max-requests 2)" in server.err
 
 
 @pytest.mark.parametrize("size", [100, 6000])

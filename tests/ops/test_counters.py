@@ -49,11 +49,11 @@ def test_they_have_the_shape_that_everybody_relies_on(tmp_path: Path) -> None:
 
 def test_who_counted_and_is_no_worker_any_more_is_kept_apart() -> None:
     with healthy() as stack:
-        for number, worker in enumerate(("0", "1", "5", "stand-in"), 1):
+        for number, worker in enumerate(("0", "1", "5", "9"), 1):
             count(stack.directory, worker, number)
         assert of_snapshot(stack) == {
             "workers": {"0": 1, "1": 2},
-            "retired": {"5": 3, "stand-in": 4},
+            "retired": {"5": 3, "9": 4},
         }
 
 

@@ -35,7 +35,7 @@ def document(**changes: Any) -> dict[str, Any]:
             {**worker_document("0", threads_busy=3), "metrics": metrics_document()},
             {"worker": "1", "error": "nobody listens", "metrics": metrics_document(20)},
         ],
-        "retired": [{"worker": "stand-in", "metrics": metrics_document(30)}],
+        "retired": [{"worker": "7", "metrics": metrics_document(30)}],
         "nginx": {
             **{"up": True, "active": 3, "reading": 0, "writing": 1, "waiting": 2},
             **{"accepted": 10, "handled": 9, "requests": 25},
@@ -67,7 +67,7 @@ def test_counters_are_there_for_a_worker_that_is_silent_or_gone() -> None:
     page = exposition.render(document())
     found = [
         value(page, "bascule_requests_total", worker=worker, status="2xx")
-        for worker in ("0", "1", "stand-in")
+        for worker in ("0", "1", "7")
     ]
     assert found == [8, 18, 28]
     assert value(page, "bascule_worker_starts_total", worker="1") == 2

@@ -29,7 +29,6 @@ from tests.ops.observed import (
     process_info,
     request_document,
     seconds,
-    worker_document,
 )
 
 
@@ -288,23 +287,35 @@ def test_nonsense_from_a_worker_is_told_as_an_error(stack: Parts, answer: bytes)
     assert document["workers"][2]["error"].startswith("it")
 
 
-def test_a_stand_in_is_shown_while_there_is_one(empty: Parts) -> None:
-    empty.worker("0")
-    empty.worker("1")
-    empty.nginx()
-    empty.counters()
-    empty.supervisor([*PROCESSES, process_info("stand-in")])
-    silent = look(empty.settings)
-    assert silent["workers"][2] == {
-        "worker": "stand-in",
-        "error": "its socket is not there",
-        "metrics": None,
+@pytest.mark.parametrize(
+    ("worker", "successor", "shown"),
+    [
+        ("RUNNING", "STOPPED", "RUNNING"),
+        ("RUNNING", "STARTING", "RUNNING"),
+        ("RUNNING", "FATAL", "RUNNING"),
+        ("STOPPING", "RUNNING", "RUNNING"),
+        ("STOPPED", "RUNNING", "RUNNING"),
+        ("STOPPED", "BACKOFF", "BACKOFF"),
+        ("STOPPED", "FATAL", "FATAL"),
+    ],
+)
+def test_of_a_worker_and_its_successor_one_is_the_worker(
+    empty: Parts, worker: str, successor: str, shown: str
+) -> None:
+    infos = [
+        process_info("successor-0", "bascule", successor) | {"start": 1010},
+        process_info("worker-0", "bascule", worker),
+        process_info("worker-1", "bascule"),
+        process_info("successor-1", "bascule", "STOPPED") | {"start": 0},
+    ]
+    empty.supervisor([*infos, *PROCESSES[2:]])
+    states = {each["name"]: each["state"] for each in look(empty.settings)["processes"]}
+    assert states == {
+        "bascule:worker-0": shown,
+        "bascule:worker-1": "RUNNING",
+        "observer": "RUNNING",
+        "nginx": "RUNNING",
     }
-    document = json.dumps(worker_document("stand-in")).encode()
-    empty.answer("stand-in.status", lambda it: it.wfile.write(document))
-    found = look(empty.settings)
-    assert found["workers"][2]["state"] == "serving"
-    assert failed(found) == {}
 
 
 @pytest.mark.parametrize(

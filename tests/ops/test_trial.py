@@ -24,10 +24,10 @@ from bascule_ops.supervision.trial import Generation, NotReadyError
 
 class Supervisord:
     def processes(self):
-        return [{"group": "bascule", "name": "worker-0", "pid": 0, "state": State.BACKOFF}]
+        return [{"group": "bascule", "name": "worker-0", "pid": 0, "state": State.BACKOFF, "start": 0}]
 
 try:
-    print(Generation(Supervisord(), "bascule", Path(sys.argv[1]), "/").try_all(0.3))
+    print(Generation(Supervisord(), Path(sys.argv[1]), "/").try_all(0.3))
 except NotReadyError as error:
     print(f"not ready: {error}")
 """

@@ -18,7 +18,7 @@ from bascule_ops.errors import CommandError
 from bascule_ops.program import named
 from bascule_ops.settings import variables
 from bascule_ops.supervision import failures, slots
-from bascule_ops.supervision.client import ENDED, WORKERS, Supervisor
+from bascule_ops.supervision.client import ENDED, Supervisor
 from bascule_ops.supervision.operation import Operation, alone
 from bascule_ops.supervision.trial import HOLD_FILE, Generation, NotReadyError, write_number
 
@@ -168,7 +168,7 @@ class LocalSite:
             return False
 
     def _generation(self, new: Supervisor) -> Generation:
-        return Generation(new, WORKERS, self._run_dir, self._environ["HEALTH_PATH"])
+        return Generation(new, self._run_dir, self._environ["HEALTH_PATH"])
 
     def _last_words(self) -> str:
         """What a worker said that could not be started; empty where there is none."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from bascule_ops.program import spelled
 
 Document = dict[str, Any]  # a snapshot's
-
-STAND_IN: Final = "stand-in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ def bad(name: str, message: str, remedy: str) -> Check:
 
 
 def answering(document: Document) -> list[Document]:
-    """The workers that told of themselves, a stand-in among them."""
+    """The workers that told of themselves."""
     return [worker for worker in document["workers"] if "error" not in worker]
 
 

@@ -13,7 +13,6 @@ from typing import Final
 
 from bascule_ops.observe import sources
 from bascule_ops.observe.findings import (
-    STAND_IN,
     Check,
     Document,
     answering,
@@ -127,8 +126,6 @@ def workers(document: Document) -> Iterator[Check]:
     for worker in document["workers"]:
         name = f"worker-{worker['worker']}"
         process = states.get(f"bascule:{name}")
-        if worker["worker"] == STAND_IN:
-            continue
         state = process["state"] if process else ""
         if name in {each["name"] for each in document["stopped"]}:
             continue  # that is told already
@@ -192,7 +189,7 @@ def _at_work(document: Document, name: str, state: str) -> str:
 def sockets(document: Document) -> Iterator[Check]:
     """Every worker that serves can be reached by nginx."""
     operation = document["operation"]
-    names = {worker["worker"] for worker in serving(document)} - {STAND_IN}
+    names = {worker["worker"] for worker in serving(document)}
     if operation:  # it may have begun to drain since it was asked
         names -= {operation["process"].removeprefix("worker-")}
     missing = [f"worker-{name}.sock" for name in sorted(names - set(document["sockets"]))]

@@ -19,7 +19,6 @@ from bascule.version import __version__
 from bascule_ops import proc, program
 from bascule_ops.observe import certificates, checks, counters, disks, memory, sources
 from bascule_ops.observe.asking import SilentError, SourceError, ask_all
-from bascule_ops.observe.findings import STAND_IN
 from bascule_ops.observe.settings import Settings
 from bascule_ops.supervision import operation
 
@@ -27,7 +26,6 @@ LIMIT: Final = 1.7  # seconds for all parts together: the whole must be there wi
 # For who asks once, and would rather wait than miss a worker whose interpreter is busy: within 5 s.
 PATIENT_LIMIT: Final = 3.0
 ANSWER_SHARE: Final = 0.8  # of that, for each: workers whose threads all hang need milliseconds
-STAND_IN_RUNS: Final = ("STARTING", "RUNNING", "STOPPING")
 
 
 def take(settings: Settings, limit: float = LIMIT) -> dict[str, Any]:
@@ -74,7 +72,7 @@ def _document(settings: Settings, answers: dict[str, Any]) -> dict[str, Any]:
         "processes": processes,
         "stopped": got("stopped", []),
         "operation": got("operation", None),
-        "workers": _workers(settings, answers, processes, counted),
+        "workers": _workers(settings, answers, counted),
         "retired": [],
         "sockets": got("sockets", []),
         "disk": got("disk", []),
@@ -110,12 +108,11 @@ def _is_there(answer: Any) -> bool:
 
 
 def _names(settings: Settings) -> list[str]:
-    return [*map(str, range(settings.workers)), STAND_IN]
+    return [*map(str, range(settings.workers))]
 
 
 def _status_socket(settings: Settings, worker: str) -> Path:
-    name = worker if worker == STAND_IN else f"worker-{worker}"
-    return settings.run_dir / f"{name}.status"
+    return settings.run_dir / f"worker-{worker}.status"
 
 
 def _questions(settings: Settings, limit: float) -> dict[str, Callable[[], Any]]:
@@ -168,18 +165,12 @@ def _certificates(paths: tuple[Path, ...]) -> list[dict[str, Any]]:
 def _workers(
     settings: Settings,
     answers: dict[str, Any],
-    processes: list[dict[str, Any]],
     counted: dict[str, Any],
 ) -> list[dict[str, Any]]:
-    stand_in_runs = any(
-        each["name"] == STAND_IN and each["state"] in STAND_IN_RUNS for each in processes
-    )
     found = []
     for name in _names(settings):
         answer = answers[f"worker {name}"]
         if isinstance(answer, SourceError):
-            if name == STAND_IN and not stand_in_runs:
-                continue  # as nearly always
             answer = {"worker": name, "error": str(answer)}
         found.append({**answer, "metrics": counted.get(name)})
     return found

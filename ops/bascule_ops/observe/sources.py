@@ -9,7 +9,7 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from http.client import HTTPException
 from pathlib import Path
@@ -21,7 +21,15 @@ from xmlrpc.client import Fault
 from bascule_ops import proc
 from bascule_ops.observe.asking import SilentError, SourceError, connect, read_to_end
 from bascule_ops.supervision import failures, slots
-from bascule_ops.supervision.client import ENDED, ProcessInfo, Supervisor
+from bascule_ops.supervision.client import (
+    ENDED,
+    SUCCESSOR,
+    WORKER,
+    WORKERS,
+    ProcessInfo,
+    Supervisor,
+    workers,
+)
 
 # What stub_status answers (https://nginx.org/en/docs/http/ngx_http_stub_status_module.html).
 STUB_STATUS = re.compile(
@@ -109,10 +117,9 @@ def processes(supervisor_dirs: Iterable[Path], limit: float) -> list[dict[str, A
     for supervisor_dir in supervisor_dirs:
         with _supervisor(supervisor_dir, deadline - time.monotonic()) as supervisor:
             infos = [each for each in supervisor.processes() if each["group"] not in others]
-        failed = failures.read(supervisor_dir)
-        found += [
-            _process(each, failed.get(f"{each['group']}:{each['name']}", [])) for each in infos
-        ]
+        infos = workers(infos) + [each for each in infos if each["group"] != WORKERS]
+        failed = _by_worker(failures.read(supervisor_dir))
+        found += [_process(each, failed.get(_name(each), [])) for each in infos]
     return found
 
 
@@ -152,8 +159,21 @@ def _supervisor(supervisor_dir: Path, limit: float) -> Iterator[Supervisor]:
         raise SourceError(f"it hung up, or does not speak XML-RPC: {error!r}") from None
 
 
+def _name(info: ProcessInfo) -> str:
+    """What a process is called: a worker by its number, whichever of its programs it is."""
+    return f"{info['group']}:{info['name']}".replace(SUCCESSOR, WORKER)
+
+
+def _by_worker(failed: Mapping[str, list[failures.Failure]]) -> dict[str, list[failures.Failure]]:
+    """The unexpected ends of processes by `_name`, oldest first."""
+    found: dict[str, list[failures.Failure]] = {}
+    for name, ends in failed.items():
+        found.setdefault(name.replace(SUCCESSOR, WORKER), []).extend(ends)
+    return {name: sorted(ends, key=lambda end: end["time"]) for name, ends in found.items()}
+
+
 def _process(info: ProcessInfo, failed: list[failures.Failure]) -> dict[str, Any]:
-    name = info["name"] if info["name"] == info["group"] else f"{info['group']}:{info['name']}"
+    name = info["name"] if info["name"] == info["group"] else _name(info)
     ended = info["state"] in ENDED
     since = info["stop"] if ended else info["start"]
     last_error = info["spawnerr"] or None

@@ -8,7 +8,7 @@ from typing import Any
 
 from bascule_ops.errors import NotRunning
 from bascule_ops.observe import snapshot
-from bascule_ops.observe.findings import STAND_IN, answering, count
+from bascule_ops.observe.findings import answering, count
 from bascule_ops.observe.settings import from_environ
 from bascule_ops.program import spelled
 from bascule_ops.text.colour import Paint, paint
@@ -28,8 +28,7 @@ FAILURES_SHOWN = 5
 def verdict(document: dict[str, Any], colour: Paint) -> str:
     """The first line: healthy or not, and what is at fault."""
     failed = [check for check in document["checks"] if not check["ok"]]
-    workers = [worker for worker in document["workers"] if worker["worker"] != STAND_IN]
-    there = f"{len(answering({'workers': workers}))} of {len(workers)} workers answer"
+    there = f"{len(answering(document))} of {len(document['workers'])} workers answer"
     if not failed:
         return f"{colour('good', 'healthy')}: nginx and {there}"
     names = dict.fromkeys(check["name"] for check in failed)
@@ -66,7 +65,7 @@ def others(document: dict[str, Any]) -> str:
     names = [
         f"{each['name']} {each['state'].lower()}"
         for each in document["processes"]
-        if not each["name"].startswith("bascule:") and each["name"] != STAND_IN
+        if not each["name"].startswith("bascule:")
     ]
     return f"besides  {', '.join(names) or 'unknown: supervisord does not answer'}"
 
@@ -80,7 +79,7 @@ def _totals(document: dict[str, Any]) -> tuple[int, float]:
 def _worker(document: dict[str, Any], worker: dict[str, Any]) -> list[str]:
     name = worker["worker"]
     processes = {each["name"]: each for each in document["processes"]}
-    process = processes.get(f"bascule:worker-{name}", processes.get(name))
+    process = processes.get(f"bascule:worker-{name}")
     counted = worker["metrics"]
     all_requests, all_busy = _totals(document)
     starts = requests = of_requests = of_busy = "-"

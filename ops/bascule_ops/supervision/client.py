@@ -6,13 +6,15 @@ import http.client
 import json
 import socket
 import xmlrpc.client
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any, TypedDict, cast
 
-# Names in supervisord.conf: the workers' group, what stands in for a lone worker, and what shows
-# the stack.
+# Names in supervisord.conf: the workers' group, how the two programs of each worker begin, and what
+# shows the stack.
 WORKERS = "bascule"
-STAND_IN = "stand-in"
+WORKER = "worker-"
+SUCCESSOR = "successor-"
 OBSERVER = "observer"
 
 CALL_TIMEOUT = 10.0  # seconds; every call here answers at once, none waits for a process
@@ -47,6 +49,26 @@ class ProcessInfo(TypedDict):
     start: int
     stop: int
     now: int
+
+
+def workers(processes: Iterable[ProcessInfo]) -> list[ProcessInfo]:
+    """Return who is each worker at present, or is to be: of its two programs one runs.
+
+    While one replaces the other, it is the one before, until that stops.
+    """
+    found: dict[str, ProcessInfo] = {}
+    for info in processes:
+        if info["group"] == WORKERS:
+            number = info["name"].rpartition("-")[2]
+            found[number] = min(found.get(number, info), info, key=_rank)
+    return list(found.values())
+
+
+def _rank(info: ProcessInfo) -> tuple[bool, bool, int, bool]:
+    has_ended = info["state"] in ENDED
+    stops = info["state"] == State.STOPPING
+    since = -info["start"] if has_ended else info["start"]
+    return has_ended, stops, since, info["name"].startswith(SUCCESSOR)
 
 
 class _UnixConnection(http.client.HTTPConnection):

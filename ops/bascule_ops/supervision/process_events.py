@@ -34,7 +34,6 @@ from bascule_ops.supervision import failures, slots
 from bascule_ops.supervision.client import (
     ENDED,
     OBSERVER,
-    STAND_IN,
     WORKERS,
     ProcessInfo,
     Supervisor,
@@ -43,7 +42,6 @@ from bascule_ops.supervision.recycler import Recycler
 
 SHUTDOWN_STATE = 6  # supervisord's fault (http://supervisord.org/api.html)
 REASON_FILE = "fatal.json"
-SERVES_NOBODY = frozenset({STAND_IN, OBSERVER})
 LAST_WORDS = 5  # lines kept of each process: the end of a traceback, or one message
 LEVELS = {
     "PROCESS_STATE_FATAL": "critical",
@@ -61,7 +59,7 @@ def tokens(text: str) -> dict[str, str]:
 def serves_no_more(failed: str, processes: Iterable[ProcessInfo]) -> bool:
     """Whether the failure of `failed` (``group:name``) leaves nothing that could serve."""
     group, _, name = failed.partition(":")
-    if name in SERVES_NOBODY:
+    if name == OBSERVER:
         return False
     if group != WORKERS:
         return True

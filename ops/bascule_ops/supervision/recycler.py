@@ -1,8 +1,8 @@
-"""Replaces workers that have reached ``--max-requests`` or ``--max-memory``, one at a time.
+"""Has workers replaced that ask for it, one at a time (`successor`).
 
-Such a worker says so (event ``recycle``) and serves on for its ``--recycle-wait``. Ended by
-themselves, workers that share the load evenly would end together, and a lone one would leave
-a gap; here each is restarted while somebody else serves.
+A worker that has reached ``--max-requests`` or ``--max-memory``, or in which calls hang, says so
+(event ``recycle``) and serves on. It says so again after its ``--recycle-wait``, where nobody could
+replace it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ from xmlrpc.client import Fault
 
 from bascule_ops.json_log import line
 from bascule_ops.supervision.client import WORKERS, Supervisor
-from bascule_ops.supervision.one_worker import NotBackError, from_environment
 from bascule_ops.supervision.operation import alone
-
-START_LIMIT = 30.0  # seconds for a worker to answer again
+from bascule_ops.supervision.successor import from_environment
+from bascule_ops.supervision.trial import NotReadyError
 
 
 def tell(message: str, level: str = "info") -> None:
@@ -54,9 +53,9 @@ class Recycler:
                 with alone(Path(os.environ["SUPERVISOR_DIR"])) as at_work:
                     info = self._supervisor.process(f"{WORKERS}:{worker}")
                     if info["pid"] == pid:  # else somebody has restarted it since
-                        from_environment(START_LIMIT, at_work, tell).replace(worker)
-            except (NotBackError, OSError, Fault, http.client.HTTPException) as error:
-                tell(f"{worker} was not replaced, and will end by itself: {error}", "error")
+                        tell(from_environment(at_work).replace(worker))
+            except (NotReadyError, OSError, Fault, http.client.HTTPException) as error:
+                tell(f"{worker} goes on, since it has no successor: {error}", "error")
 
 
 def _who_asks(text: str) -> int:

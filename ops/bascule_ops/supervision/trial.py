@@ -12,13 +12,14 @@ import http.client
 import os
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 from xmlrpc.client import Fault
 
 from bascule_ops import atomic
 from bascule_ops.readiness import probe
 from bascule_ops.settings import variables
-from bascule_ops.supervision.client import ENDED, WORKERS, ProcessInfo, State, Supervisor
+from bascule_ops.supervision.client import ENDED, ProcessInfo, State, Supervisor, workers
 
 HOLD_FILE = "hold"
 # How many workers nginx is to know of, in RUN_DIR: nginx reads it whenever it starts or reloads.
@@ -50,20 +51,22 @@ def write_number(run_dir: Path, workers: int) -> None:
 
 
 class Generation:
-    """The workers of one of supervisord's groups, of which the n-th is to serve as worker n.
+    """The workers of a supervisord.
 
     Args:
         supervisor: theirs.
-        group: their group.
         run_dir: where the sockets are.
         target: the path that a worker has to answer.
+        names: which processes are meant; else who is each worker at present.
     """
 
-    def __init__(self, supervisor: Supervisor, group: str, run_dir: Path, target: str) -> None:
+    def __init__(
+        self, supervisor: Supervisor, run_dir: Path, target: str, names: Collection[str] = ()
+    ) -> None:
         self._supervisor = supervisor
-        self._group = group
         self._run_dir = run_dir
         self._target = target
+        self._names = names
 
     def try_all(self, limit: float) -> list[str]:
         """Wait until each answers, held back or not; return a line for each.
@@ -77,8 +80,11 @@ class Generation:
         return self._wait(limit, is_held=False)
 
     def processes(self) -> list[ProcessInfo]:
-        """The group's processes."""
-        return [each for each in self._supervisor.processes() if each["group"] == self._group]
+        """Their processes."""
+        found = self._supervisor.processes()
+        if self._names:
+            return [each for each in found if each["name"] in self._names]
+        return workers(found)
 
     def _wait(self, limit: float, *, is_held: bool) -> list[str]:
         deadline = time.monotonic() + limit
@@ -123,7 +129,7 @@ def main() -> int:
     run_dir = stack.run_dir
     supervisor_dir = variables.directory("SUPERVISOR_DIR", environ)
     supervisor = Supervisor(str(supervisor_dir / "supervisor.sock"))
-    generation = Generation(supervisor, WORKERS, run_dir, stack.health_path)
+    generation = Generation(supervisor, run_dir, stack.health_path)
     deadline = time.monotonic() + arguments.timeout
     try:
         if arguments.act == "release":

@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 
 MAGIC: Final = b"BASCULEM"
 VERSION: Final = 1
-# 99 workers at the most, as many again while they are restarted, a stand-in, and some to spare.
+# 99 workers at the most, as many again while they are replaced, and some to spare.
 SLOTS: Final = 256
 SLOT_SIZE: Final = 512
 NAME_SIZE: Final = 64

@@ -3,7 +3,7 @@
 
 const counters = (worker) => worker.metrics ?? null;
 
-/** What a worker is called: "worker-0" for "0"; "stand-in" is a name already. */
+/** What a worker is called: "worker-0" for "0"; "observer" is a name already. */
 export const nameOf = (worker) => (/^\d+$/.test(worker.worker) ? `worker-${worker.worker}` : worker.worker);
 
 /** The growth of a counter. One that went back has begun anew. */
