@@ -58,12 +58,3 @@ def test_whatever_it_is_it_is_read_or_refused_with_a_line(
     except Refused as error:
         said = str(error)
     assert said.startswith(f"{file}, line ")
-
-
-@given(value=st.text(st.characters(exclude_characters="\r", exclude_categories=["Cs"])))
-def test_what_is_written_is_read_again(
-    tmp_path_factory: pytest.TempPathFactory, value: str
-) -> None:
-    file = tmp_path_factory.getbasetemp() / "written.env"
-    file.write_text(env_file.written({"A": value, "B": "2"}))
-    assert env_file.read(file, ENVIRON) == {"A": value, "B": "2"}

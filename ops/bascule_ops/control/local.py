@@ -12,20 +12,15 @@ from pathlib import Path
 from typing import Final
 
 from bascule_ops import proc
+from bascule_ops.control import site
 from bascule_ops.control.output import warn
-from bascule_ops.control.project import TLS
 from bascule_ops.errors import CommandError
-from bascule_ops.settings import env_file, variables
+from bascule_ops.settings import variables
 from bascule_ops.supervision import slots
 
 SUPERVISED: Final = "bascule_ops.supervision.supervised"
 # Of Bascule 0.1, which may still run when its checkout has become 0.2; to be removed in 0.3.
 SUPERVISED_BEFORE: Final = "ops.supervision.supervised"
-# What the settings of a stack that runs are known by.
-_REMEMBERED: Final = (
-    *("WORKERS", "HEALTH_PATH", "BASCULE_GRACEFUL_TIMEOUT", "NGINX_BINARY", "NGINX_TLS_PORT"),
-    *TLS,
-)
 _PAUSE: Final = 0.1  # seconds between two looks at a process that is to end
 _PATIENCE: Final = 3.0  # seconds until it is said what is waited for
 
@@ -37,7 +32,7 @@ class LocalStack:
         run_dir: where its sockets and its log are.
         marker: tells a run directory of ours from anything else that RUN_DIR may name by mistake:
             only with it is the directory removed. It has the process id of who made it.
-        pid_file, url_file, log_file, settings_file: what is kept there.
+        pid_file, url_file, log_file: what is kept there.
     """
 
     def __init__(self, root: Path, run_dir: Path) -> None:
@@ -47,7 +42,6 @@ class LocalStack:
         self.pid_file = run_dir / "supervise.pid"
         self.url_file = run_dir / "url"
         self.log_file = run_dir / "bascule.log"
-        self.settings_file = run_dir / "settings"
 
     def pid(self) -> int | None:
         """The id of this project's supervisord; None where none runs."""
@@ -67,17 +61,18 @@ class LocalStack:
             return None
         return pid if is_ours and module.encode() in words else None
 
-    def remember(self, environ: Mapping[str, str]) -> None:
-        """Keep what commands need to know of a stack that has such settings."""
-        settings = {name: environ.get(name, "") for name in _REMEMBERED}
-        settings["STATUS_PORT"] = environ["NGINX_STATUS_PORT"]
-        self.settings_file.write_text(env_file.written(settings))
+    def tell_url(self, environ: Mapping[str, str]) -> None:
+        """Keep where a stack answers that has such settings."""
+        url = site.url(environ["NGINX_PORT"], environ["HEALTH_PATH"])
+        self.url_file.write_text(f"{url}\n")
 
     def recall_settings(self) -> None:
-        """Take what the stack was started with, whatever the environment and .env say by now."""
-        for name in variables.WORKERS_NAMES:
-            os.environ.pop(name, None)  # one of them goes before the name that is recalled
-        os.environ |= env_file.read(self.settings_file, {})
+        """Take what serves was started with, whatever the environment and .env say by now."""
+        with suppress(OSError, ValueError):  # nothing runs, or another version does
+            found = slots.read_environment(self.run_dir / slots.SERVING / slots.ENVIRONMENT)
+            for name in filter(_is_recalled, list(os.environ)):
+                del os.environ[name]
+            os.environ |= {name: found[name] for name in filter(_is_recalled, found)}
 
     def stop(self) -> None:
         """Stop it, wait for the drain, remove the run directory. Harmless where nothing runs."""
@@ -138,6 +133,12 @@ class LocalStack:
                     f"process {pid} did not end within {limit} s; the log is {self.log_file}"
                 )
             time.sleep(_PAUSE)
+
+
+def _is_recalled(name: str) -> bool:
+    """Whether commands go by a setting of the stack that runs."""
+    names = ("HEALTH_PATH", "BASCULE_GRACEFUL_TIMEOUT", *variables.WORKERS_NAMES)
+    return name in names or name.startswith("NGINX_")
 
 
 def _terminate(pid: int) -> None:

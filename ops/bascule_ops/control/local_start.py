@@ -53,7 +53,6 @@ def start(stack: Stack) -> tuple[str, int]:
         url = site.url(os.environ["NGINX_PORT"], os.environ["HEALTH_PATH"])
         _tell()
         with interrupts.held():
-            local.remember(os.environ)
             slots.prepare(local.run_dir, slots.FIRST, os.environ, is_held=False)
             slots.let_serve(local.run_dir, slots.FIRST)
             process = _supervise(local, stack.project.root)
@@ -62,7 +61,7 @@ def start(stack: Stack) -> tuple[str, int]:
             _show_log(local.log_file)
             raise CommandError(f"the stack did not start{_reason(local.log_file)}")
         with interrupts.held():
-            local.url_file.write_text(f"{url}\n")
+            local.tell_url(os.environ)
             is_claimed = False
     except BaseException:
         if is_claimed:

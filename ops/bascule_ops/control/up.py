@@ -123,7 +123,7 @@ def _up_local(stack: Stack) -> None:
             )
         say("It runs already.")
         local.recall_settings()
-        status_port = os.environ["STATUS_PORT"]
+        status_port = os.environ["NGINX_STATUS_PORT"]
         _announce(url, status, status_port, os.environ.get("NGINX_TLS_PORT", ""))
         return
     if os.getuid() == 0:

@@ -137,7 +137,7 @@ class LocalSite:
         """Give the new generation the name of what serves, and let others know of it."""
         slots.let_serve(self._run_dir, self._new)
         write_number(self._run_dir, int(environ["WORKERS"]))
-        self._local.remember(environ)
+        self._local.tell_url(environ)
 
     def start(self) -> str:
         """See `replacement.Site`."""

@@ -23,8 +23,6 @@ _PLAIN: Final = re.compile(r"[^\n]*")
 _QUOTED: Final = re.compile(r""""((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'""", re.DOTALL)
 _ESCAPE: Final = re.compile(r'\\([abfnrtv"\\$])')
 _ESCAPED: Final = {**dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True)), "$": "$$"}
-_MEANT: Final = re.compile(r'["\\$]')  # between double quotes
-_ESCAPING: Final = r"\\\g<0>"
 _VARIABLE: Final = re.compile(r"\$(?:(\$)|([A-Za-z_]\w*)|(\{))", re.ASCII)
 _BRACED: Final = re.compile(r"([A-Za-z_]\w*)(?:(:?[-+?])(.*))?", re.ASCII | re.DOTALL)
 
@@ -52,12 +50,6 @@ def read(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
         except ValueError as error:
             raise Refused(f"{path}, line {line}: {error}") from None
     return found
-
-
-def written(settings: Mapping[str, str]) -> str:
-    """Return a file that sets these, whatever characters are in them."""
-    lines = [f'{name}="{_MEANT.sub(_ESCAPING, value)}"\n' for name, value in settings.items()]
-    return "".join(lines)
 
 
 def _statements(path: Path, text: str) -> Iterator[tuple[str, str, int]]:
