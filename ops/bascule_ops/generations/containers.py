@@ -154,7 +154,7 @@ class ContainerSite:
     def take_over(self) -> None:
         """See `replacement.Site`."""
         # One of the old workers that is started again from now on must not take a socket back.
-        _docker("exec", self._old, "touch", HOLD)
+        _docker("exec", self._old, "sh", "-c", f": >{HOLD}")
         try:
             self._trial(self._new, "release")
         except CommandError as error:

@@ -82,7 +82,7 @@ class LocalSite:
     def prepare(self) -> str:
         """See `replacement.Site`."""
         self._settle()
-        tell = self._alone.enter_context(alone(self._run_dir / self._old))
+        tell = self._alone.enter_context(alone(self._run_dir / self._old, waits=False))
         tell(Operation(kind="deployment", process="", number=0, of=0))
         environ = self._environ = self._new_environment()
         # Of as many letters as the directory that nginx runs in: paths of sockets are short.
@@ -128,7 +128,7 @@ class LocalSite:
             self._hold(self._old).unlink(missing_ok=True)
             return
         # The new workers had the sockets already.
-        self._hold(self._old).touch()
+        self._hold(self._old).write_text("")
         self._name(slots.read_environment(self._run_dir / self._new / slots.ENVIRONMENT))
         self._end(self._old)
         self._take_sides()
@@ -193,7 +193,7 @@ class LocalSite:
     def take_over(self) -> None:
         """See `replacement.Site`."""
         # One of the old workers that is started again must not take its socket back.
-        self._hold(self._old).touch()
+        self._hold(self._old).write_text("")
         self._hold(self._new).unlink()
         new = Supervisor(str(self._run_dir / self._new / "supervisor.sock"))
         try:

@@ -39,10 +39,11 @@ Tell = Callable[[Operation], None]
 
 
 @contextmanager
-def alone(supervisor_dir: Path) -> Iterator[Tell]:
-    """Wait for whoever else restarts workers; keep others waiting for as long as the block.
+def alone(supervisor_dir: Path, *, waits: bool = True) -> Iterator[Tell]:
+    """Keep others waiting who replace workers, for as long as the block.
 
-    The block is given a function that tells where it is.
+    The block is given a function that tells where it is. `waits`: for whoever is at it already;
+    else the block is done beside that, and tells nothing.
     """
     path = supervisor_dir / FILE
 
@@ -51,7 +52,11 @@ def alone(supervisor_dir: Path) -> Iterator[Tell]:
             atomic.write(path, json.dumps(operation))
 
     with (supervisor_dir / LOCK_FILE).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield lambda _: None
+            return
         path.unlink(missing_ok=True)
         try:
             yield tell

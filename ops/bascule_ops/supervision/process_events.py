@@ -73,9 +73,9 @@ def why_it_ends(told: str, payload: dict[str, str], supervisor: Supervisor) -> s
         return told if serves_no_more(process, supervisor.processes()) else ""
     run_dir = Path(os.environ["RUN_DIR"])
     if state == "EXITED" and payload["groupname"] in map(slots.program, slots.SLOTS):
-        slot = slots.serving(run_dir)
-        if payload["groupname"] == slots.program(slot):
-            with contextlib.suppress(FileNotFoundError):  # it was killed, and its workers serve
+        with contextlib.suppress(FileNotFoundError):  # it was killed, and its workers serve
+            slot = slots.serving(run_dir)
+            if payload["groupname"] == slots.program(slot):
                 return (run_dir / slot / REASON_FILE).read_text(encoding="utf-8")
     return ""
 

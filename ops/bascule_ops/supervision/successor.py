@@ -18,6 +18,7 @@ from bascule_ops.supervision.operation import Operation, Tell
 from bascule_ops.supervision.trial import HOLD_FILE, POLL, Generation, NotReadyError
 
 START_LIMIT = 300.0  # seconds for a successor to answer; the one before it serves meanwhile
+HELD = "until a successor answers\n"  # in the file by which workers are held back
 STOP_MARGIN = 10  # seconds that supervisord may need on top of its stopwaitsecs
 
 
@@ -74,11 +75,12 @@ class Succession:
 
     def _begin(self, successor: str, generation: Generation) -> None:
         """Start a successor, and let it have the socket when it answers."""
-        if self._hold.exists():
-            raise NotReadyError("another generation is about to take over")
+        if self._hold.exists() and not self._is_held_by_this():
+            raise NotReadyError("another generation takes over")
         if not self._has_ended(successor):
+            self._hold.unlink(missing_ok=True)
             return  # of an attempt that was cut short
-        self._hold.touch()
+        self._hold.write_text(HELD)
         try:
             self._supervisor.start(f"{WORKERS}:{successor}")
             generation.try_all(START_LIMIT)
@@ -86,7 +88,15 @@ class Succession:
             self._end(successor)
             raise
         finally:
-            self._hold.unlink(missing_ok=True)
+            if self._is_held_by_this():
+                self._hold.unlink()
+
+    def _is_held_by_this(self) -> bool:
+        """Whether no other generation takes over, which has the workers here held for good."""
+        try:
+            return self._hold.read_text() == HELD
+        except FileNotFoundError:
+            return False
 
     def _has_ended(self, name: str) -> bool:
         return self._supervisor.process(f"{WORKERS}:{name}")["state"] in ENDED
