@@ -35,6 +35,10 @@ def test_another_slot_gets_the_name_of_what_serves_and_the_first_is_what_it_was(
     slots.let_serve(tmp_path, second)
     assert (slots.serving(tmp_path), slots.other(second)) == (second, first)
     served = slots.read_environment(tmp_path / slots.SERVING / slots.ENVIRONMENT)
-    assert served == {"WORKERS": "3", "SUPERVISOR_DIR": str(tmp_path / second)}
+    assert served == {
+        "WORKERS": "3",
+        "SUPERVISOR_DIR": str(tmp_path / second),
+        "NGINX_ACCESS_LOG": f"{tmp_path}/fd/1",
+    }
     slots.clear(tmp_path, first)
     assert {path.name for path in tmp_path.iterdir()} == {slots.SERVING, second}

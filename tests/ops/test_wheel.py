@@ -174,7 +174,7 @@ def test_what_is_to_be_done_about_a_fault_can_be_done_and_helps(bin_: Path, proj
     environ = environment(bin_, HTTP_PORT=str(port), STATUS_PORT=str(status_port))
     must("basculectl", "up", "--local", cwd=project, environ=environ)
     try:
-        server = ("supervisorctl", "--serverurl", f"unix://{project}/.run/supervisor.sock")
+        server = ("supervisorctl", "--serverurl", f"unix://{project}/.run/serving/supervisor.sock")
         must(*server, "stop", "bascule:worker-1", cwd=project, environ=environ)
         told = run("basculectl", "status", "--json", cwd=project, environ=environ)
         assert told.returncode == 1
@@ -185,8 +185,8 @@ def test_what_is_to_be_done_about_a_fault_can_be_done_and_helps(bin_: Path, proj
             assert "ops/" not in " ".join(check["remedy"] for check in document["checks"])
             (fault,) = (each for each in document["checks"] if not each["ok"])
             assert fault["name"] == "worker-1"
-            assert fault["remedy"] == "basculectl down && basculectl up starts it"
-        must("sh", "-c", "basculectl down && basculectl up --local", cwd=project, environ=environ)
+            assert fault["remedy"] == "basculectl restart starts it"
+        must("basculectl", "restart", cwd=project, environ=environ)
         wait_until(
             lambda: run("basculectl", "status", cwd=project, environ=environ).returncode == 0,
             "the stack is well",

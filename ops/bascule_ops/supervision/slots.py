@@ -23,6 +23,9 @@ SITE: Final = "site"
 FIRST: Final = "a"
 SLOTS: Final = (FIRST, "b")
 SERVING: Final = "serving"
+# In SUPERVISOR_DIR of the supervisord that writes the log: leads to that process's descriptors, by
+# which the workers, and local mode's nginx, write to the log themselves (`bascule.told.log_route`).
+LOG_ROUTE: Final = "fd"
 ENVIRONMENT: Final = "environment"
 
 
@@ -56,7 +59,12 @@ def prepare(run_dir: Path, slot: str, environ: Mapping[str, str], *, is_held: bo
     directory.mkdir(mode=0o700)
     if is_held:
         (directory / HOLD_FILE).touch()
-    write_environment(directory / ENVIRONMENT, {**environ, "SUPERVISOR_DIR": str(directory)})
+    own = {
+        "SUPERVISOR_DIR": str(directory),
+        # Past the site's supervisord. Before that runs there is no such way.
+        "NGINX_ACCESS_LOG": f"{run_dir}/{LOG_ROUTE}/1",
+    }
+    write_environment(directory / ENVIRONMENT, {**environ, **own})
 
 
 def clear(run_dir: Path, slot: str) -> None:

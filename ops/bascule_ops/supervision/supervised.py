@@ -30,14 +30,8 @@ from bascule_ops.settings.directories import check_owner
 from bascule_ops.supervision import log_writing
 from bascule_ops.supervision.log_rotation import reopen_output
 from bascule_ops.supervision.process_events import REASON_FILE
-from bascule_ops.supervision.slots import SITE
+from bascule_ops.supervision.slots import LOG_ROUTE, SITE
 from bascule_ops.supervision.trial import HOLD_FILE, is_served, write_number
-
-# In SUPERVISOR_DIR: leads to this process's descriptors, by which the workers, and local mode's
-# nginx, write to the log themselves (supervisord.conf, `bascule.told.log_route`). Those of a
-# generation go by way of the site's.
-LOG_ROUTE = "fd"
-STANDARD_OUTPUT = 1
 
 
 def lead_to_the_log(directory: Path) -> None:
@@ -98,7 +92,6 @@ def prepare() -> None:
     for name in ("RUN_DIR", "SUPERVISOR_DIR"):
         check_owner(name, environ[name])
         _make(environ[name])
-    environ["NGINX_ACCESS_LOG"] = f"{environ['LOG_ROUTE']}/{STANDARD_OUTPUT}"
     # The worker's own deadline ends a drain; supervisor's comes after it.
     environ["SUPERVISOR_STOPWAITSECS"] = str(variables.drain_seconds(environ))
 
