@@ -88,7 +88,7 @@ class Stack:
             return process.out
 
     def workers(self) -> Mapping[str, int]:
-        """Return the processes that serve, by the worker's name; a stand-in is none."""
+        """Return the processes that serve, by the worker's name."""
         socket_of = re.compile(rf"{re.escape(str(self.run_dir))}/(worker-\d+)\.sock")
         found = {}
         for path in Path("/proc").glob("[0-9]*/cmdline"):
