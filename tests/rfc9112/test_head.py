@@ -326,6 +326,47 @@ def test_what_reading_takes_is_told() -> None:
     assert reader.effort == EVENT + LINE_EFFORT
 
 
+UNUSUAL = [
+    b"X-Unknown: a\r\nx-unknown-too: b\r\n",
+    b"Accept:a\r\nAccept-Language:\tde \r\nX-Unknown:c\r\n",
+    b"Accept: a\r\nAccept: b\r\nCookie: c=1\r\nCookie: d=2\r\nX_Dropped: e\r\nX_Dropped: f\r\n",
+    b"Accept:\r\nX-Unknown:\r\n",
+]
+
+
+@pytest.mark.parametrize("lines", UNUSUAL)
+def test_lines_that_are_unusual_mean_the_same_whole_and_in_pieces(lines: bytes) -> None:
+    head = LINE + lines + b"\r\n"
+    reader = HeadReader(HeadParser(LIMITS), {})
+    for _ in range(2):  # the second time its names are known
+        whole = reader.feed(head)
+        assert whole is not None
+        pieces = [HeadReader(HeadParser(LIMITS), {}).feed(head)]
+        byte_by_byte = HeadReader(HeadParser(LIMITS), {})
+        pieces += [byte_by_byte.feed(head[at : at + 1]) for at in range(len(head))][-1:]
+        assert pieces == [whole, whole]
+
+
+@pytest.mark.parametrize("lines", UNUSUAL[:3])
+def test_lines_that_are_looked_at_each_by_itself_take_more(lines: bytes) -> None:
+    reader = HeadReader(HeadParser(LIMITS), {})
+    found = reader.feed(LINE + lines + b"\r\n")
+    assert found is not None
+    assert reader.effort == len(found[1]) + LINE_EFFORT * (1 + lines.count(b"\r\n"))
+    found = reader.feed(LINE + b"\r\n")
+    assert found is not None
+    assert reader.effort == len(found[1])
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [b"Accept: a\rX: b\n", b"Accept: a\r\rX: b\n\n", b"X-Unknown: a\rb\r\nAccept: c\nd\r\n"],
+)
+def test_a_bare_cr_or_lf_is_refused_among_unusual_lines_too(lines: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        HeadReader(HeadParser(LIMITS), {}).feed(LINE + b"X-New: y\r\n" + lines + b"\r\n\r\n")
+
+
 def test_a_request_is_no_other_thing() -> None:
     request = read([LINE + b"\r\n"]).request
     assert (request == read([LINE + b"\r\n"]).request) is True

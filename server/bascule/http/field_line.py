@@ -122,13 +122,18 @@ class FieldNames(dict[str, str]):
 
     def parse(self, line: bytes) -> tuple[str, str]:
         """Do as ``parse_field_line``, and learn the name."""
-        name, colon, value = line.decode("latin-1").partition(":")
+        if line.translate(None, grammar.TEXT):
+            return parse_field_line(line)
+        return self.read(line.decode("latin-1"))
+
+    def read(self, line: str) -> tuple[str, str]:
+        """Do so with a line that is decoded as latin-1, and has no control byte but HTAB."""
+        name, colon, value = line.partition(":")
         opening = _opening(name)
         variable = self.get(opening, "")
-        is_plain = variable not in _CHECKED and not line.translate(None, grammar.TEXT)
-        if is_plain and colon:
+        if colon and variable not in _CHECKED:
             return variable, value.strip(" \t")
-        field = parse_field_line(line)
+        field = parse_field_line(line.encode("latin-1"))
         if field[0] and len(name) <= LONGEST_NAME:
             if len(self) >= NAMES:
                 self._begin()

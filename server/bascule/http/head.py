@@ -5,9 +5,10 @@ objects; what follows a head stays with the reader.
 
 A head that is here in full is read as a whole: decoded once, looked at once for bytes that no head
 holds, split once, and then one look-up a field, of its name alone. So a head costs the same whether
-it came before or not. Whatever is unusual about a head, this way declines: it says no to heads that
-are right, never yes to one that is wrong. Then the head is read line by line, as is one that comes
-in pieces, and that way alone decides what is refused, and with which status.
+it came before or not. A name that is not known, no space after a colon or several fields of one
+name cost a second look at the lines, each by itself. Whatever else is unusual about a head, this
+way declines: it says no to heads that are right, never yes to one that is wrong. Then the head is
+read as one that comes in pieces, and that way alone decides what is refused, and with which status.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ class HeadParser:
         limits: what a head is held to.
 
     Attributes:
-        names: of fields that are known; a head with another one is unusual.
+        names: of fields that are known.
+        by_themselves: lines of the last head that were looked at each by itself, for whoever puts
+            it back to 0.
         field_room: bytes that a field line may have.
         short: bytes that may come before any line can be too long.
     """
@@ -83,6 +86,7 @@ class HeadParser:
         # No line of a shorter head is too long, but the first.
         self._longest = min(MAX_HEAD, self.field_room)
         self.names = FieldNames()
+        self.by_themselves = 0
         self._hosts = Hosts()
 
     def read(self, shared: Environ, head: bytes) -> tuple[Request, Environ] | None:
@@ -109,11 +113,15 @@ class HeadParser:
         try:
             request = read_request_line(request_line, environ)
             count += len(environ)
-            for each in lines:
-                opening, _, value = each.partition(" ")
-                environ[names[opening]] = value.strip(" \t")
-            if len(environ) != count:
-                return None  # several fields of one name
+            try:
+                for each in lines:
+                    opening, _, value = each.partition(" ")
+                    environ[names[opening]] = value.strip(" \t")
+            except KeyError:
+                self._read_each(lines, environ)
+            else:
+                if len(environ) != count:
+                    self._read_each(lines, environ)
             self._hosts[environ["HTTP_HOST"]]
             if (
                 "HTTP_CONNECTION" in environ
@@ -130,6 +138,22 @@ class HeadParser:
         except (KeyError, ProtocolError):
             return None
         return request, environ
+
+    def _read_each(self, lines: list[str], environ: Environ) -> None:
+        """Read lines, each by itself; the one control byte of each is the LF that it begins with.
+
+        Raises:
+            KeyError: one does not begin so.
+            ProtocolError: one is refused, or several of one name are.
+        """
+        self.by_themselves = len(lines)
+        fields = []
+        for each in lines:
+            if each[:1] != "\n":
+                raise KeyError(each)
+            fields.append(self.names.read(each[1:]))
+        environ.update(join_fields(fields))
+        environ.pop("", None)
 
 
 class HeadReader:
@@ -186,7 +210,11 @@ class HeadReader:
                 if found is not None:
                     self.rest = rest
                     self.effort = len(found[1])
+                    if self._parser.by_themselves:
+                        self.effort += LINE * self._parser.by_themselves
+                        self._parser.by_themselves = 0
                     return found
+                self._parser.by_themselves = 0
         return self._read_lines(buffer)
 
     def _read_lines(self, buffer: bytes) -> tuple[Request, Environ] | None:
