@@ -18,7 +18,6 @@ from typing import Any, Final, NamedTuple, Protocol
 from bascule import streams
 from bascule.errors import StartError
 from bascule.guard import Place
-from bascule.http.memo import Memo
 from bascule.http.request import Request
 from bascule.told.event_log import Sink, timestamp
 
@@ -159,7 +158,6 @@ class JsonLines:
         # The beginning of a millisecond (seconds since the epoch), and its text: many lines share
         # one.
         self._time = (0.0, "")
-        self._asked = _Asked()
 
     def __call__(self, served: Served, size: int, duration: float, now: float) -> str:
         # Put together by hand, since json.dumps takes as long as the whole rest of a request.
@@ -168,48 +166,27 @@ class JsonLines:
             time_text = timestamp(now)
             self._time = (now // MILLISECOND * MILLISECOND, time_text)
         environ, request = served.environ, served.request
-        address = environ.get("REMOTE_ADDR", "")
-        if request is None:
-            asked = f'"remote_addr": {json_string(address)}, '
-        else:
-            host, agent = environ.get("HTTP_HOST", ""), environ.get("HTTP_USER_AGENT", "")
-            try:
-                asked = self._asked[
-                    address, request.method, request.target, request.minor, host, agent
-                ]
-            except TypeError:  # an application may have left anything there
-                key = (
-                    str(address),
-                    request.method,
-                    request.target,
-                    request.minor,
-                    str(host),
-                    str(agent),
-                )
-                asked = self._asked[key]
-        request_id = served.environ.get("HTTP_X_REQUEST_ID", "")
+        request_id = environ.get("HTTP_X_REQUEST_ID", "")
         if type(request_id) is not str:  # an application may have left anything there
             request_id = ""
+        asked = ""
+        if request is not None:  # a method is a token, which needs no escaping
+            asked = (
+                f'"method": "{request.method}", "target": {json_string(request.target)}, '
+                f'"protocol": "HTTP/1.{request.minor}", '
+                f'"host": {_json(environ.get("HTTP_HOST", ""))}, '
+                f'"user_agent": {_json(environ.get("HTTP_USER_AGENT", ""))}, '
+            )
         return (
-            f'{{"time": "{time_text}{self._middle}{json_string(request_id)}, {asked}'
+            f'{{"time": "{time_text}{self._middle}{json_string(request_id)}, '
+            f'"remote_addr": {_json(environ.get("REMOTE_ADDR", ""))}, {asked}'
             f'"status": {served.status}, "bytes": {size}, '
             f'"duration_ms": {duration * 1000:.3f}}}'
         )
 
 
-class _Asked(Memo[tuple[str, str, str, int, str, str], str]):
-    """What lines say of a request: by address, method, target, minor version, host, user agent."""
-
-    def __missing__(self, key: tuple[str, str, str, int, str, str]) -> str:
-        address, method, target, minor, host, user_agent = key
-        text = (
-            f'"remote_addr": {json_string(address)}, "method": {json_string(method)}, '
-            f'"target": {json_string(target)}, "protocol": "HTTP/1.{minor}", '
-            f'"host": {json_string(host)}, "user_agent": {json_string(user_agent)}, '
-        )
-        if "?" not in target:  # queries rarely repeat
-            self.remember(key, key, text, len(text))
-        return text
+def _json(value: object) -> str:
+    return json_string(value if isinstance(value, str) else str(value))
 
 
 # What would end a quoted string or a line, or play with the terminal that shows it.
