@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 from bascule.errors import ProtocolError
@@ -84,6 +85,8 @@ def _variable(name: str) -> str:
     return variable if variable in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + variable
 
 
+# A name that may be a variable's: with a "_" it would be another's too, and is dropped.
+_PLAIN_NAME: Final = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z]+")
 # Variables whose values are held to more than the grammar of field values; and a name not known.
 _CHECKED: Final = frozenset({"", "HTTP_HOST", "CONTENT_LENGTH"})
 
@@ -107,18 +110,38 @@ class FieldNames(dict[str, str]):
     """CGI names of fields, by how their lines begin; names that were found valid are learnt.
 
     A line begins with the LF that ends the one before, and goes on up to its first space: that is
-    how a head is cut at the least cost. Clients send what they like: names that are long are not
-    learnt, and where there are many all are forgotten but the usual ones.
+    how a head is cut at the least cost. What is no such beginning is a ``KeyError``. Clients send
+    what they like: names that are long are not learnt, and where there are many all are forgotten
+    but the usual ones.
+
+    Attributes:
+        looked_at: names and lines that had to be looked at by themselves, for whoever puts it back
+            to 0.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.looked_at = 0
         self._begin()
 
     def _begin(self) -> None:
         self.clear()
         for name in _USUAL.split():
             self[_opening(name)] = self[_opening(name.lower())] = _variable(name)
+
+    def __missing__(self, opening: str) -> str:
+        name = opening[1:-1]
+        if opening != _opening(name) or not _PLAIN_NAME.fullmatch(name):
+            raise KeyError(opening)
+        self.looked_at += 1
+        return self._learn(name, _variable(name))
+
+    def _learn(self, name: str, variable: str) -> str:
+        if len(name) <= LONGEST_NAME:
+            if len(self) >= NAMES:
+                self._begin()
+            self[_opening(name)] = variable
+        return variable
 
     def parse(self, line: bytes) -> tuple[str, str]:
         """Do as ``parse_field_line``, and learn the name."""
@@ -129,15 +152,12 @@ class FieldNames(dict[str, str]):
     def read(self, line: str) -> tuple[str, str]:
         """Do so with a line that is decoded as latin-1, and has no control byte but HTAB."""
         name, colon, value = line.partition(":")
-        opening = _opening(name)
-        variable = self.get(opening, "")
+        variable = self.get(_opening(name), "")
         if colon and variable not in _CHECKED:
             return variable, value.strip(" \t")
         field = parse_field_line(line.encode("latin-1"))
-        if field[0] and len(name) <= LONGEST_NAME:
-            if len(self) >= NAMES:
-                self._begin()
-            self[opening] = field[0]
+        if field[0]:
+            self._learn(name, field[0])
         return field
 
 

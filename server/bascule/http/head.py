@@ -5,10 +5,11 @@ objects; what follows a head stays with the reader.
 
 A head that is here in full is read as a whole: decoded once, looked at once for bytes that no head
 holds, split once, and then one look-up a field, of its name alone. So a head costs the same whether
-it came before or not. A name that is not known, no space after a colon or several fields of one
-name cost a second look at the lines, each by itself. Whatever else is unusual about a head, this
-way declines: it says no to heads that are right, never yes to one that is wrong. Then the head is
-read as one that comes in pieces, and that way alone decides what is refused, and with which status.
+it came before or not. A line without a space after its colon, or with a name that is not known, is
+looked at by itself; several fields of one name cost a second look at all lines. Whatever else is
+unusual about a head, this way declines: it says no to heads that are right, never yes to one that
+is wrong. Then the head is read as one that comes in pieces, and that way alone decides what is
+refused, and with which status.
 """
 
 from __future__ import annotations
@@ -71,8 +72,6 @@ class HeadParser:
 
     Attributes:
         names: of fields that are known.
-        by_themselves: lines of the last head that were looked at each by itself, for whoever puts
-            it back to 0.
         field_room: bytes that a field line may have.
         short: bytes that may come before any line can be too long.
     """
@@ -86,7 +85,6 @@ class HeadParser:
         # No line of a shorter head is too long, but the first.
         self._longest = min(MAX_HEAD, self.field_room)
         self.names = FieldNames()
-        self.by_themselves = 0
         self._hosts = Hosts()
 
     def read(self, shared: Environ, head: bytes) -> tuple[Request, Environ] | None:
@@ -113,15 +111,16 @@ class HeadParser:
         try:
             request = read_request_line(request_line, environ)
             count += len(environ)
-            try:
-                for each in lines:
-                    opening, _, value = each.partition(" ")
+            for each in lines:
+                opening, _, value = each.partition(" ")
+                try:
                     environ[names[opening]] = value.strip(" \t")
-            except KeyError:
-                self._read_each(lines, environ)
-            else:
-                if len(environ) != count:
-                    self._read_each(lines, environ)
+                except KeyError:
+                    variable, value = self._read_line(each)
+                    environ[variable] = value
+            if len(environ) != count or "" in environ:
+                environ.update(join_fields(map(self._read_line, lines)))
+                environ.pop("", None)
             self._hosts[environ["HTTP_HOST"]]
             if (
                 "HTTP_CONNECTION" in environ
@@ -139,21 +138,17 @@ class HeadParser:
             return None
         return request, environ
 
-    def _read_each(self, lines: list[str], environ: Environ) -> None:
-        """Read lines, each by itself; the one control byte of each is the LF that it begins with.
+    def _read_line(self, line: str) -> tuple[str, str]:
+        """Return variable and value of a line, which has one control byte, the LF before it.
 
         Raises:
-            KeyError: one does not begin so.
-            ProtocolError: one is refused, or several of one name are.
+            KeyError: it does not begin with an LF.
+            ProtocolError: it is refused.
         """
-        self.by_themselves = len(lines)
-        fields = []
-        for each in lines:
-            if each[:1] != "\n":
-                raise KeyError(each)
-            fields.append(self.names.read(each[1:]))
-        environ.update(join_fields(fields))
-        environ.pop("", None)
+        if line[:1] != "\n":
+            raise KeyError(line)
+        self.names.looked_at += 1
+        return self.names.read(line[1:])
 
 
 class HeadReader:
@@ -172,6 +167,7 @@ class HeadReader:
 
     __slots__ = (
         "_fields",
+        "_names",
         "_parser",
         "_position",
         "_read",
@@ -184,6 +180,7 @@ class HeadReader:
 
     def __init__(self, parser: HeadParser, shared: Environ) -> None:
         self._read = parser.read
+        self._names = parser.names
         self._parser = parser
         self._shared = shared
         self.rest = b""
@@ -210,11 +207,11 @@ class HeadReader:
                 if found is not None:
                     self.rest = rest
                     self.effort = len(found[1])
-                    if self._parser.by_themselves:
-                        self.effort += LINE * self._parser.by_themselves
-                        self._parser.by_themselves = 0
+                    if self._names.looked_at:
+                        self.effort += LINE * self._names.looked_at
+                        self._names.looked_at = 0
                     return found
-                self._parser.by_themselves = 0
+                self._names.looked_at = 0
         return self._read_lines(buffer)
 
     def _read_lines(self, buffer: bytes) -> tuple[Request, Environ] | None:
