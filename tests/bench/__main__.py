@@ -68,7 +68,7 @@ def measure(options: Options, console: Console, directory: Path) -> Results:
         machine=described,
         servers=servers,
         left_out=left_out,
-        command=shlex.join(["tests/bench/run", *sys.argv[1:]]),
+        command=shlex.join(["tests/bench/run", *arguments.without_output(sys.argv[1:])]),
         began=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
     chosen = [SCENARIOS[name] for name in options.scenarios]

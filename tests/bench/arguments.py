@@ -135,3 +135,10 @@ def _names(known: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
         return tuple(name for name in choices if name in names)
 
     return parse_names
+
+
+def without_output(given: Sequence[str]) -> list[str]:
+    """Return the arguments that say what is measured, but not where the figures go."""
+    where = argparse.ArgumentParser(add_help=False)
+    where.add_argument("--output")
+    return where.parse_known_args(given)[1]

@@ -40,6 +40,12 @@ ROOT = Path(__file__).parents[2]
 INSTALL_LIMIT = 600  # seconds; the first of these tests installs what tests/bench/run needs
 
 
+@pytest.mark.parametrize("output", [["--output", "/anywhere"], ["--output=/anywhere"], []])
+def test_what_reproduces_figures_does_not_say_where_they_went(output: list[str]) -> None:
+    asked = ["--only", "traffic", *output, "--rounds", "3", "--quick"]
+    assert arguments.without_output(asked) == ["--only", "traffic", "--rounds", "3", "--quick"]
+
+
 def test_processor_time_is_read_from_a_process_whose_name_has_parentheses() -> None:
     stat = "7 (a b) (c)) S 1 7 7 0 -1 4194560 1 0 0 0 30 20 4 6 20 0 1 0 5 0 0"
     assert processes.ticks_of_ended_children(stat) == 10

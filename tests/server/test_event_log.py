@@ -384,6 +384,17 @@ def test_a_traceback_is_shown_whatever_the_application_has_open_do(
 # --- handlers of the application's, and whoever else is told -----------------------------------------
 
 
+class Gate:
+    """What a thread waits at, from when it is there until it may go on."""
+
+    def __init__(self) -> None:
+        self.inside, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self) -> None:
+        self.inside.set()
+        self.go_on.wait()
+
+
 class Sees(logging.Handler):
     """A handler that notes what it is given, on which thread.
 
@@ -437,19 +448,14 @@ def test_at_the_end_others_are_waited_for(lines: io.StringIO) -> None:
 
 
 def test_for_others_that_wait_events_are_kept_up_to_a_limit(lines: io.StringIO) -> None:
-    inside, go_on = threading.Event(), threading.Event()
-
-    def wait() -> None:
-        inside.set()
-        go_on.wait()
-
-    handler = Sees(wait)
+    gate = Gate()
+    handler = Sees(gate)
     logging.getLogger().addHandler(handler)
     event(logging.INFO, "x", "0")
-    inside.wait()
+    gate.inside.wait()
     for number in range(1, QUEUED + 3):
         event(logging.INFO, "x", str(number))
-    go_on.set()
+    gate.go_on.set()
     event_log.settle()
     assert handler.messages == [str(number) for number in range(QUEUED + 1)]
     assert lines.getvalue().count("\n") == QUEUED + 3
@@ -520,24 +526,19 @@ def test_a_filter_sees_a_record_before_it_is_written_and_a_listener_after(
 
 
 def test_in_a_forked_process_others_hear_of_its_events_alone(lines: io.StringIO) -> None:
-    inside, go_on = threading.Event(), threading.Event()
-
-    def wait() -> None:
-        inside.set()
-        go_on.wait()
-
-    handler = Sees(wait)
+    gate = Gate()
+    handler = Sees(gate)
     logging.getLogger().addHandler(handler)
     event(logging.INFO, "x", "of the parent")
-    inside.wait()
+    gate.inside.wait()
     event(logging.INFO, "x", "of the parent, and waits")
     child = os.fork()
     if not child:
-        go_on.set()
+        gate.go_on.set()
         event(logging.INFO, "x", "of the child")
         event_log.settle()
         os._exit(7 if handler.messages == ["of the child"] else 1)
-    go_on.set()
+    gate.go_on.set()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     event_log.settle()
     assert handler.messages == ["of the parent", "of the parent, and waits"]

@@ -32,11 +32,10 @@ _ACCEPT: Final = Place(
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 # That client has gone before it was accepted, or never comes (accept(2), "Error handling").
 _GONE: Final = frozenset(
-    getattr(errno, name)
-    for name in (
-        *("ECONNABORTED", "ENETDOWN", "EPROTO", "ENOPROTOOPT", "EHOSTDOWN", "ENONET"),
-        *("EHOSTUNREACH", "EOPNOTSUPP", "ENETUNREACH", "EPERM"),
-    )
+    {
+        *(errno.ECONNABORTED, errno.EPERM, errno.EPROTO, errno.ENOPROTOOPT, errno.EOPNOTSUPP),
+        *(errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENONET),
+    }
 )
 
 
