@@ -66,7 +66,6 @@ CLIENT_LEFT: Final = 499
 # In place of the wait for a thread (seconds): the application was not called.
 NOT_CALLED: Final = -1.0
 
-
 # Looked up once rather than for each event.
 _IDLE: Final = State.IDLE
 _WAITING: Final = State.WAITING

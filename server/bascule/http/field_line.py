@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final, NamedTuple
 
 from bascule.errors import ProtocolError
@@ -85,8 +84,6 @@ def _variable(name: str) -> str:
     return variable if variable in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + variable
 
 
-# A name that may be a variable's: with a "_" it would be another's too, and is dropped.
-_PLAIN_NAME: Final = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z]+")
 # Variables whose values are held to more than the grammar of field values; and a name not known.
 _CHECKED: Final = frozenset({"", "HTTP_HOST", "CONTENT_LENGTH"})
 
@@ -131,7 +128,8 @@ class FieldNames(dict[str, str]):
 
     def __missing__(self, opening: str) -> str:
         name = opening[1:-1]
-        if opening != _opening(name) or not _PLAIN_NAME.fullmatch(name):
+        is_name = grammar.NATIVE_FIELD_NAME.fullmatch(name) is not None
+        if opening != _opening(name) or not is_name or "_" in name:
             raise KeyError(opening)
         self.looked_at += 1
         return self._learn(name, _variable(name))

@@ -71,5 +71,5 @@ CHUNK_LINE: Final = re.compile(
 STATUS: Final = re.compile(r"[1-9][0-9]{2} [\t \x21-\x7e\x80-\xff]*")
 
 # As FIELD_NAME and NOT_IN_FIELD_VALUE, over the native strings of PEP 3333.
-RESPONSE_FIELD_NAME: Final = re.compile(_TOKEN.decode("ascii"))
+NATIVE_FIELD_NAME: Final = re.compile(_TOKEN.decode("ascii"))
 NOT_IN_RESPONSE_FIELD_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")

@@ -175,7 +175,7 @@ def _check_types(field: object) -> tuple[str, str]:
 
 def _check_field(name: str, value: str) -> str:
     """Check what a field may hold; return its name in lower case."""
-    if grammar.RESPONSE_FIELD_NAME.fullmatch(name) is None:
+    if grammar.NATIVE_FIELD_NAME.fullmatch(name) is None:
         raise ApplicationError(f"{name!r} is no field name")
     if grammar.NOT_IN_RESPONSE_FIELD_VALUE.search(value):
         raise ApplicationError(f"the value of {name} holds what no field may: {value!r}")
