@@ -17,10 +17,11 @@ from typing import Final
 from bascule_ops.control.containers import IMAGE_PYTHON
 from bascule_ops.control.output import warn
 from bascule_ops.errors import CommandError
+from bascule_ops.supervision.trial import HOLD_FILE
 
 SERVICE: Final = "server"
 KEPT: Final = 3  # images that are kept for going back to, by name
-HOLD: Final = "/run/supervisor/hold"
+HOLD: Final = f"/run/supervisor/{HOLD_FILE}"
 _SHOWN: Final = 15  # lines of the log, where the new workers fail
 _HASH: Final = '{{index .Config.Labels "com.docker.compose.config-hash"}} {{.Image}}'
 
