@@ -11,7 +11,7 @@ from typing import Final
 
 from bascule.config import ConfigError, default_text, flag, settings
 
-APPLICATION: Final = "MODULE:CALLABLE"
+APPLICATION: Final = "MODULE[:CALLABLE]"
 HELP: Final = ("-h", "--help")
 VERSION: Final = "--version"
 CHAIN: Final = "--chain"
@@ -34,7 +34,11 @@ examples:
 SIGTERM finishes what is in flight, then ends; SIGINT (Ctrl-C) also closes idle connections, and a
 second one ends at once; SIGUSR1 reopens the access log."""
 _WITHOUT_VALUE: Final = (
-    (APPLICATION, "the application, such as app.hello:application (BASCULE_APP)"),
+    (
+        APPLICATION,
+        "the application, such as app.hello:application or 'shop:create_app(\"prod\")' "
+        "(BASCULE_APP); of a module alone its application, app, create_app() or make_app()",
+    ),
     (
         f"{CHAIN} FILE",
         "in its place a chain file, which names the application and its middleware "
@@ -52,7 +56,7 @@ class Arguments:
     """What a command line says.
 
     Attributes:
-        application: ``MODULE:CALLABLE``; empty where it is not named.
+        application: ``MODULE[:CALLABLE]``; empty where it is not named.
         chain: the chain file; empty where none is named.
         flags: what was given for each setting, by its name, in order.
         switches: of the options without a value, those that were given.

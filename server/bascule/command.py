@@ -14,11 +14,12 @@ from bascule.engine.signals import StopWhileLoading
 from bascule.errors import LoadError, StartError
 from bascule.told import event_log
 from bascule.version import __version__
-from bascule.worker import Worker
+from bascule.worker import EXIT_CUT_SHORT, Worker
 from bascule.wsgi.load import check_library, explain, load_application
 
-EXIT_CANNOT_START: Final = 1
 EXIT_USAGE: Final = 2
+EXIT_CANNOT_START: Final = 3
+EXIT_CANNOT_LOAD: Final = 4
 EXIT_INTERRUPTED: Final = 130  # as a shell has it
 
 
@@ -59,11 +60,17 @@ def _debugging(argv: Sequence[str]) -> bool:
     )
 
 
+def _status(error: ConfigError | StartError) -> int:
+    if isinstance(error, ConfigError):
+        return EXIT_USAGE
+    return EXIT_CANNOT_LOAD if isinstance(error, LoadError) else EXIT_CANNOT_START
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code.
 
-    0: stopped as asked; 1: could not start, or requests were cut short; 2: wrong settings;
-    130: interrupted before it served.
+    0: stopped as asked; 1: requests, or a check, were cut short; 2: wrong settings; 3: it cannot
+    start; 4: the application cannot be loaded; 130: interrupted before it served.
     """
     argv = sys.argv[1:] if argv is None else argv
     streams.secure()
@@ -78,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = _read_config(arguments)
         event_log.configure(config.access_logformat, config.log_level, config.worker)
         if cli.CHECK in arguments.switches:
-            loading = StopWhileLoading(lambda: None, EXIT_CANNOT_START)
+            loading = StopWhileLoading(lambda: None, EXIT_CUT_SHORT)
             loading.watch()
             load_application(config.application)
             check_library(config.application)
@@ -96,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif isinstance(error, LoadError):
             print(explain(error), end="", file=sys.stderr)  # noqa: T201
         print(f"bascule: {error}", file=sys.stderr)  # noqa: T201
-        return EXIT_USAGE if isinstance(error, ConfigError) else EXIT_CANNOT_START
+        return _status(error)
     except KeyboardInterrupt:  # before it serves; after that the server hears of it
         print("bascule: interrupted while the application was loaded", file=sys.stderr)  # noqa: T201
         return EXIT_INTERRUPTED

@@ -319,7 +319,7 @@ def build(
     """Return the configuration.
 
     Args:
-        application: ``MODULE:CALLABLE``.
+        application: ``MODULE`` or ``MODULE:CALLABLE``.
         flags: what the command line gave, by the setting's name; the last of several counts,
             but every ``bind``.
         environment: the process's environment.
@@ -342,9 +342,9 @@ def build(
         except ValueError as error:
             raise ConfigError(f"{source} {error}, not {given!r}") from None
     module, colon, callable_name = application.partition(":")
-    if not (module and colon and callable_name):
+    if not module or (colon and not callable_name):
         raise ConfigError(
-            f"the application must be MODULE:CALLABLE, such as app.hello:application, "
+            f"the application must be MODULE or MODULE:CALLABLE, such as app.hello:application, "
             f"not {application!r}"
         )
     return Config(application=application, **values)

@@ -52,7 +52,7 @@ def test_a_process_below_the_limit_goes_on() -> None:
 
 def test_a_limit_that_the_application_exceeds_from_the_start_is_refused() -> None:
     done = finished("--bind", "127.0.0.1:0", "--max-memory", "1000000", application_name("grows"))
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert done.stderr.count("\n") == 1
     assert "--max-memory 1000000 is too low" in done.stderr
 

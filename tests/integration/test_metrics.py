@@ -225,7 +225,7 @@ def test_a_full_table_costs_the_metrics_and_no_request(path) -> None:
 def test_a_foreign_file_stops_the_start_with_one_line(path, content: bytes) -> None:
     path.write_bytes(content)
     done = finished("--bind", "127.0.0.1:0", "--metrics-file", str(path), application_name("hello"))
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert done.stderr == (
         f"bascule: --metrics-file: {path} is no metrics file: name another file, or remove it\n"
     )
@@ -235,6 +235,6 @@ def test_a_foreign_file_stops_the_start_with_one_line(path, content: bytes) -> N
 def test_a_place_without_permission_stops_the_start_with_one_line() -> None:
     place = "/proc/metrics" if os.getuid() == 0 else "/metrics"
     done = finished("--bind", "127.0.0.1:0", "--metrics-file", place, application_name("hello"))
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert done.stderr.startswith(f"bascule: --metrics-file: cannot use {place}: ")
     assert len(done.stderr.splitlines()) == 1

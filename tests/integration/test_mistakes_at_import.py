@@ -35,7 +35,7 @@ def said(
         if name:
             server.argv[-1] = name
         server.start_there()
-        assert server.wait() == 1
+        assert server.wait() == 4
         return server.err.replace(f"{server.directory}/", "").splitlines()
 
 

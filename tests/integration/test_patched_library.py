@@ -34,7 +34,7 @@ def test_one_line_names_the_library_and_what_serves_it(
     source = PATCHES[library].format(name=name) + HELLO
     with project(source, *arguments, files=PACKAGES[library]) as server:
         server.start_there()
-        assert server.wait() == 1
+        assert server.wait() == 4
         (line,) = server.err.splitlines()
         assert line.startswith(f"bascule: cannot serve site_:application: it has {library} replace")
         assert line.endswith(f"a server that is made for {library}")
@@ -59,5 +59,5 @@ REAL: Mapping[str, str] = {
 def test_the_library_itself_says_so(library: str) -> None:
     with project(REAL[library] + HELLO) as server:
         server.start_there()
-        assert server.wait() == 1
+        assert server.wait() == 4
         assert server.err.splitlines()[-1].endswith(f"a server that is made for {library}")

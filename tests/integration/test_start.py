@@ -104,8 +104,9 @@ def test_settings_come_from_the_environment_and_flags_win() -> None:
         ([], {}, 2,
          "no application given: name one, such as app.hello:application, or a chain file "
          "with --chain, or set BASCULE_APP or BASCULE_CHAIN"),
-        (["hello"], {}, 2,
-         "the application must be MODULE:CALLABLE, such as app.hello:application, not 'hello'"),
+        (["hello:"], {}, 2,
+         "the application must be MODULE or MODULE:CALLABLE, such as app.hello:application, "
+         "not 'hello:'"),
         (["--no-such-flag", HELLO], {}, 2,
          "unrecognized arguments: --no-such-flag (see --help)"),
         (["--thread=4", HELLO], {}, 2,
@@ -132,23 +133,23 @@ def test_settings_come_from_the_environment_and_flags_win() -> None:
          "BASCULE_THREADS must be a whole number from 1 up, not 'none'"),
         ([HELLO], {"BASCULE_BIND": "nowhere"}, 2,
          "BASCULE_BIND must be HOST:PORT, unix:PATH or fd://N, not 'nowhere'"),
-        (["tests.no_such_module:application"], {}, 1,
+        (["tests.no_such_module:application"], {}, 4,
          "cannot load tests.no_such_module:application: ModuleNotFoundError: "
          "No module named 'tests.no_such_module'"),
-        (["tests.applications.hello:no_such_name"], {}, 1,
+        (["tests.applications.hello:no_such_name"], {}, 4,
          "cannot load tests.applications.hello:no_such_name: AttributeError: "
          "module 'tests.applications.hello' has no attribute 'no_such_name'"),
-        ([application_name("not_callable")], {}, 1,
+        ([application_name("not_callable")], {}, 4,
          f"cannot load {application_name('not_callable')}: it is not callable but a int"),
-        (["--bind", "fd://987", HELLO], {}, 1,
+        (["--bind", "fd://987", HELLO], {}, 3,
          "cannot listen on fd://987: Bad file descriptor"),
-        (["--bind", "fd://0", HELLO], {}, 1,
+        (["--bind", "fd://0", HELLO], {}, 3,
          "cannot listen on fd://0: Socket operation on non-socket"),
-        (["--bind", "unix:/no/such/directory/socket", HELLO], {}, 1,
+        (["--bind", "unix:/no/such/directory/socket", HELLO], {}, 3,
          "cannot listen on unix:/no/such/directory/socket: No such file or directory"),
-        (["--bind", f"unix:/tmp/{'x' * 120}", HELLO], {}, 1,
+        (["--bind", f"unix:/tmp/{'x' * 120}", HELLO], {}, 3,
          f"cannot listen on unix:/tmp/{'x' * 120}: its path has 125 bytes, and 107 are the most"),
-        (["--bind", "127.0.0.1:0", "--access-logfile", "/no/such/directory/log", HELLO], {}, 1,
+        (["--bind", "127.0.0.1:0", "--access-logfile", "/no/such/directory/log", HELLO], {}, 3,
          "cannot write the access log /no/such/directory/log: No such file or directory"),
     ],
     ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else "",
@@ -164,12 +165,12 @@ def test_a_port_in_use_is_said_in_one_line() -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         result = finished("--bind", address, HELLO)
     assert result.stderr == f"bascule: cannot listen on {address}: Address already in use\n"
-    assert result.returncode == 1
+    assert result.returncode == 3
 
 
 def test_debugging_adds_the_traceback() -> None:
     result = finished("--log-level", "debug", application_name("fails_to_import"))
-    assert result.returncode == 1
+    assert result.returncode == 4
     assert "Traceback" in result.stderr
     assert result.stderr.splitlines()[-1].endswith("RuntimeError: no database here")
 
@@ -177,7 +178,7 @@ def test_debugging_adds_the_traceback() -> None:
 def test_a_path_that_is_a_directory_is_refused() -> None:
     with scratch() as directory:
         result = finished("--bind", f"unix:{directory}", HELLO)
-        assert result.returncode == 1
+        assert result.returncode == 3
         assert result.stderr == (
             f"bascule: cannot listen on unix:{directory}: the path is there and is no socket\n"
         )

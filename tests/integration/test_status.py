@@ -324,7 +324,7 @@ def test_a_client_that_does_not_read_holds_nobody_up_for_long(path) -> None:
 @pytest.mark.parametrize("place", ["/nowhere/at/all", "/" + "x" * 200])
 def test_a_place_where_it_cannot_listen_stops_the_start(place: str) -> None:
     done = finished("--bind", "127.0.0.1:0", "--status-socket", place, application_name("hello"))
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert done.stderr.startswith("bascule: --status-socket: cannot listen on unix:/")
     assert len(done.stderr.splitlines()) == 1
 
@@ -334,7 +334,7 @@ def test_a_start_that_fails_leaves_no_socket(directory) -> None:
         "--bind", "127.0.0.1:0", "--status-socket", str(directory / "status"),
         application_name("fails_to_import"),
     )  # fmt: skip
-    assert done.returncode == 1
+    assert done.returncode == 4
     assert list(directory.iterdir()) == []
 
 

@@ -215,7 +215,7 @@ def test_a_regular_file_at_the_path_is_refused_and_kept(directory: Path) -> None
     path = directory / "worker.sock"
     path.write_text("precious", encoding="utf-8")
     result = finished("--bind", f"unix:{path}", HELLO)
-    assert result.returncode == 1
+    assert result.returncode == 3
     assert result.stderr == (
         f"bascule: cannot listen on unix:{path}: the path is there and is no socket\n"
     )
@@ -246,7 +246,7 @@ def test_an_application_that_fails_leaves_the_running_process_its_path(directory
     with serve(path):
         inode = path.stat().st_ino
         result = finished("--bind", f"unix:{path}", application_name("fails_to_import"))
-        assert result.returncode == 1
+        assert result.returncode == 4
         assert path.stat().st_ino == inode
         assert [entry.name for entry in directory.iterdir()] == ["worker.sock"]
         assert answers(path) == 200

@@ -46,7 +46,7 @@ def test_a_worker_s_deadline_is_the_server_s_own_default() -> None:
 def test_every_setting_may_be_set() -> None:
     environ = {
         "WORKERS": "99",
-        "BASCULE_APP": "shop.wsgi:application",
+        "BASCULE_APP": "shop:create_app('prod', debug=False)",
         "BASCULE_CHAIN": "links.toml",
         "BASCULE_GRACEFUL_TIMEOUT": "0.5",
         "BASCULE_ACCESS_LOGFORMAT": "combined",
@@ -55,7 +55,7 @@ def test_every_setting_may_be_set() -> None:
     }
     assert read(environ) == StackSettings(
         workers=99,
-        application="shop.wsgi:application",
+        application="shop:create_app('prod', debug=False)",
         chain="links.toml",
         graceful_timeout=0.5,
         access_logformat="combined",

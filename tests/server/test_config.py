@@ -201,7 +201,7 @@ def test_an_address_may_not_be(address: str) -> None:
         configured({"bind": [f"127.0.0.1:1,{address}"]})
 
 
-@pytest.mark.parametrize("application", ["", "app", "app:", ":application", "app.hello"])
+@pytest.mark.parametrize("application", ["", "app:", ":application", ":"])
 def test_an_application_is_a_module_and_a_callable(application: str) -> None:
     with pytest.raises(ConfigError, match="MODULE:CALLABLE"):
         build(application, {}, {})

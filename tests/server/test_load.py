@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from bascule.errors import LoadError, StartError
+from bascule.errors import LoadError
 from bascule.wsgi.load import check_library, explain, load_application
 from bascule.wsgi.renamed import successor
 
@@ -48,6 +48,106 @@ def refused(name: str) -> LoadError:
 @pytest.mark.parametrize("name", ["site_:application", "site_:other.application"])
 def test_a_callable_is_found_by_its_name(name: str) -> None:
     assert callable(load_application(name))
+
+
+MAKES = """
+class Made:
+    def __init__(self, *arguments, **named):
+        self.told = (arguments, named)
+    def __call__(self, environ, start_response): ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("app = Made('app'); application = Made('application')", "application"),
+        ("app = Made('app')\ndef create_app(): return Made('made')", "app"),
+        ("import json as app\ndef create_app(): return Made('made')", "made"),
+        ("def make_app(config='none'): return Made(config)", "none"),
+    ],
+)
+def test_of_a_module_alone_the_application_is_found(source: str, found: str, here: Path) -> None:
+    (here / "alone.py").write_text(MAKES + source)
+    assert load_application("alone").told == ((found,), {})  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("Made()", ((), {})),
+        ("Made('prod', 3, debug=False)", (("prod", 3), {"debug": False})),
+        ("Made(['a'], {'b': None})", ((["a"], {"b": None}), {})),
+        ("inner.Made(-1)", ((-1,), {})),
+        ("Outer(1).again(2)", ((2,), {})),
+    ],
+)
+def test_a_factory_is_called_with_literals(path: str, told: object, here: Path) -> None:
+    (here / "made.py").write_text(
+        f"{MAKES}class inner:\n    Made = Made\n"
+        "class Outer:\n"
+        "    again = staticmethod(Made)\n"
+        "    def __init__(self, number): ...\n"
+    )
+    assert load_application(f"made:{path}").told == told  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("create(", "AttributeError: module 'made' has no attribute 'create('; did you mean 'create'?"),
+        ("create(1 +)", "create(1 +) is neither a name nor a call such as create_app()"),
+        ("create.x[0].y()", "create.x[0] is neither a name nor a call such as create_app()"),
+        ("create(name)", "create(name): arguments are literals only, such as "
+                         "create_app('prod', debug=False)"),
+        ("create(*[1])", "create(*[1]): arguments are literals only, such as "
+                         "create_app('prod', debug=False)"),
+        ("create(1, 2)", "create() takes 1 positional argument but 2 were given; write its "
+                         "arguments, such as create('prod', debug=False)"),
+        ("create(**{'one': 1})", "create() got an unexpected keyword argument '**'; write its "
+                                 "arguments, such as create('prod', debug=False)"),
+        ("create(None)", "create(None) gave no callable but a NoneType"),
+        ("number()", "number is not callable but a int"),
+        ("creat()", "AttributeError: module 'made' has no attribute 'creat'; did you mean 'create'?"),
+        ("breaks()", "TypeError: can only concatenate str (not \"int\") to str"),
+    ],
+)  # fmt: skip
+def test_a_factory_that_cannot_be_called_is_explained(path: str, said: str, here: Path) -> None:
+    (here / "made.py").write_text(
+        "number = 1\ndef create(one): return one\ndef breaks(): return 'a' + 1\n"
+    )
+    assert str(refused(f"made:{path}")) == f"cannot load made:{path}: {said}"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("", "it has no callable named application, app, create_app or make_app"),
+        ("import json as app", "it has no callable named application, app, create_app or make_app "
+                               "(app is a module)"),
+        ("from json import dumps\nclass Site: pass\ndef wsgi(): pass",
+         "it has no callable named application, app, create_app or make_app; "
+         "if Site or wsgi is it, name it: alone:Site"),
+        ("def create_app(): pass", "create_app() gave no callable but a NoneType"),
+        ("def create_app(config): pass",
+         "create_app() missing 1 required positional argument: 'config'; write its arguments, "
+         "such as create_app('prod', debug=False)"),
+    ],
+)  # fmt: skip
+def test_of_a_module_that_has_none_it_is_said_what_it_has(
+    source: str, said: str, here: Path
+) -> None:
+    (here / "alone.py").write_text(source)
+    error = refused("alone")
+    assert str(error) == f"cannot load alone: {said}"
+    assert explain(error) == ""
+
+
+def test_a_mistake_within_a_factory_is_shown(here: Path) -> None:
+    (here / "alone.py").write_text("def create_app():\n    return {}['it']\n")
+    error = refused("alone")
+    assert str(error) == "cannot load alone: KeyError: 'it'"
+    assert f'  File "{here}/alone.py", line 2, in create_app' in explain(error)
 
 
 def test_the_current_directory_comes_first_and_once(here: Path) -> None:
@@ -215,6 +315,6 @@ def test_a_library_that_has_replaced_what_the_server_needs_is_named(
     check_library("site_:application")
     for name in ("thread", "threading", "select", "socket", "time", "os", "signal"):
         replaced[:] = [name]
-        with pytest.raises(StartError, match="cannot serve site_:application: it has ") as caught:
+        with pytest.raises(LoadError, match="cannot serve site_:application: it has ") as caught:
             check_library("site_:application")
         assert str(caught.value).count(module.partition(".")[0]) == 2

@@ -18,8 +18,6 @@ from tests.harness.fetch import fetch
 from tests.harness.ports import listen
 from tests.harness.processes import Process
 
-ROOT = Path(__file__).parents[2]
-
 OK = "def application(environ, start_response):\n    return []\n"
 MODULES = {
     "good.py": OK,
@@ -44,7 +42,7 @@ def command(arguments: Sequence[str]) -> list[str]:
 
 def environment(**variables: str) -> dict[str, str]:
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("BASCULE_")}
-    return {**inherited, "PYTHONPATH": str(ROOT), **variables}
+    return {**inherited, **variables}
 
 
 def run(directory: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -103,7 +101,7 @@ def test_the_version_is_said(modules: Path) -> None:
     assert (done.returncode, done.stdout) == (0, f"bascule {__version__}\n")
 
 
-@pytest.mark.parametrize("name", ["good:application", "value:Holder.inner"])
+@pytest.mark.parametrize("name", ["good", "good:application", "value:Holder.inner"])
 def test_a_good_configuration_is_confirmed_in_one_line(modules: Path, name: str) -> None:
     done = run(modules, "--check-config", name)
     assert done.returncode == 0
@@ -129,7 +127,7 @@ def test_an_empty_variable_is_an_unset_one(modules: Path) -> None:
     ("arguments", "says"),
     [
         ((), "no application given"),
-        (("good",), "MODULE:CALLABLE"),
+        (("good:",), "MODULE or MODULE:CALLABLE"),
         (("--unknown", "good:application"), "unrecognized arguments: --unknown"),
         (("--thread", "3", "good:application"), "unrecognized arguments: --thread"),
         (("--threads",), "--threads"),
@@ -174,7 +172,7 @@ def test_an_application_that_does_not_load_is_explained_in_the_last_line(
 ) -> None:
     bind = ["--bind", f"unix:{modules}/app.sock"]
     done = run(modules, *bind, *(["--check-config"] if check else []), name)
-    assert done.returncode == 1
+    assert done.returncode == 4
     last = done.stderr.splitlines(keepends=True)[-1]
     assert re.fullmatch(r"bascule: [^\n]+\n", last)
     assert says in last
@@ -185,25 +183,25 @@ def test_an_application_that_does_not_load_is_explained_in_the_last_line(
 def test_debugging_shows_the_traceback_as_well(modules: Path, written: tuple[str, ...]) -> None:
     variables = {} if written else {"BASCULE_LOG_LEVEL": "debug"}
     done = run(modules, *written, "broken:application", **variables)
-    assert done.returncode == 1
+    assert done.returncode == 4
     assert "Traceback (most recent call last):" in done.stderr
     assert "bascule: cannot load broken:application" in done.stderr.splitlines()[-1]
     assert "bascule/command.py" in done.stderr  # the server's own lines
     assert "bascule/command.py" not in run(modules, "broken:application").stderr
 
 
-def test_a_port_in_use_is_one_line_and_exit_code_1(modules: Path) -> None:
+def test_a_port_in_use_is_one_line_and_exit_code_3(modules: Path) -> None:
     with listen() as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         done = run(modules, "--bind", address, "good:application")
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert done.stderr == f"bascule: cannot listen on {address}: Address already in use\n"
 
 
-def test_a_log_that_cannot_be_written_is_one_line_and_exit_code_1(modules: Path) -> None:
+def test_a_log_that_cannot_be_written_is_one_line_and_exit_code_3(modules: Path) -> None:
     bind = ["--bind", f"unix:{modules}/app.sock"]
     done = run(modules, *bind, "--access-logfile", "nowhere/access.log", "good:application")
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert re.fullmatch(r"bascule: cannot write the access log [^\n]+\n", done.stderr)
     assert not list(modules.glob("*.sock"))
 

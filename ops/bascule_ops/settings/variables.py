@@ -158,7 +158,7 @@ def _refuse(name: str, value: str, why: str) -> NoReturn:
 
 def _application(values: Mapping[str, str]) -> str:
     value = values["BASCULE_APP"] or CHAIN_ENTRY
-    if not re.fullmatch(r"[A-Za-z0-9_.][A-Za-z0-9_.:]*", value) or value.endswith(":"):
+    if not re.fullmatch(r"[A-Za-z0-9_.][A-Za-z0-9_.:]*(\(.*\))?", value) or value.endswith(":"):
         remedy = "set it to MODULE:CALLABLE, such as project.wsgi:application"
         _refuse("BASCULE_APP", value, remedy)
     return value

@@ -1,4 +1,9 @@
-"""Loading the application that ``MODULE:CALLABLE`` names."""
+"""Loading the application that ``MODULE[:CALLABLE]`` names, as gunicorn has it.
+
+- ``module``: the first there is of ``application``, ``app``, ``create_app()`` and ``make_app()``
+- ``module:name``: also an attribute of an attribute
+- ``module:create_app("prod")``: what a factory gives; its arguments are literals
+"""
 
 from __future__ import annotations
 
@@ -6,11 +11,11 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Iterable
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, cast
+from collections.abc import Iterable, Mapping, Sequence
+from types import ModuleType, TracebackType
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from bascule.errors import LoadError, StartError
+from bascule.errors import LoadError
 from bascule.wsgi.renamed import successor
 
 # These are installed with the server. The project's directory does not come before what they need:
@@ -28,15 +33,26 @@ _REPLACERS: Final = {
 # Those that the server's threads and its event loop have to have as they are.
 _NEEDED: Final = ("thread", "threading", "select", "socket", "time", "os", "signal")
 
+# What a module that is named alone is asked for: applications first, then what makes one.
+_APPLICATIONS: Final = ("application", "app")
+_FACTORIES: Final = ("create_app", "make_app")
+# So many names of a module are said where it has none of these.
+_NAMES_SAID: Final = 5
+
 if TYPE_CHECKING:
+    import ast
     from wsgiref.types import WSGIApplication
+
+
+class _NamingError(Exception):
+    """What is named is not there; the message says what is."""
 
 
 def load_application(name: str) -> WSGIApplication:
     """Import a module, from the current directory first, and return the callable.
 
     Args:
-        name: ``MODULE:CALLABLE``; the callable may be an attribute of an attribute.
+        name: ``MODULE``, ``MODULE:CALLABLE`` or ``MODULE:FACTORY(ARGUMENTS)``.
 
     Raises:
         LoadError: it cannot be imported, is not there, or is not callable; the cause is kept.
@@ -45,12 +61,18 @@ def load_application(name: str) -> WSGIApplication:
     here = os.getcwd()
     if here not in sys.path and module_name.partition(".")[0] not in OWN_PACKAGES:
         sys.path.insert(0, here)
-    found: object = None
-    attribute = ""
     try:
-        found = importlib.import_module(module_name)
-        for attribute in path.split("."):
-            found = getattr(found, attribute)
+        module = importlib.import_module(module_name)
+        if not path:
+            found = _found_in(module)
+        elif path.endswith(")"):
+            found = _evaluated(_parsed(path), module)
+        else:
+            found = module
+            for attribute in path.split("."):
+                found = getattr(found, attribute)
+    except _NamingError as error:
+        raise LoadError(f"cannot load {name}: {error}") from error.__cause__
     # SystemExit too: a module that is a script has not the last word on this process.
     except (Exception, SystemExit) as error:
         reason = str(error) or "no reason given"
@@ -59,14 +81,98 @@ def load_application(name: str) -> WSGIApplication:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if renamed := successor(module_name, error):
             text += renamed
-        elif attribute and isinstance(error, AttributeError):
-            text += _nearest(attribute, [each for each in dir(found) if each[0] != "_"])
+        elif isinstance(error, AttributeError) and error.name and error.name in path:
+            text += _nearest(error.name, _public(error.obj))
         elif missing and f"{module_name}.".startswith(f"{missing}."):
             text += _nearest(missing, _modules_beside(missing, here))
         raise LoadError(text) from error
     if not callable(found):
-        raise LoadError(f"cannot load {name}: it is not callable but a {type(found).__name__}")
+        given = f"{path} gave no callable" if path.endswith(")") else "it is not callable"
+        raise LoadError(f"cannot load {name}: {given} but {_a_kind_of(found)}")
     return cast("WSGIApplication", found)
+
+
+def _found_in(module: ModuleType) -> object:
+    """Return the application of a module that is named alone, or what its factory makes."""
+    for name in _APPLICATIONS:
+        if callable(found := getattr(module, name, None)):
+            return found
+    for name in _FACTORIES:
+        if callable(factory := getattr(module, name, None)):
+            found = _called(name, factory, (), {})
+            if callable(found):
+                return found
+            raise _NamingError(f"{name}() gave no callable but {_a_kind_of(found)}")
+    own = [
+        name
+        for name in _public(module)
+        if getattr(found := getattr(module, name), "__module__", "") == module.__name__
+        and callable(found)
+    ]
+    known = (*_APPLICATIONS, *_FACTORIES)
+    there = [
+        f"{name} is {_a_kind_of(getattr(module, name))}" for name in known if hasattr(module, name)
+    ]
+    text = f"it has no callable named {', '.join(known[:-1])} or {known[-1]}"
+    if there:
+        text += f" ({', '.join(there)})"
+    if own:
+        text += f"; if {' or '.join(own[:_NAMES_SAID])} is it, name it: {module.__name__}:{own[0]}"
+    raise _NamingError(text)
+
+
+def _parsed(text: str) -> ast.expr:
+    import ast  # noqa: PLC0415 - most workers have no use for it
+
+    try:
+        return ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError):
+        raise _NamingError(f"{text} is neither a name nor a call such as create_app()") from None
+
+
+def _evaluated(node: ast.expr, module: ModuleType) -> object:
+    """Return what names, attributes and calls with literals give."""
+    import ast  # noqa: PLC0415 - as above
+
+    match node:
+        case ast.Name(id=name):
+            return getattr(module, name)
+        case ast.Attribute(value=value, attr=name):
+            return getattr(_evaluated(value, module), name)
+        case ast.Call(func=func, args=args, keywords=keywords):
+            try:
+                values = [ast.literal_eval(each) for each in args]
+                named = {str(each.arg or "**"): ast.literal_eval(each.value) for each in keywords}
+            except ValueError:
+                raise _NamingError(
+                    f"{ast.unparse(node)}: arguments are literals only, such as "
+                    "create_app('prod', debug=False)"
+                ) from None
+            return _called(ast.unparse(func), _evaluated(func, module), values, named)
+    raise _NamingError(f"{ast.unparse(node)} is neither a name nor a call such as create_app()")
+
+
+def _called(
+    name: str, factory: Any, arguments: Sequence[object], named: Mapping[str, object]
+) -> object:
+    if not callable(factory):
+        raise _NamingError(f"{name} is not callable but {_a_kind_of(factory)}")
+    try:
+        return factory(*arguments, **named)
+    except TypeError as error:
+        if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+            raise  # it is of the factory's own making
+        raise _NamingError(
+            f"{error}; write its arguments, such as {name}('prod', debug=False)"
+        ) from None
+
+
+def _a_kind_of(found: object) -> str:
+    return f"a {type(found).__name__}"
+
+
+def _public(found: object) -> list[str]:
+    return [each for each in dir(found) if each[0] != "_"]
 
 
 def explain(error: LoadError) -> str:
@@ -121,14 +227,14 @@ def check_library(name: str) -> None:
         name: the application's, for the message.
 
     Raises:
-        StartError: it has replaced what the server needs.
+        LoadError: it has replaced what the server needs.
     """
     for module, question in _REPLACERS.items():
         if module in sys.modules:
             is_replaced = getattr(sys.modules[module], question)
             if any(is_replaced(each) for each in _NEEDED):
                 library = module.partition(".")[0]
-                raise StartError(
+                raise LoadError(
                     f"cannot serve {name}: it has {library} replace threads and sockets (monkey "
                     "patching), and Bascule calls applications in threads of its own; leave that "
                     f"out, or serve it with a server that is made for {library}"
