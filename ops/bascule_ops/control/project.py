@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bascule import env_file
+from bascule.config import ConfigError
+
 from bascule_ops import files
-from bascule_ops.errors import CommandError
-from bascule_ops.settings import env_file, variables
+from bascule_ops.errors import CommandError, Refused
+from bascule_ops.settings import variables
 from bascule_ops.settings.directories import check_owner
 
 TLS: Final = ("NGINX_TLS_CERTIFICATE", "NGINX_TLS_CERTIFICATE_KEY")
@@ -32,6 +35,8 @@ class Project:
             found = env_file.read(self.root / ".env", os.environ)
         except OSError as error:
             raise CommandError(f"cannot read {error.filename}: {error.strerror}") from error
+        except ConfigError as error:
+            raise Refused(str(error)) from error
         for name, value in found.items():
             if value:
                 os.environ.setdefault(name, value)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bascule_ops.errors import Refused
-from bascule_ops.settings import env_file
+from bascule import env_file
+from bascule.config import ConfigError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +18,7 @@ def test_it_is_read_as_compose_reads_it(tmp_path: Path, text: str, value: str | 
     file = tmp_path / ".env"
     file.write_text(f"{text}\n", newline="")
     if value is None:
-        with pytest.raises(Refused, match=r"\.env, line 1: "):
+        with pytest.raises(ConfigError, match=r"\.env, line 1: "):
             env_file.read(file, ENVIRON)
     else:
         assert env_file.read(file, ENVIRON).get("A", "") == value
@@ -37,7 +37,7 @@ def test_it_is_read_as_compose_reads_it(tmp_path: Path, text: str, value: str | 
 def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, words: str) -> None:
     file = tmp_path / ".env"
     file.write_text(text)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(ConfigError) as caught:
         env_file.read(file, {})
     assert str(caught.value) == f"{file}, {words}"
 
@@ -55,6 +55,6 @@ def test_whatever_it_is_it_is_read_or_refused_with_a_line(
     said = f"{file}, line 1"
     try:
         env_file.read(file, ENVIRON)
-    except Refused as error:
+    except ConfigError as error:
         said = str(error)
     assert said.startswith(f"{file}, line ")

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from bascule_ops.errors import Refused
+from bascule.config import ConfigError
 
 _SPACE: Final = r"[ \t\r\v\f]"
 _BEFORE: Final = re.compile(r"(?:\s|#[^\n]*)*")
@@ -37,7 +37,7 @@ def read(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
     Raises:
         OSError: it cannot be read.
-        Refused: compose would not accept it either; says the line.
+        ConfigError: compose would not accept it either; says the line.
     """
     if not path.is_file():
         return {}
@@ -48,7 +48,7 @@ def read(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
         try:
             found[name] = _expanded(value, known)
         except ValueError as error:
-            raise Refused(f"{path}, line {line}: {error}") from None
+            raise ConfigError(f"{path}, line {line}: {error}") from None
     return found
 
 
@@ -60,7 +60,7 @@ def _statements(path: Path, text: str) -> Iterator[tuple[str, str, int]]:
         match = _NAME.match(text, position)
         name = match[1].rstrip() if match else ""
         if match is None or not _GOOD_NAME.fullmatch(name):
-            raise Refused(f'{path}, line {line}: "{name}" is no name; a line is NAME=VALUE')
+            raise ConfigError(f'{path}, line {line}: "{name}" is no name; a line is NAME=VALUE')
         position = match.end()
         if match[2]:
             value, position = _value(path, text, position, line)
@@ -75,7 +75,7 @@ def _value(path: Path, text: str, position: int, line: int) -> tuple[str, int]:
         return text[position:end].partition(" #")[0].rstrip(), end
     match = _QUOTED.match(text, position)
     if match is None:
-        raise Refused(f"{path}, line {line}: the quotation mark has no second one")
+        raise ConfigError(f"{path}, line {line}: the quotation mark has no second one")
     if match[1] is None:
         return match[2].replace("\\'", "'").replace("$", "$$"), match.end()
     return _ESCAPE.sub(lambda each: _ESCAPED.get(each[1], each[1]), match[1]), match.end()
