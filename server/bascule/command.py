@@ -9,7 +9,7 @@ from collections.abc import MutableMapping, Sequence
 from typing import Final
 
 from bascule import cli, streams
-from bascule.config import CHAIN_ENTRY, Config, ConfigError, build, variable
+from bascule.config import CHAIN_ENTRY, Config, ConfigError, as_toml, build, variable
 from bascule.engine.signals import StopWhileLoading
 from bascule.errors import LoadError, StartError
 from bascule.told import event_log
@@ -24,12 +24,60 @@ EXIT_INTERRUPTED: Final = 130  # as a shell has it
 
 
 def _read_config(arguments: cli.Arguments) -> Config:
+    if directory := arguments.last("chdir"):
+        try:
+            os.chdir(directory)
+        except OSError as error:
+            raise ConfigError(f"--chdir {directory}: {error.strerror}") from error
+    _set_variables(arguments)
     return build(_application(arguments, os.environ), arguments.flags, os.environ)
+
+
+def _set_variables(arguments: cli.Arguments) -> None:
+    for given in arguments.flags.get("env", ()):
+        name, equals, value = given.partition("=")
+        if not (name and equals):
+            raise ConfigError(f"--env must be NAME=VALUE, not {given!r}")
+        os.environ[name] = value
+    for file in arguments.flags.get("env_file", ()):
+        from pathlib import Path  # noqa: PLC0415 - most workers have no use for it
+
+        from bascule import env_file  # noqa: PLC0415 - as above
+
+        if not os.path.isfile(file):
+            raise ConfigError(f"--env-file: {file} is no file")
+        try:
+            found = env_file.read(Path(file), os.environ)
+        except OSError as error:
+            raise ConfigError(f"--env-file: cannot read {file}: {error.strerror}") from error
+        for name, value in found.items():
+            os.environ.setdefault(name, value)
+
+
+def _lead_logs(config: Config) -> None:
+    if config.error_logfile != "-":
+        try:
+            streams.lead(streams.STDERR, config.error_logfile)
+        except OSError as error:
+            raise StartError(
+                f"cannot write the error log {config.error_logfile}: {error.strerror}"
+            ) from error
+    event_log.configure(config.access_logformat, config.log_level, config.worker)
+    if config.log_config:
+        import logging.config  # noqa: PLC0415 - most workers have no use for it
+
+        try:
+            logging.config.fileConfig(config.log_config, disable_existing_loggers=False)
+        # It imports and calls what the file names.
+        except Exception as error:
+            reason = " ".join(str(error).split()) or "no reason given"
+            text = f"--log-config {config.log_config}: {type(error).__name__}: {reason}"
+            raise ConfigError(text) from error
 
 
 def _application(arguments: cli.Arguments, environ: MutableMapping[str, str]) -> str:
     """Return what is to be served; with a chain, the chain's entry, which reads BASCULE_CHAIN."""
-    application, chain = arguments.application, arguments.chain
+    application, chain = arguments.application, arguments.last("chain")
     if application and chain:
         raise ConfigError(
             f"--chain {chain} and {application} exclude each other: "
@@ -60,10 +108,45 @@ def _debugging(argv: Sequence[str]) -> bool:
     )
 
 
+def _check(config: Config, *, shows: bool) -> int:
+    if shows:
+        print(as_toml(config), end="")  # noqa: T201
+    loading = StopWhileLoading(lambda: None, EXIT_CUT_SHORT)
+    loading.watch()
+    load_application(config.application, config.pythonpath)
+    check_library(config.application)
+    loading.end()
+    if not shows:
+        print(f"bascule: the configuration is good; {config.application} loads")  # noqa: T201
+    chain = os.environ.get("BASCULE_CHAIN")
+    if chain and config.application == os.environ.get("BASCULE_APP") != CHAIN_ENTRY:
+        text = "bascule: BASCULE_APP goes before BASCULE_CHAIN, so it is served without "
+        print(f"{text}the chain {chain}", file=sys.stderr)  # noqa: T201
+    return 0
+
+
 def _status(error: ConfigError | StartError) -> int:
     if isinstance(error, ConfigError):
         return EXIT_USAGE
     return EXIT_CANNOT_LOAD if isinstance(error, LoadError) else EXIT_CANNOT_START
+
+
+def _run(arguments: cli.Arguments) -> int:
+    if not arguments.switches.isdisjoint(cli.HELP):
+        print(cli.help_text())  # noqa: T201
+        return 0
+    if not arguments.switches.isdisjoint(cli.VERSION):
+        print(f"bascule {__version__}")  # noqa: T201
+        return 0
+    config = _read_config(arguments)
+    _lead_logs(config)
+    if not arguments.switches.isdisjoint((cli.CHECK, cli.PRINT)):
+        return _check(config, shows=cli.PRINT in arguments.switches)
+    if config.reload:
+        from bascule import reload  # noqa: PLC0415 - most workers have no use for it
+
+        return reload.run(config)
+    return Worker(config).run()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,28 +158,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     streams.secure()
     try:
-        arguments = cli.parse(argv)
-        if not arguments.switches.isdisjoint(cli.HELP):
-            print(cli.help_text())  # noqa: T201
-            return 0
-        if cli.VERSION in arguments.switches:
-            print(f"bascule {__version__}")  # noqa: T201
-            return 0
-        config = _read_config(arguments)
-        event_log.configure(config.access_logformat, config.log_level, config.worker)
-        if cli.CHECK in arguments.switches:
-            loading = StopWhileLoading(lambda: None, EXIT_CUT_SHORT)
-            loading.watch()
-            load_application(config.application)
-            check_library(config.application)
-            loading.end()
-            print(f"bascule: the configuration is good; {config.application} loads")  # noqa: T201
-            chain = os.environ.get("BASCULE_CHAIN")
-            if chain and config.application == os.environ.get("BASCULE_APP") != CHAIN_ENTRY:
-                text = "bascule: BASCULE_APP goes before BASCULE_CHAIN, so it is served without "
-                print(f"{text}the chain {chain}", file=sys.stderr)  # noqa: T201
-            return 0
-        return Worker(config).run()
+        return _run(cli.parse(argv))
     except (ConfigError, StartError) as error:
         if _debugging(argv):
             traceback.print_exc()

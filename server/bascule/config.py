@@ -19,6 +19,11 @@ CHAIN_ENTRY: Final = "bascule_middleware.wsgi:application"
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
+_SWITCHES: Final = {
+    **{"on": True, "true": True, "yes": True, "1": True},
+    **{"off": False, "false": False, "no": False, "0": False},
+}
+
 
 class ConfigError(Exception):
     """A setting is wrong; the message names the setting and the remedy."""
@@ -35,6 +40,20 @@ def path(value: str) -> str:
 
 def _log_path(value: str) -> str:
     return value if value in ("-", "off") else path(value)
+
+
+def _error_log_path(value: str) -> str:
+    return value if value == "-" else path(value)
+
+
+def _paths(value: str) -> tuple[str, ...]:
+    return tuple(path(part.strip()) for part in value.split(",") if part.strip())
+
+
+def _switch(value: str) -> bool:
+    if value in _SWITCHES:
+        return _SWITCHES[value]
+    raise ValueError(f"must be one of {', '.join(_SWITCHES)}")
 
 
 def _whole(minimum: int) -> Callable[[str], int]:
@@ -80,14 +99,19 @@ def _addresses(value: str) -> tuple[str, ...]:
 
 def _address(address: str) -> str:
     kind, _, rest = address.partition(":")
-    if kind == "unix" and rest not in ("", "@"):
-        return address if rest.startswith("@") else f"unix:{path(rest)}"
+    if kind == "unix" and rest not in ("", "@", "//"):
+        return address if rest.startswith("@") else f"unix:{path(rest.removeprefix('//'))}"
+    address = address.removeprefix("tcp://")
+    if address.isascii() and address.isdigit():
+        address = f"127.0.0.1:{address}"
+    elif address.startswith(":"):
+        address = f"0.0.0.0{address}"  # noqa: S104 - as it is asked for
     host, colon, port = address.rpartition(":")
     number = address.removeprefix("fd://")
     is_descriptor = number != address and number.isascii() and number.isdigit()
     is_endpoint = bool(colon and host) and port.isascii() and port.isdigit()
     if not (is_descriptor or (is_endpoint and int(port) <= 65535)):
-        raise ValueError("must be HOST:PORT, unix:PATH or fd://N")
+        raise ValueError("must be HOST:PORT, :PORT, PORT, unix:PATH or fd://N")
     return address
 
 
@@ -99,8 +123,9 @@ class Setting(NamedTuple):
         default: what it is where nobody says anything.
         parse: from text to its value; raises ``ValueError``, which says what it must be.
         group: the heading that it stands under in the help text.
-        metavar: its value's name in the help text.
+        metavar: its value's name in the help text; empty for a switch, which has none.
         meaning: the help text.
+        also: other spellings of its flag.
     """
 
     name: str
@@ -109,13 +134,19 @@ class Setting(NamedTuple):
     group: str
     metavar: str
     meaning: str
+    also: tuple[str, ...] = ()
 
 
 def _setting(
-    default: Any, parse: Callable[[str], Any], group: str, metavar: str, meaning: str
+    default: Any,
+    parse: Callable[[str], Any],
+    group: str,
+    metavar: str,
+    meaning: str,
+    *also: str,
 ) -> Any:
     """Return what a class of settings has in its body; typed as what it is to become."""
-    return Setting("", default, parse, group, metavar, meaning)
+    return Setting("", default, parse, group, metavar, meaning, also)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -156,6 +187,7 @@ _CALLS: Final = "how it calls the application"
 _DEADLINES: Final = "deadlines (seconds, fractions allowed)"
 _LIMITS: Final = "limits on a request"
 _LOGS: Final = "logs and what else it tells"
+_PROCESS: Final = "the process"
 
 
 class Config(_Frozen):
@@ -167,8 +199,10 @@ class Config(_Frozen):
         _addresses,
         _SOCKETS,
         "ADDRESS",
-        "HOST:PORT, unix:PATH, unix:@NAME (an abstract socket) or fd://N (an inherited listening "
-        "socket); may be repeated",
+        "HOST:PORT, :PORT (every IPv4 address), PORT (127.0.0.1), unix:PATH, unix:@NAME (an "
+        "abstract socket) or fd://N (an inherited listening socket); may be repeated; where "
+        "nothing says it, :$PORT if there is one",
+        "-b",
     )
     hold: str = _setting(
         "",
@@ -226,6 +260,7 @@ class Config(_Frozen):
         "SECONDS",
         "that a call of the application may go on without a sign of progress: past it the call is "
         "logged with its stack, its client gets 504, and its thread is replaced; 0: none",
+        "-t",
     )
     max_stream_duration: float = _setting(
         0.0,
@@ -275,6 +310,22 @@ class Config(_Frozen):
         "FORMAT",
         "json or combined; with json the server's events are JSON too",
     )
+    error_logfile: str = _setting(
+        "-",
+        _error_log_path,
+        _LOGS,
+        "PATH",
+        "a file (reopened on SIGUSR1) for events and whatever else goes to standard error, or - "
+        "for that itself",
+        "--log-file",
+    )
+    log_config: str = _setting(
+        "",
+        path,
+        _LOGS,
+        "FILE",
+        "loggers and handlers of the application's, as logging.config.fileConfig has them",
+    )
     log_route: str = _setting(
         "",
         path,
@@ -293,6 +344,28 @@ class Config(_Frozen):
     )
     metrics_file: str = _setting(
         "", path, _LOGS, "PATH", "counts into this file, which all workers share and none outgrows"
+    )
+    pythonpath: tuple[str, ...] = _setting(
+        (),
+        _paths,
+        _PROCESS,
+        "DIR",
+        "where to look for modules, after the working directory; may be repeated, or several with "
+        "commas",
+    )
+    pid: str = _setting(
+        "", path, _PROCESS, "FILE", "has the number of the process while that serves", "-p"
+    )
+    reload: bool = _setting(
+        False,
+        _switch,
+        _PROCESS,
+        "",
+        "for development: start anew where a file of the application's is saved; one that cannot "
+        "be loaded is answered with what is wrong",
+    )
+    reload_extra_file: tuple[str, ...] = _setting(
+        (), _paths, _PROCESS, "FILE", "--reload looks at this file too; may be repeated"
     )
 
 
@@ -321,7 +394,7 @@ def build(
     Args:
         application: ``MODULE`` or ``MODULE:CALLABLE``.
         flags: what the command line gave, by the setting's name; the last of several counts,
-            but every ``bind``.
+            but each of a setting that is several.
         environment: the process's environment.
 
     Raises:
@@ -331,10 +404,13 @@ def build(
     for setting in settings():
         name = setting.name
         if flags.get(name):
-            given = ",".join(flags[name]) if name == "bind" else flags[name][-1]
+            is_several = isinstance(setting.default, tuple)
+            given = ",".join(flags[name]) if is_several else flags[name][-1]
             source = flag(name)
         elif environment.get(variable(name)):
             given, source = environment[variable(name)], variable(name)
+        elif name == "bind" and environment.get("PORT"):
+            given, source = f":{environment['PORT']}", "PORT"
         else:
             continue
         try:
@@ -356,5 +432,19 @@ def default_text(setting: Setting) -> str:
     if default == "":
         return "none"
     if isinstance(default, tuple):
-        return ",".join(default)
+        return ",".join(default) or "none"
+    if isinstance(default, bool):
+        return "on" if default else "off"
     return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def as_toml(config: Config) -> str:
+    """Return all settings as a file in TOML has them."""
+    import json  # noqa: PLC0415 - a worker has no use for it
+
+    # JSON's strings, numbers, arrays and booleans are TOML's.
+    values = {setting.name: getattr(config, setting.name) for setting in settings()}
+    return "".join(
+        f"{name} = {json.dumps(value, ensure_ascii=False)}\n"
+        for name, value in {"application": config.application, **values}.items()
+    )

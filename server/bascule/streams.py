@@ -59,10 +59,19 @@ class Output:
     def _begin(self) -> None:
         # Parts of long lines must not mix. A signal's handler may write in the middle of a write.
         self._lock = threading.RLock()
+        self._poll()
+
+    def _poll(self) -> None:
         self._poller: select.poll | None = None
         if not stat.S_ISREG(os.fstat(self.descriptor).st_mode):  # files are always ready
             self._poller = select.poll()
             self._poller.register(self.descriptor, select.POLLOUT)
+
+    def lead_to(self, descriptor: int) -> None:
+        """Write to another open file from now on."""
+        with self._lock:
+            os.dup2(descriptor, self.descriptor, inheritable=False)
+            self._poll()
 
     def write(self, text: str) -> None:
         """Write whole lines; several are kept together as far as the kernel does."""
@@ -109,6 +118,18 @@ def own(number: int) -> Output:
     if number not in _owned:
         _owned[number] = Output(fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, STDERR + 1))
     return _owned[number]
+
+
+def lead(number: int, path: str) -> None:
+    """Lead standard output or standard error to the end of a file, which is made if need be.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+    os.dup2(opened, number)
+    own(number).lead_to(opened)
+    os.close(opened)
 
 
 def secure() -> None:

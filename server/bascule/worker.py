@@ -30,6 +30,7 @@ from bascule.engine.signals import TAKEN, StopWhileLoading, bear_strays, is_stra
 from bascule.errors import LoopError, StartError
 from bascule.guard import Failure, Place
 from bascule.http.request import Request
+from bascule.pid_file import PidFile
 from bascule.told import event_log
 from bascule.told.access_log import AccessLog
 from bascule.told.counters import Counters
@@ -47,7 +48,7 @@ from bascule.watch.status_socket import StatusSocket
 from bascule.wsgi.load import check_library, load_application
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from wsgiref.types import WSGIApplication
 
 # Deadlines are looked at once a tick (seconds): this often at the least, and often enough to be
@@ -105,32 +106,39 @@ class Worker:
     Args:
         config: its settings.
         application: what it serves; else what the settings name.
+        listeners: where it listens; else where the settings say.
 
     Raises:
         StartError: a socket, the log or the application is not to be had, or not in the memory.
     """
 
-    def __init__(self, config: Config, application: WSGIApplication | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        application: WSGIApplication | None = None,
+        listeners: Sequence[Listener] = (),
+    ) -> None:
         self._config = config
         self._exit_code = EXIT_OK
         self._stop = Stop.GRACEFUL
         self._drain_ends = 0.0
         self._recycle_reason = ""
         self._recycle_at = 0.0
-        self._listeners: list[Listener] = []
+        self._listeners = list(listeners)
+        self._pid_file = PidFile(config.pid) if config.pid else None
         self._status_socket: StatusSocket | None = None
         self._is_assembled = False
         Forks(self._let_go)
         self._held: list[Listener] = []  # those that have not taken their path yet
         self._loading = None if application else StopWhileLoading(self._withdraw, EXIT_OK)
         try:
-            for address in config.bind:
+            for address in () if listeners else config.bind:
                 self._listeners.append(open_listener(address, config.backlog, beside=config.bind))
             if config.status_socket:
                 self._status_socket = StatusSocket(config.status_socket)
             if self._loading:
                 self._loading.watch()
-            application = application or load_application(config.application)
+            application = application or load_application(config.application, config.pythonpath)
             check_library(config.application)
             event_log.keep()
             event_log.add_filter(RequestIds().filter)
@@ -191,8 +199,8 @@ class Worker:
         """Remove the sockets of a process that is not going to serve."""
         for listener in self._listeners:
             listener.withdraw()
-        if self._status_socket:
-            self._status_socket.withdraw()
+        self._withdraw_status()
+        self._remove_pid_file()
 
     def _assemble(self, application: WSGIApplication, access_log: AccessLog | None) -> None:
         config = self._config
@@ -354,6 +362,8 @@ class Worker:
         """Close in a forked process what is the server's; the paths stay the worker's."""
         for listener in self._listeners:
             listener.socket.close()
+        if self._pid_file:
+            self._pid_file.close()
         if self._status_socket:
             self._status_socket.let_go()
         if self._is_assembled:  # else the application forks while it is loaded
@@ -386,6 +396,8 @@ class Worker:
         held = [each for each in self._held if on_hold and each.has_rival()]
         if not held:
             self._tell_status()
+            if self._pid_file:
+                self._pid_file.write()
         for listener in self._held:
             if listener in held:
                 continue
@@ -474,7 +486,10 @@ class Worker:
 
     def _settle(self) -> None:
         """Leave nothing behind that is half done."""
-        for part in (self._flush, self._log_route.settle, self._fold, self._withdraw_status):
+        for part in (
+            *(self._flush, self._log_route.settle, self._fold),
+            *(self._withdraw_status, self._remove_pid_file),
+        ):
             try:
                 part()
             except BaseException as error:
@@ -492,6 +507,10 @@ class Worker:
         if self._status_socket:
             self._status_socket.withdraw()
 
+    def _remove_pid_file(self) -> None:
+        if self._pid_file:
+            self._pid_file.remove()
+
     def _in_flight(self) -> list[str]:
         requests = [each.request for each in list(self._service.connections)]
         return [_request_line(each) for each in requests if each]
@@ -503,11 +522,8 @@ class Worker:
             self._drain(Stop.GRACEFUL, "SIGTERM")
         elif number == signal.SIGINT:
             self._drain(Stop.QUICK, "SIGINT")
-        elif number == signal.SIGUSR1 and self._service.access_log:
-            try:
-                self._service.access_log.reopen()
-            except OSError as error:
-                event(logging.ERROR, "log_not_reopened", f"cannot reopen the access log: {error}")
+        elif number == signal.SIGUSR1:
+            self._reopen_logs()
         elif is_stray(number):
             event(
                 logging.WARNING,
@@ -515,6 +531,15 @@ class Worker:
                 f"{signal.Signals(number).name} came, which nothing handles and which would have "
                 "ended the process; a timer of the application (signal.setitimer) may send it",
             )
+
+    def _reopen_logs(self) -> None:
+        try:
+            if self._service.access_log:
+                self._service.access_log.reopen()
+            if self._config.error_logfile != "-":
+                streams.lead(streams.STDERR, self._config.error_logfile)
+        except OSError as error:
+            event(logging.ERROR, "log_not_reopened", f"cannot reopen the log: {error}")
 
     def _on_served(self, count: int) -> None:
         if count == self._request_limit:

@@ -18,6 +18,10 @@ NGINX = "nginx/docker-entrypoint.d/10-settings.envsh"
 OF_ONE_WORKER = {
     *("bind", "hold", "recycle_wait", "worker", "status_socket", "metrics_file", "log_route"),
 }
+# What a server has that somebody starts by hand.
+OF_A_START_BY_HAND = {
+    *("error_logfile", "log_config", "pythonpath", "pid", "reload", "reload_extra_file"),
+}
 # Where an nginx is, which the image or local mode knows, and what only the baseline's has.
 OF_ONE_NGINX = {
     *("NGINX_BINARY", "NGINX_SOURCE_DIR", "NGINX_RUN_DIR", "RUN_DIR", "NGINX_ACCESS_LOG"),
@@ -45,7 +49,8 @@ def of_the_server() -> dict[str, str]:
     def text(setting: Setting) -> str:
         return "" if setting.default == "" else default_text(setting)
 
-    return {variable(x.name): text(x) for x in settings() if x.name not in OF_ONE_WORKER}
+    others = OF_ONE_WORKER | OF_A_START_BY_HAND
+    return {variable(x.name): text(x) for x in settings() if x.name not in others}
 
 
 def of_the_stack() -> dict[str, str]:

@@ -75,7 +75,9 @@ def test_help_names_every_flag_with_its_default() -> None:
              "write-timeout limit-request-line limit-request-fields limit-request-field_size "
              "limit-request-body max-requests max-requests-jitter max-memory hold recycle-wait "
              "access-logfile access-logformat log-level worker")  # fmt: skip
-    described = dict(re.findall(r"^  --(\S+) [A-Z]+\s(.*?)(?=^\S|^  --|^$)", text, re.M | re.S))
+    described = dict(
+        re.findall(r"^  (?:-\w, )?--(\S+) [A-Z]+\s(.*?)(?=^\S|^  -|^$)", text, re.M | re.S)
+    )
     assert [flag for flag in flags.split() if "(default:" not in described.get(flag, "")] == []
 
 
@@ -126,13 +128,13 @@ def test_settings_come_from_the_environment_and_flags_win() -> None:
         (["--log-level", "loud", HELLO], {}, 2,
          "--log-level must be one of debug, info, warning, error, critical, not 'loud'"),
         (["--bind", "here", HELLO], {}, 2,
-         "--bind must be HOST:PORT, unix:PATH or fd://N, not 'here'"),
+         "--bind must be HOST:PORT, :PORT, PORT, unix:PATH or fd://N, not 'here'"),
         (["--bind", "127.0.0.1:65536", HELLO], {}, 2,
-         "--bind must be HOST:PORT, unix:PATH or fd://N, not '127.0.0.1:65536'"),
+         "--bind must be HOST:PORT, :PORT, PORT, unix:PATH or fd://N, not '127.0.0.1:65536'"),
         ([HELLO], {"BASCULE_THREADS": "none"}, 2,
          "BASCULE_THREADS must be a whole number from 1 up, not 'none'"),
         ([HELLO], {"BASCULE_BIND": "nowhere"}, 2,
-         "BASCULE_BIND must be HOST:PORT, unix:PATH or fd://N, not 'nowhere'"),
+         "BASCULE_BIND must be HOST:PORT, :PORT, PORT, unix:PATH or fd://N, not 'nowhere'"),
         (["tests.no_such_module:application"], {}, 4,
          "cannot load tests.no_such_module:application: ModuleNotFoundError: "
          "No module named 'tests.no_such_module'"),

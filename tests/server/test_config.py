@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import tomllib
 from typing import Any
 
 import gunicorn.config
 import pytest
-from bascule.config import Config, ConfigError, build, default_text, flag, settings, variable
+from bascule.config import (
+    Config,
+    ConfigError,
+    as_toml,
+    build,
+    default_text,
+    flag,
+    settings,
+    variable,
+)
 
 APPLICATION = "app.hello:application"
 
@@ -41,6 +51,12 @@ SETTINGS: dict[str, tuple[str, Any, list[str]]] = {
     "metrics_file": ("/run/metrics", "/run/metrics", []),
     "status_socket": ("/run/app.status", "/run/app.status", []),
     "log_route": ("/proc/1/fd", "/proc/1/fd", []),
+    "error_logfile": ("/run/error.log", "/run/error.log", []),
+    "log_config": ("/etc/log.ini", "/etc/log.ini", []),
+    "pythonpath": ("/a, /b", ("/a", "/b"), []),
+    "pid": ("/run/pid", "/run/pid", []),
+    "reload": ("on", True, ["On", "2", "maybe"]),
+    "reload_extra_file": ("/a", ("/a",), []),
 }
 
 # Settings that gunicorn has not; everything else is named as it is there.
@@ -60,6 +76,7 @@ OUR_OWN = {
     "worker",
 }
 
+SEVERAL = [setting.name for setting in settings() if isinstance(setting.default, tuple)]
 NAMES = [setting.name for setting in settings()]
 
 
@@ -194,10 +211,45 @@ def test_an_address_may_be(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["", "8000", ":", ":80", "host:", "host:http", "fd://", "fd://²", "a:²"]
+    ("short", "address"),
+    [
+        ("8000", "127.0.0.1:8000"),
+        (":8000", "0.0.0.0:8000"),
+        ("tcp://a:1", "a:1"),
+        ("unix:///run/a", "unix:/run/a"),
+    ],
+)
+def test_an_address_may_be_shorter(short: str, address: str) -> None:
+    assert configured({"bind": [short]}).bind == (address,)
+
+
+def test_a_port_in_the_environment_counts_where_no_address_is_given() -> None:
+    assert configured(environment={"PORT": "5000"}).bind == ("0.0.0.0:5000",)
+    assert configured({"bind": ["a:1"]}, {"PORT": "5000"}).bind == ("a:1",)
+    assert configured(environment={"PORT": "5000", "BASCULE_BIND": "a:1"}).bind == ("a:1",)
+    assert configured(environment={"PORT": ""}) == configured()
+    with pytest.raises(ConfigError, match="PORT must be HOST:PORT"):
+        configured(environment={"PORT": "five"})
+
+
+def test_a_setting_may_be_written_in_each_of_its_spellings() -> None:
+    theirs = gunicorn_flags()
+    for setting in settings():
+        for spelling in setting.also:
+            assert theirs[spelling] is theirs[flag(setting.name)]
+
+
+def test_all_settings_are_shown_as_toml() -> None:
+    config = configured({"bind": ["a:1", "b:2"], "pid": ['/run/"é"'], "reload": ["on"]})
+    shown = tomllib.loads(as_toml(config))
+    assert Config(**shown | {name: tuple(shown[name]) for name in SEVERAL}) == config
+
+
+@pytest.mark.parametrize(
+    "address", ["", "65536", ":", ":²", "host", "host:", "host:http", "fd://", "fd://²", "a:²"]
 )
 def test_an_address_may_not_be(address: str) -> None:
-    with pytest.raises(ConfigError, match="must be HOST:PORT, unix:PATH or fd://N"):
+    with pytest.raises(ConfigError, match="must be HOST:PORT, :PORT, PORT, unix:PATH or fd://N"):
         configured({"bind": [f"127.0.0.1:1,{address}"]})
 
 

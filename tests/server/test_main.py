@@ -7,11 +7,12 @@ import re
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from bascule.config import default_text, flag, settings, variable
+from bascule.config import Setting, default_text, flag, settings, variable
 from bascule.version import __version__
 
 from tests.harness.fetch import fetch
@@ -57,16 +58,19 @@ def run(directory: Path, *arguments: str, **variables: str) -> subprocess.Comple
     )
 
 
+def shown(setting: Setting) -> str:
+    """Return what stands before a setting's meaning."""
+    short = [each for each in setting.also if len(each) == 2]
+    long = [each for each in setting.also if len(each) > 2]
+    return f"{', '.join([*short, *long, flag(setting.name)])} {setting.metavar}".rstrip()
+
+
 def test_help_says_each_setting_with_its_unit_and_default(modules: Path) -> None:
     done = run(modules, "--help", COLUMNS="80")
     assert done.returncode == 0
     text = " ".join(done.stdout.split())
     for setting in settings():
-        said = (
-            f"{flag(setting.name)} {setting.metavar} {setting.meaning} "
-            f"(default: {default_text(setting)})"
-        )
-        assert said in text
+        assert f"{shown(setting)} {setting.meaning} (default: {default_text(setting)})" in text
         if isinstance(setting.default, float):
             assert setting.metavar == "SECONDS"
     assert "BASCULE_MAX_REQUESTS" in text
@@ -83,7 +87,7 @@ def test_help_fits_a_terminal_and_has_each_meaning_in_one_column(modules: Path) 
     column = 24
     assert 70 < max(len(line) for line in lines if line.startswith(" " * column)) <= 80
     for setting in settings():
-        head = f"  {flag(setting.name)} {setting.metavar}"
+        head = f"  {shown(setting)}"
         (number,) = [
             at for at, line in enumerate(lines) if re.match(rf"{re.escape(head)}( |$)", line)
         ]
@@ -108,6 +112,113 @@ def test_a_good_configuration_is_confirmed_in_one_line(modules: Path, name: str)
     assert done.stdout.count("\n") == 1
     assert "good" in done.stdout
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "address"),
+    [
+        (["-b", ":1"], "0.0.0.0:1"),
+        (["-b:1"], "0.0.0.0:1"),
+        (["-b=1"], "127.0.0.1:1"),
+        (["--bind=[::]:1"], "[::]:1"),
+    ],
+)
+def test_all_settings_are_shown_and_the_application_is_loaded(
+    modules: Path, arguments: list[str], address: str
+) -> None:
+    done = run(modules, "--print-config", *arguments, "-t5", "good")
+    assert done.returncode == 0
+    shown = tomllib.loads(done.stdout)
+    assert (shown["bind"], shown["timeout"], shown["application"]) == ([address], 5.0, "good")
+    assert run(modules, "--print-config", "broken").returncode == 4
+
+
+LOOKS = """
+import logging, os, sys
+print(os.getcwd(), os.environ.get("A"), os.environ.get("B"), os.environ.get("BASCULE_THREADS"))
+print(sys.path[:3])
+print([type(each).__name__ for each in logging.getLogger("shop").handlers])
+print("an error", file=sys.stderr)
+def app(environ, start_response): ...
+"""
+
+
+def test_where_and_with_what_variables_it_starts_is_said_as_for_gunicorn(tmp_path: Path) -> None:
+    for name in ("project", "lib", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "lib" / "looks.py").write_text(LOOKS)
+    (tmp_path / "project" / "v.env").write_text("A=file\nexport B = '${A}'\nBASCULE_THREADS=3\n")
+    arguments = ["--chdir", "project", "-e", "A=given", "--env-file", "v.env", "--env=C=x=y"]
+    paths = ["--pythonpath", f"{tmp_path}/lib,../other"]
+    done = run(tmp_path, "--check-config", *arguments, *paths, "looks")
+    here = tmp_path / "project"
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"{here} given ${{A}} 3"
+    assert lines[1] == str([str(here), str(tmp_path / "lib"), f"{here}/../other"])
+    assert (done.returncode, done.stderr) == (0, "an error\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-e", "A"], "--env must be NAME=VALUE, not 'A'"),
+        (["-e", "=1"], "--env must be NAME=VALUE, not '=1'"),
+        (["--env-file", "none.env"], "--env-file: none.env is no file"),
+        (["--env-file", "."], "--env-file: . is no file"),
+        (["--env-file", "bad.env"], 'bad.env, line 1: "A B" is no name; a line is NAME=VALUE'),
+        (["--chdir", "nowhere"], "--chdir nowhere: No such file or directory"),
+        (["--reload=on"], "unrecognized arguments: --reload=on (see --help)"),
+        (["--log-config", "bad.env"], "--log-config PLACE/bad.env: "),
+    ],
+)
+def test_what_is_wrong_of_how_it_is_to_start_is_one_line(
+    modules: Path, arguments: list[str], said: str
+) -> None:
+    (modules / "bad.env").write_text("A B\n")
+    done = run(modules, "--check-config", *arguments, "good")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"bascule: {said.replace('PLACE', str(modules))}")
+    assert done.stderr.count("\n") == 1
+
+
+LOG_CONFIG = """
+[loggers]
+keys = root, shop
+[handlers]
+keys = file
+[formatters]
+keys =
+[logger_root]
+handlers =
+[logger_shop]
+handlers = file
+qualname = shop
+[handler_file]
+class = FileHandler
+args = ('shop.log',)
+"""
+
+
+def test_the_application_s_loggers_may_be_configured_in_a_file(modules: Path) -> None:
+    (modules / "log.ini").write_text(LOG_CONFIG)
+    (modules / "shop.py").write_text(
+        f"import logging\nlogging.getLogger('shop').warning('low')\n{OK}"
+    )
+    done = run(modules, "--check-config", "--log-config", "log.ini", "shop")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (modules / "shop.log").read_text() == "low\n"
+
+
+def test_standard_error_may_lead_to_a_file(modules: Path) -> None:
+    done = run(modules, "--check-config", "--error-logfile", "error.log", "broken")
+    assert (done.returncode, done.stderr) == (4, "")
+    assert "a_module_that_is_not_there" in (modules / "error.log").read_text().splitlines()[-1]
+    done = run(modules, "--check-config", "--log-file", "nowhere/error.log", "good")
+    assert done.returncode == 3
+    place = modules / "nowhere" / "error.log"
+    assert done.stderr == (
+        f"bascule: cannot write the error log {place}: No such file or directory\n"
+    )
 
 
 def test_the_application_may_be_named_in_the_environment(modules: Path) -> None:

@@ -10,7 +10,7 @@ from bascule.config import Setting, build, settings
 APPLICATION = "app:application"
 # What a setting's value is called in the help text, and a relative path as such a value.
 PATHS = {"PATH": "run/a", "FILE": "run/a", "DIR": "run/a", "ADDRESS": "unix:run/a"}
-OTHERS = {"N", "BYTES", "SECONDS", "FORMAT", "LEVEL", "NAME"}
+OTHERS = {"", "N", "BYTES", "SECONDS", "FORMAT", "LEVEL", "NAME"}
 
 
 def test_each_setting_is_known_to_be_a_path_or_not() -> None:

@@ -58,6 +58,12 @@ class Listener:
     def is_unix(self) -> bool:
         return self.socket.family == socket.AF_UNIX
 
+    def shared(self) -> Listener:
+        """Return one of the same socket for a forked process, which leaves the path alone."""
+        other = Listener(self.socket.dup(), is_own=False)
+        other.url = self.url
+        return other
+
     def publish(self) -> None:
         """Let clients in: a unix socket takes its path, in one step, from whoever had it.
 

@@ -48,17 +48,19 @@ class _NamingError(Exception):
     """What is named is not there; the message says what is."""
 
 
-def load_application(name: str) -> WSGIApplication:
+def load_application(name: str, directories: Sequence[str] = ()) -> WSGIApplication:
     """Import a module, from the current directory first, and return the callable.
 
     Args:
         name: ``MODULE``, ``MODULE:CALLABLE`` or ``MODULE:FACTORY(ARGUMENTS)``.
+        directories: where to look next.
 
     Raises:
         LoadError: it cannot be imported, is not there, or is not callable; the cause is kept.
     """
     module_name, _, path = name.partition(":")
     here = os.getcwd()
+    sys.path[:0] = [each for each in directories if each not in sys.path]
     if here not in sys.path and module_name.partition(".")[0] not in OWN_PACKAGES:
         sys.path.insert(0, here)
     try:
