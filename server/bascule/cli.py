@@ -36,6 +36,8 @@ SIGTERM finishes what is in flight, then ends; SIGINT (Ctrl-C) also closes idle 
 second one ends at once; SIGUSR1 reopens the logs."""
 # What is no setting of a server, but of how one is started; by the name of each.
 _OF_THE_START: Final = {
+    "config": ("-c", "--config"),
+    "workers": ("-w", "--workers"),
     "chain": ("--chain",),
     "chdir": ("--chdir",),
     "env": ("-e", "--env"),
@@ -51,6 +53,11 @@ _OPTIONS: Final = (
         "--chain FILE",
         "in its place a chain file, which names the application and its middleware "
         "links (BASCULE_CHAIN)",
+    ),
+    (
+        "-c, --config FILE",
+        "settings by their names, in TOML, or a gunicorn.conf.py; options and the environment "
+        "go before it",
     ),
     ("--chdir DIR", "be there, before anything else: relative paths are seen from there"),
     ("-e, --env NAME=VALUE", "set a variable of the environment; may be repeated"),
@@ -109,10 +116,18 @@ def parse(argv: Sequence[str]) -> Arguments:
             value = _next(option, rest) if value is None else value
             found.flags.setdefault(names[option], []).append(value)
         elif argument.startswith("-") or found.application:
-            raise ConfigError(f"unrecognized arguments: {argument} (see --help)")
+            raise ConfigError(_unrecognized(argument, option))
         else:
             found.application = argument
     return found
+
+
+def _unrecognized(argument: str, option: str) -> str:
+    from bascule.gunicorn import answer  # noqa: PLC0415 - most workers have no use for it
+
+    if text := answer(option):
+        return f"{option} is {text}"
+    return f"unrecognized arguments: {argument} (see --help)"
 
 
 def _parted(argument: str) -> tuple[str, str | None]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from bascule import cli, streams
-from bascule.config import CHAIN_ENTRY, Config, ConfigError, as_toml, build, variable
+from bascule.config import CHAIN_ENTRY, Config, ConfigError, as_toml, build, path, variable
 from bascule.engine.signals import StopWhileLoading
 from bascule.errors import LoadError, StartError
 from bascule.told import event_log
@@ -24,22 +24,49 @@ EXIT_INTERRUPTED: Final = 130  # as a shell has it
 
 
 def _read_config(arguments: cli.Arguments) -> Config:
-    if directory := arguments.last("chdir"):
+    file = arguments.last("config") and path(arguments.last("config"))
+    _enter(arguments.last("chdir"), "--chdir")
+    _set_variables(arguments.flags)
+    given: dict[str, list[str]] = {}
+    sources: dict[str, str] = {}
+    if file:
+        from bascule.settings_file import SettingsFile  # noqa: PLC0415 - most workers have none
+
+        found = SettingsFile(file)
+        for note in found.notes:
+            print(f"bascule: {note}", file=sys.stderr)  # noqa: T201
+        given, sources = found.flags, found.sources
+        if not arguments.last("chdir"):
+            _enter(found.last("chdir"), sources.get("chdir", ""))
+        _set_variables(given)
+    _check_workers(arguments.flags, "--workers")
+    _check_workers(given, sources.get("workers", ""))
+    return build(_application(arguments, given), arguments.flags, os.environ, given, sources)
+
+
+def _check_workers(flags: Mapping[str, Sequence[str]], source: str) -> None:
+    number = flags.get("workers", ["1"])[-1]
+    if number != "1":
+        from bascule.gunicorn import WORKERS  # noqa: PLC0415 - most workers have no use for it
+
+        raise ConfigError(f"{source} {number}: {WORKERS}")
+
+
+def _enter(directory: str, source: str) -> None:
+    if directory:
         try:
             os.chdir(directory)
         except OSError as error:
-            raise ConfigError(f"--chdir {directory}: {error.strerror}") from error
-    _set_variables(arguments)
-    return build(_application(arguments, os.environ), arguments.flags, os.environ)
+            raise ConfigError(f"{source} {directory}: {error.strerror}") from error
 
 
-def _set_variables(arguments: cli.Arguments) -> None:
-    for given in arguments.flags.get("env", ()):
+def _set_variables(flags: Mapping[str, Sequence[str]]) -> None:
+    for given in flags.get("env", ()):
         name, equals, value = given.partition("=")
         if not (name and equals):
             raise ConfigError(f"--env must be NAME=VALUE, not {given!r}")
         os.environ[name] = value
-    for file in arguments.flags.get("env_file", ()):
+    for file in flags.get("env_file", ()):
         from pathlib import Path  # noqa: PLC0415 - most workers have no use for it
 
         from bascule import env_file  # noqa: PLC0415 - as above
@@ -75,8 +102,9 @@ def _lead_logs(config: Config) -> None:
             raise ConfigError(text) from error
 
 
-def _application(arguments: cli.Arguments, environ: MutableMapping[str, str]) -> str:
+def _application(arguments: cli.Arguments, file: Mapping[str, Sequence[str]]) -> str:
     """Return what is to be served; with a chain, the chain's entry, which reads BASCULE_CHAIN."""
+    environ = os.environ
     application, chain = arguments.application, arguments.last("chain")
     if application and chain:
         raise ConfigError(
@@ -91,6 +119,11 @@ def _application(arguments: cli.Arguments, environ: MutableMapping[str, str]) ->
     if application := environ.get("BASCULE_APP", ""):
         return application
     if environ.get("BASCULE_CHAIN"):
+        return CHAIN_ENTRY
+    if application := file.get("application", [""])[-1]:
+        return application
+    if chain := file.get("chain", [""])[-1]:
+        environ["BASCULE_CHAIN"] = chain
         return CHAIN_ENTRY
     raise ConfigError(
         "no application given: name one, such as app.hello:application, or a chain file "

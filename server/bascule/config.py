@@ -1,8 +1,8 @@
 """Every setting of the server, in one frozen object that is validated once.
 
 A setting comes from its flag, else from its environment variable (``BASCULE_`` and the flag's
-name in upper case), else from its default. Flags have gunicorn's names and meanings where
-gunicorn has them.
+name in upper case), else from the file of ``--config``, else from its default. Flags have
+gunicorn's names and meanings where gunicorn has them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar, Final, NamedTuple, dataclass_transform
 
 GIBIBYTE: Final = 1024 * 1024 * 1024
@@ -387,7 +388,11 @@ def variable(name: str) -> str:
 
 
 def build(
-    application: str, flags: Mapping[str, Sequence[str]], environment: Mapping[str, str]
+    application: str,
+    flags: Mapping[str, Sequence[str]],
+    environment: Mapping[str, str],
+    file: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    sources: Mapping[str, str] = MappingProxyType({}),
 ) -> Config:
     """Return the configuration.
 
@@ -396,6 +401,8 @@ def build(
         flags: what the command line gave, by the setting's name; the last of several counts,
             but each of a setting that is several.
         environment: the process's environment.
+        file: what the file of --config gives; command line and environment go before it.
+        sources: what to call each setting of the file in a message.
 
     Raises:
         ConfigError: a value is wrong.
@@ -404,11 +411,11 @@ def build(
     for setting in settings():
         name = setting.name
         if flags.get(name):
-            is_several = isinstance(setting.default, tuple)
-            given = ",".join(flags[name]) if is_several else flags[name][-1]
-            source = flag(name)
+            given, source = _joined(setting, flags[name]), flag(name)
         elif environment.get(variable(name)):
             given, source = environment[variable(name)], variable(name)
+        elif any(file.get(name, ())):
+            given, source = _joined(setting, file[name]), sources[name]
         elif name == "bind" and environment.get("PORT"):
             given, source = f":{environment['PORT']}", "PORT"
         else:
@@ -424,6 +431,10 @@ def build(
             f"not {application!r}"
         )
     return Config(application=application, **values)
+
+
+def _joined(setting: Setting, given: Sequence[str]) -> str:
+    return ",".join(given) if isinstance(setting.default, tuple) else given[-1]
 
 
 def default_text(setting: Setting) -> str:
