@@ -59,7 +59,10 @@ _OPTIONS: Final = (
         "settings by their names, in TOML, or a gunicorn.conf.py; options and the environment "
         "go before it",
     ),
-    ("-w, --workers N", "processes: 1, and basculectl up starts several behind nginx"),
+    (
+        "-w, --workers N",
+        "processes that share the address, under supervisor; by default $WEB_CONCURRENCY, else 1",
+    ),
     ("--chdir DIR", "be there, before anything else: relative paths are seen from there"),
     ("-e, --env NAME=VALUE", "set a variable of the environment; may be repeated"),
     (

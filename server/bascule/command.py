@@ -23,7 +23,8 @@ EXIT_CANNOT_LOAD: Final = 4
 EXIT_INTERRUPTED: Final = 130  # as a shell has it
 
 
-def _read_config(arguments: cli.Arguments) -> Config:
+def _read_config(arguments: cli.Arguments) -> tuple[Config, int]:
+    """Return the settings, and how many processes are to have them."""
     file = arguments.last("config") and path(arguments.last("config"))
     _enter(arguments.last("chdir"), "--chdir")
     _set_variables(arguments.flags)
@@ -39,17 +40,25 @@ def _read_config(arguments: cli.Arguments) -> Config:
         if not arguments.last("chdir"):
             _enter(found.last("chdir"), sources.get("chdir", ""))
         _set_variables(given)
-    _check_workers(arguments.flags, "--workers")
-    _check_workers(given, sources.get("workers", ""))
-    return build(_application(arguments, given), arguments.flags, os.environ, given, sources)
+    config = build(_application(arguments, given), arguments.flags, os.environ, given, sources)
+    return config, _workers(arguments.last("workers"), given.get("workers", [""])[-1], sources)
 
 
-def _check_workers(flags: Mapping[str, Sequence[str]], source: str) -> None:
-    number = flags.get("workers", ["1"])[-1]
-    if number != "1":
-        from bascule.gunicorn import WORKERS  # noqa: PLC0415 - most workers have no use for it
+def _workers(given: str, of_file: str, sources: Mapping[str, str]) -> int:
+    """Return how many processes there are to be.
 
-        raise ConfigError(f"{source} {number}: {WORKERS}")
+    WEB_CONCURRENCY is what platforms set for whoever starts them all; each of them has it, too.
+    """
+    value, source = "1", ""
+    if given:
+        value, source = given, "--workers"
+    elif of_file:
+        value, source = of_file, sources["workers"]
+    elif "SUPERVISOR_ENABLED" not in os.environ and os.environ.get("WEB_CONCURRENCY"):
+        value, source = os.environ["WEB_CONCURRENCY"], "WEB_CONCURRENCY"
+    if value.isascii() and value.isdigit() and int(value):
+        return int(value)
+    raise ConfigError(f"{source} must be a whole number from 1 up, not {value!r}")
 
 
 def _enter(directory: str, source: str) -> None:
@@ -171,7 +180,7 @@ def _run(arguments: cli.Arguments) -> int:
     if not arguments.switches.isdisjoint(cli.VERSION):
         print(f"bascule {__version__}")  # noqa: T201
         return 0
-    config = _read_config(arguments)
+    config, workers = _read_config(arguments)
     _lead_logs(config)
     if not arguments.switches.isdisjoint((cli.CHECK, cli.PRINT)):
         return _check(config, shows=cli.PRINT in arguments.switches)
@@ -179,6 +188,10 @@ def _run(arguments: cli.Arguments) -> int:
         from bascule import reload  # noqa: PLC0415 - most workers have no use for it
 
         return reload.run(config)
+    if workers > 1:
+        from bascule import several  # noqa: PLC0415 - a worker has no use for it
+
+        return several.run(config, workers)
     return Worker(config).run()
 
 

@@ -167,8 +167,6 @@ def answer(flag: str) -> str:
 
 def reason(name: str, value: object) -> str:
     """Return why a setting of gunicorn's file has no effect here; empty where none is missed."""
-    if name == "workers":
-        return "" if str(value) == "1" else WORKERS
     if name == "access_log_format":
         return "" if value in ("combined", "json") else FORMAT
     if name not in ELSEWHERE or not value or (name == "worker_class" and value in _THREADS):
@@ -176,7 +174,4 @@ def reason(name: str, value: object) -> str:
     return ELSEWHERE[name][1]
 
 
-WORKERS: Final = (
-    "this is one process, with --threads; basculectl up starts several behind nginx (WORKERS)"
-)
 FORMAT: Final = "a line is combined or json, with all that is known (docs/logs.md)"

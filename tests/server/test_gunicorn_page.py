@@ -6,14 +6,10 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 from bascule import gunicorn as theirs
 
-from tests.harness.ports import free_port
-from tests.harness.processes import ROOT, Process
-from tests.harness.waiting import wait_until
+from tests.harness.processes import ROOT
 
 PAGE = (ROOT / "docs" / "gunicorn.md").read_text()
 ROWS = {
@@ -64,26 +60,3 @@ def test_what_the_page_names_of_ours_is_there() -> None:
         assert named <= ours, flags
         for page in re.findall(r"\bdocs/(\w+\.md)", text):
             assert (ROOT / "docs" / page).exists()
-
-
-@pytest.mark.integration
-def test_processes_of_a_supervisor_of_one_s_own_share_an_address(tmp_path: Path) -> None:
-    (section,) = re.findall(r"^```ini\n(.*?)^```", PAGE, re.M | re.S)
-    port = free_port()
-    section = section.replace("command = bascule", f"command = {sys.executable} -m bascule")
-    (tmp_path / "shop.py").write_text(
-        "import os\ndef app(environ, start_response):\n"
-        "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
-        "    return [str(os.getpid()).encode()]\n"
-    )
-    (tmp_path / "s.conf").write_text(
-        f"[supervisord]\nnodaemon = true\nlogfile = {tmp_path}/log\npidfile = {tmp_path}/pid\n"
-        f"{section.replace('8000', str(port))}stderr_logfile = {tmp_path}/err\n"
-    )
-    from tests.harness.fetch import fetch
-
-    argv = [str(Path(sys.executable).with_name("supervisord")), "-c", "s.conf"]
-    with Process(argv, cwd=tmp_path):
-        err = tmp_path / "err"
-        wait_until(lambda: err.exists() and err.read_text().count("Serving shop") == 4, "all serve")
-        assert fetch(port, "/").status == 200

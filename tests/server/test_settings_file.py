@@ -29,7 +29,7 @@ PROJECTS: dict[str, tuple[dict[str, Any], dict[str, Any], set[str]]] = {
             **{"access_logfile": "HERE/gunicorn_access.log"},
             **{"error_logfile": "HERE/gunicorn_error.log"},
         },
-        {"workers"},
+        set(),
     ),
     "gestholdev/hol-erp backend/gunicorn_config.py": (
         {
@@ -42,7 +42,7 @@ PROJECTS: dict[str, tuple[dict[str, Any], dict[str, Any], set[str]]] = {
             **{"access_logfile": "/var/log/gunicorn/access.log"},
             **{"error_logfile": "/var/log/gunicorn/error.log"},
         },
-        {"workers"},
+        set(),
     ),
     "1246930439/ETL- gunicorn.conf.py": (
         {
@@ -63,7 +63,7 @@ PROJECTS: dict[str, tuple[dict[str, Any], dict[str, Any], set[str]]] = {
             **{"log_level": "info", "pid": "/var/run/scheduler/scheduler.pid"},
         },
         {
-            *("workers", "preload_app", "user", "group", "access_log_format", "proc_name"),
+            *("preload_app", "user", "group", "access_log_format", "proc_name"),
             *("on_starting", "when_ready", "on_reload", "worker_int", "pre_fork", "post_fork"),
             *("post_worker_init", "worker_exit", "child_exit"),
         },
@@ -86,7 +86,7 @@ PROJECTS: dict[str, tuple[dict[str, Any], dict[str, Any], set[str]]] = {
             "keep_alive": 2.0,
         },
         {
-            *("workers", "preload_app", "access_log_format", "proc_name", "tmp_upload_dir"),
+            *("preload_app", "access_log_format", "proc_name", "tmp_upload_dir"),
             *("worker_tmp_dir", "enable_stdio_inheritance"),
         },
     ),
@@ -188,7 +188,11 @@ def test_a_file_may_import_what_is_beside_it_and_ask_the_environment(
             "threads = 0\n",
             "our.toml: threads must be a whole number from 1 up, not '0'",
         ),
-        ("our.toml", "workers = 2\n", "our.toml: workers 2: this is one process"),
+        (
+            "our.toml",
+            "workers = 0\n",
+            "our.toml: workers must be a whole number from 1 up, not '0'",
+        ),
         ("our.toml", "chdir = 'no'\n", "our.toml: chdir no: No such file or directory"),
     ],
 )
@@ -280,14 +284,3 @@ def test_a_flag_of_gunicorn_s_that_is_not_ours_is_answered(flag: str) -> None:
         with pytest.raises(ConfigError) as caught:
             parse(arguments)
         assert str(caught.value).startswith(f"{flag} is gunicorn's, not ours: ")
-
-
-def test_several_workers_are_answered(tmp_path: Path) -> None:
-    done = run(tmp_path, "-w4", "shop")
-    assert done.returncode == 2
-    assert done.stderr == (
-        "bascule: --workers 4: this is one process, with --threads; basculectl up starts several "
-        "behind nginx (WORKERS)\n"
-    )
-    (tmp_path / "shop.py").write_text("def app(*_): ...\n")
-    assert run(tmp_path, "--check-config", "-w", "1", "shop").returncode == 0
