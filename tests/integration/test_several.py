@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,6 +130,33 @@ def test_sigusr1_has_each_open_its_log_anew() -> None:
         wait_until(log.exists, "the new file")
         wait_until(lambda: asked(server) and log.read_text(), "a line of it")
         assert server.is_running()
+
+
+def test_what_they_write_reaches_a_journal_that_is_a_socket() -> None:
+    ours, theirs = socket.socketpair()
+    with project(SITE.format("one"), "-w", "2", "--access-logfile", "-") as server, ours:
+        with theirs:
+            process = subprocess.Popen(
+                server.argv, cwd=server.directory, stdout=theirs, stderr=theirs
+            )
+        said = ""
+
+        def has_said(*texts: str) -> bool:
+            nonlocal said
+            said += ours.recv(65536, socket.MSG_DONTWAIT).decode()
+            return all(said.count(text) >= 2 for text in texts)
+
+        try:
+            wait_until(lambda: has_said("Serving "), "both serve", passing=(BlockingIOError,))
+            asked(server)
+            asked(server)
+            wait_until(lambda: has_said('"GET / '), "a line each", passing=(BlockingIOError,))
+        finally:
+            process.terminate()
+            assert process.wait(20) == 0
+        while data := ours.recv(65536):
+            said += data.decode()
+        assert said.count("Stopped\n") == 2
 
 
 def test_a_unix_socket_is_there_for_the_group_and_removed_at_the_end() -> None:

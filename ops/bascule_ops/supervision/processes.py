@@ -19,6 +19,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import sys
 import tempfile
 import threading
@@ -37,6 +38,9 @@ from bascule_ops.supervision.process_events import REASON_FILE
 # How often it is looked whether a process has stopped or started (seconds).
 INTERVAL: Final = 0.1
 SOCKET: Final = "supervisor.sock"
+# Bytes that are copied at once, and how long the last are waited for (seconds).
+COPIED: Final = 65536
+PATIENCE: Final = 1.0
 
 _CONFIGURATION: Final = """\
 [supervisord]
@@ -178,9 +182,8 @@ def _wait(supervisor: Supervisor, name: str, states: set[State] | frozenset[Stat
 
 
 def _tell(message: str) -> None:
-    os.write(
-        2, f"bascule: {message}\n".encode()
-    )  # sys.stderr is kept, for supervisord's last words
+    # Not to sys.stderr, which is kept for supervisord's last words.
+    os.write(2, f"bascule: {message}\n".encode())
 
 
 def run(number: int) -> int:
@@ -188,10 +191,38 @@ def run(number: int) -> int:
     config = build(os.environ["BASCULE_APP"], {}, os.environ)
     (address,) = config.bind
     try:
-        return _supervise(config, number)
+        with _openable(1), _openable(2):
+            return _supervise(config, number)
     finally:
         if address.startswith("unix:"):
             _remove(address.removeprefix("unix:"))
+
+
+@contextlib.contextmanager
+def _openable(number: int) -> Iterator[None]:
+    """Have a standard descriptor be one that /dev/fd leads to, as supervisord opens it by its path.
+
+    systemd's journal is a socket, which open(2) refuses; a thread copies what is written to it.
+    """
+    if not stat.S_ISSOCK(os.fstat(number).st_mode):
+        yield
+        return
+    journal = os.dup(number)
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    os.dup2(writer, number)
+    os.close(writer)
+
+    def copy() -> None:
+        while data := os.read(reader, COPIED):
+            os.write(journal, data)
+
+    thread = threading.Thread(target=copy, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        os.dup2(journal, number)
+        thread.join(PATIENCE)
 
 
 def _remove(path: str) -> None:
