@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
@@ -11,10 +12,11 @@ from tests.harness.waiting import wait_until
 from .project import HELLO, names_in, project, served
 
 FORKS = """
-import os
+import os, time
 child = os.fork()
 if not child:
-    os.execvp("sleep", ["sleep", "60"])
+    while True:
+        time.sleep(60)
 open("child", "w").write(str(child))
 """
 
@@ -55,8 +57,6 @@ def test_what_a_killed_process_left_behind_is_taken_even_if_its_child_lives() ->
             other.start_there(directory=server.directory)
             other.wait_until_it_answers()
             assert (server.directory / "its.pid").read_text() == f"{other.pid}\n"
-        import os
-
         os.kill(int((server.directory / "child").read_text()), signal.SIGKILL)
 
 

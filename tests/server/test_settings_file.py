@@ -256,7 +256,8 @@ def test_a_file_is_of_the_directory_of_the_start_and_what_it_names_of_the_other(
 ) -> None:
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "shop.py").write_text("def app(*_): ...\n")
-    written(tmp_path, "def post_fork(*_): ...\nerrorlog = 'error.log'\n")
+    text = "def post_fork(*_): ...\nerrorlog, chdir = 'error.log', 'elsewhere'\n"
+    written(tmp_path, text)
     done = run(tmp_path, "--check-config", "-c", "gunicorn.conf.py", "--chdir", "project", "shop")
     assert done.returncode == 0
     assert done.stderr.startswith("bascule: gunicorn.conf.py: post_fork has no effect: hooks are ")
