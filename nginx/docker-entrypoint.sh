@@ -28,6 +28,9 @@ if [ "${1-}" = reload ]; then
     # Where it runs; the hooks read the same again.
     # shellcheck source=/dev/null
     . "$hooks/10-settings.envsh"
+    # One at a time: the next compares with what this one has rendered.
+    exec 8>"$NGINX_RUN_DIR/render.lock"
+    flock 8
     before=$NGINX_RUN_DIR/temp/before-reload
     rm -rf "$before"
     mkdir "$before"

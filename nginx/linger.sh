@@ -1,7 +1,7 @@
 #!/bin/sh
-# PID 1 of nginx's container: runs the command that it is given, passes signals on to it (SIGHUP by
-# way of reload.sh) and, after its end, stays until clients have the last bytes. Its exit status is
-# the command's.
+# PID 1 of nginx's container: runs the command that it is given and follow.sh beside it, passes signals
+# on to it (SIGHUP by way of reload.sh) and, after its end, stays until clients have the last bytes. Its
+# exit status is the command's.
 #
 # nginx ends as soon as the kernel has the rest of its answers, which may be megabytes for a client
 # that reads slowly. Where nginx is a process of a machine that is enough. A container's network is
@@ -17,12 +17,19 @@ PROXY_LIMIT=50
 
 "$@" &
 child=$!
+# In a session, and so a group, of its own: what it has begun ends with it.
+setsid "${0%/*}/follow.sh" "$1" reload &
+follower=$!
+end_follower() { kill -s TERM -- "-$follower" 2>/dev/null || :; }
 # A reload takes its time, and other signals are not to wait for it.
 trap '"${0%/*}/reload.sh" &' HUP
-for signal in INT QUIT TERM USR1; do
+# First, so that nobody reloads an nginx that ends.
+for signal in INT QUIT TERM; do
     # shellcheck disable=SC2064  # both are known now
-    trap "kill -s $signal $child 2>/dev/null || :" "$signal"
+    trap "end_follower; kill -s $signal $child 2>/dev/null || :" "$signal"
 done
+# shellcheck disable=SC2064
+trap "kill -s USR1 $child 2>/dev/null || :" USR1
 
 # `wait` ends with the child, and with each signal.
 while :; do
@@ -30,6 +37,7 @@ while :; do
     wait "$child" || status=$?
     kill -0 "$child" 2>/dev/null || break
 done
+end_follower
 
 # The port proxy's address, in the form of /proc/net/tcp.
 gateway=$(awk '$2 == "00000000" { print $3; exit }' /proc/net/route)

@@ -13,9 +13,9 @@ mkdir -p "$NGINX_RUN_DIR" 2>/dev/null || fail "cannot make NGINX_RUN_DIR=$NGINX_
 [ -w "$NGINX_RUN_DIR" ] || fail "cannot write to NGINX_RUN_DIR=$NGINX_RUN_DIR: $remedy"
 
 rm -rf "$NGINX_RUN_DIR/conf.d" "$NGINX_RUN_DIR/snippets"
-# What stays behind when nginx is killed, and reload.sh: nginx does not bind over the one, and would
-# close each connection after one answer for the other. Unless nginx runs.
-[ -n "${NGINX_RELOAD-}" ] || rm -f "$NGINX_RUN_DIR/status.sock" "$NGINX_RUN_DIR/closing"
+# What stays behind when nginx is killed, and reload.sh: nginx does not bind over the first, would
+# close each connection after one answer for the second, and seems to run by the third. Unless it does.
+[ -n "${NGINX_RELOAD-}" ] || (cd "$NGINX_RUN_DIR" && rm -f status.sock closing nginx.pid)
 mkdir -p "$NGINX_RUN_DIR/conf.d" "$NGINX_RUN_DIR/temp"
 cp "$NGINX_SOURCE_DIR/nginx.conf" "$NGINX_RUN_DIR/nginx.conf" ||
     fail "cannot copy nginx.conf from NGINX_SOURCE_DIR=$NGINX_SOURCE_DIR to $NGINX_RUN_DIR"

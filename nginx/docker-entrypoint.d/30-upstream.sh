@@ -4,8 +4,8 @@
 # compiler of expressions.
 set -eu
 
-# The workers say how many they are, and a deployment may change it while nginx runs. The
-# setting is for an nginx that is started by itself.
+# The workers say how many they are, and it may change while nginx runs: follow.sh sees to that. The
+# setting is for an nginx that is started by itself, or before them.
 count=$(cat "$RUN_DIR/workers" 2>/dev/null) || count=$WORKERS
 case $count in
     [1-9] | [1-9][0-9]) ;;
@@ -16,7 +16,10 @@ case $count in
 esac
 
 sockets=$NGINX_UPSTREAM_SOCKETS
+# What nginx tells of itself (templates/40-status.conf.template).
+told='return 404;'
 if [ -z "$sockets" ]; then
+    told="return 200 $count;"
     number=0
     while [ "$number" -lt "$count" ]; do
         sockets="$sockets worker-$number.sock"
@@ -29,6 +32,7 @@ fi
 for socket in $sockets; do
     printf 'server "unix:%s/%s" max_fails=0;\n' "$RUN_DIR" "$socket"
 done >"$NGINX_RUN_DIR/upstream_servers.conf"
+printf '%s\n' "$told" >"$NGINX_RUN_DIR/workers.conf"
 
 # The file is there when the kernel knows IPv6.
 if [ -e /proc/net/if_inet6 ]; then

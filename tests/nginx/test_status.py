@@ -40,6 +40,17 @@ def test_the_port_and_the_socket_lead_to_the_observer(
         assert (reply.status, reply.json["line"]) == (200, f"GET {target} HTTP/1.1")
 
 
+def test_it_tells_how_many_workers_it_knows(observed: tuple[Nginx, int]) -> None:
+    _, port = observed
+    reply = fetch(port, "/-/workers", limit=LIMIT)
+    assert (reply.status, reply.body) == (200, b"2")
+
+
+def test_sockets_with_names_of_their_own_are_not_counted(binary: str) -> None:
+    with Nginx(binary, NGINX_UPSTREAM_SOCKETS="other.sock") as nginx:
+        assert fetch(status_socket(nginx), "/-/workers", limit=LIMIT).status == 404
+
+
 def test_the_observer_is_told_the_name_that_it_was_asked_by(observed: tuple[Nginx, int]) -> None:
     _, port = observed
     reply = fetch(port, "/-/status", fields={"Host": "evil.example:8081"}, limit=LIMIT)

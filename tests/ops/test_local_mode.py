@@ -160,3 +160,25 @@ def test_following_the_log_ends_with_the_stack(tree: Tree) -> None:
         assert following.read_line(LIMIT).startswith("{")
         tree.run("ops/down")
         assert following.wait(30) == 0
+
+
+def test_nginx_learns_of_another_number_of_workers_and_status_says_where_it_differs(
+    tree: Tree,
+) -> None:
+    assert tree.up(WORKERS="1").returncode == 0
+    number = tree.run_dir / "workers"
+
+    def judged(status: int) -> str:
+        done = tree.run("ops/status")
+        return done.stdout if done.returncode == status else ""
+
+    number.write_text("3\n")
+    told = wait_until(lambda: judged(1), "a difference", limit=LIMIT)
+    assert "! nginx knows 3 workers, and there are to be 1\n  remedy: wait: it learns" in told
+    number.write_text("1\n")
+    wait_until(lambda: judged(0), "none", limit=LIMIT)
+    lines = [line for line in tree.log() if line["event"] == "workers_changed"]
+    assert [line["workers"] for line in lines] == [3, 1]
+    pids = tree.pids()
+    assert tree.run("ops/down").returncode == 0
+    assert [pid for pid in pids if is_alive(pid)] == []

@@ -42,6 +42,25 @@ def nginx(document: Document) -> Iterator[Check]:
         )
 
 
+def nginx_workers(document: Document) -> Iterator[Check]:
+    """nginx knows as many workers as there are."""
+    known, there = document["nginx"]["workers"], len(document["workers"])
+    if known is None:
+        return  # it does not answer, or is of another version
+    words = f"nginx knows {count(known, 'worker', 'workers')}, and there are to be {there}"
+    if known == there:
+        yield good("nginx-workers", "nginx knows all workers, and no others")
+    elif (document["operation"] or {}).get("kind") == "deployment":
+        yield noted("nginx-workers", f"{words}: a deployment tells it")
+    else:
+        yield bad(
+            "nginx-workers",
+            words,
+            "wait: it learns that within seconds, or within 65 s where clients keep connections "
+            "open; where it does not, ops/restart tells it once more, and says what it refuses",
+        )
+
+
 def hung(document: Document) -> Iterator[Check]:
     """No request is past its deadline and still in its thread."""
     found = [
@@ -153,6 +172,7 @@ ALL: Final[tuple[Callable[[Document], Iterator[Check]], ...]] = (
     stopped,
     supervisor,
     nginx,
+    nginx_workers,
     workers,
     sockets,
     hung,

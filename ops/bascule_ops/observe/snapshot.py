@@ -67,7 +67,7 @@ def _document(settings: Settings, answers: dict[str, Any]) -> dict[str, Any]:
         "healthy": False,
         "runs": any(_is_there(answers.get(name)) for name in _answerers(settings)),
         "checks": [],
-        "nginx": got("nginx", dict.fromkeys(sources.NGINX_COUNTERS))
+        "nginx": got("nginx", dict.fromkeys((*sources.NGINX_COUNTERS, "workers")))
         | {"up": not errors["nginx"] if settings.nginx else None},
         "processes": processes,
         "stopped": got("stopped", []),

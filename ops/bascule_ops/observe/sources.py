@@ -79,13 +79,16 @@ def worker_status(path: Path, limit: float) -> dict[str, Any]:
 
 
 def nginx(address: str, limit: float) -> dict[str, Any]:
-    """nginx's counters; each is None where this nginx has no stub_status."""
+    """nginx's counters, and how many workers it knows; each is None where it does not tell."""
     status, answer = _asked(address, b"GET /-/nginx HTTP/1.0\r\nHost: localhost\r\n\r\n", limit)
     if status not in ("200", "404"):
         raise SourceError(f"it answers with status {status or 'none'}")
     found = STUB_STATUS.search(answer)
     counters = {name: int(found[name]) if found else None for name in NGINX_COUNTERS}
-    return {"up": True, **counters}
+    status, answer = _asked(address, b"GET /-/workers HTTP/1.0\r\nHost: localhost\r\n\r\n", limit)
+    number = answer.rpartition("\r\n\r\n")[2]
+    known = int(number) if status == "200" and number.isdecimal() else None
+    return {"up": True, "workers": known, **counters}
 
 
 def spool(address: str, limit: float) -> dict[str, Any]:

@@ -10,12 +10,13 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any, TypedDict, cast
 
-# Names in supervisord.conf: the workers' group, how the two programs of each worker begin, and what
-# shows the stack.
+# Names in supervisor's configuration: the workers' group, how the two programs of each worker begin, and
+# those without which the stack serves on.
 WORKERS = "bascule"
 WORKER = "worker-"
 SUCCESSOR = "successor-"
 OBSERVER = "observer"
+BESIDE = frozenset({OBSERVER, "nginx-follower"})
 
 CALL_TIMEOUT = 10.0  # seconds; every call here answers at once, none waits for a process
 

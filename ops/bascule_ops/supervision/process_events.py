@@ -32,8 +32,8 @@ from bascule_ops.blocking.markers import written
 from bascule_ops.json_log import line
 from bascule_ops.supervision import failures, slots
 from bascule_ops.supervision.client import (
+    BESIDE,
     ENDED,
-    OBSERVER,
     WORKERS,
     ProcessInfo,
     Supervisor,
@@ -59,7 +59,7 @@ def tokens(text: str) -> dict[str, str]:
 def serves_no_more(failed: str, processes: Iterable[ProcessInfo]) -> bool:
     """Whether the failure of `failed` (``group:name``) leaves nothing that could serve."""
     group, _, name = failed.partition(":")
-    if name == OBSERVER:
+    if name in BESIDE:
         return False
     if group != WORKERS:
         return True

@@ -84,15 +84,25 @@ def read_environment(path: Path) -> dict[str, str]:
 
 
 def become(what: str) -> NoReturn:
-    """Become the supervisord of a slot, or ``nginx`` with the environment of what serves."""
+    """Become the supervisord of a slot; or, with the environment of what serves, another program.
+
+    ``nginx`` is that, ``reload`` has it read its configuration, and ``nginx-follower`` sees to that
+    where the number of workers changes.
+    """
     run_dir = Path(os.environ["RUN_DIR"])
-    is_nginx = what == "nginx"
-    environ = read_environment(run_dir / (SERVING if is_nginx else what) / ENVIRONMENT)
-    if is_nginx:
-        command = ["/bin/sh", f"{environ['NGINX_SOURCE_DIR']}/docker-entrypoint.sh"]
-    else:
-        command = [environ["OPS_PYTHON"], "-P", "-m", "bascule_ops.supervision.supervised"]
-    os.execve(command[0], command, environ)  # noqa: S606 (no shell is wanted)
+    environ = read_environment(run_dir / (what if what in SLOTS else SERVING) / ENVIRONMENT)
+    source, python = environ["NGINX_SOURCE_DIR"], [environ["OPS_PYTHON"], "-P", "-m"]
+    match what:
+        case "nginx":
+            command = ["/bin/sh", f"{source}/docker-entrypoint.sh"]
+        case "reload":
+            command = ["/bin/sh", f"{source}/docker-entrypoint.sh", what]
+        case "nginx-follower":
+            reload = [*python, "bascule_ops.supervision.slots", "reload"]
+            command = ["bash", f"{source}/follow.sh", *reload]
+        case _:
+            command = [*python, "bascule_ops.supervision.supervised"]
+    os.execvpe(command[0], command, environ)  # noqa: S606 (no shell is wanted)
 
 
 if __name__ == "__main__":
