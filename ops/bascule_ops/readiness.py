@@ -8,10 +8,12 @@ a connected stream socket is the process that called listen).
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import http.client
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from pathlib import Path
 from bascule_ops import proc
 from bascule_ops.errors import Refused
 from bascule_ops.settings import variables
+from bascule_ops.text.units import duration
 
 # By these two a worker knows a health check, and does not log it while it succeeds.
 PROBE_FIELDS = "User-Agent: bascule-health\r\nX-Bascule-Health: probe\r\n"
@@ -89,8 +92,20 @@ def _asked(number: int, path: Path, target: str, timeout: float) -> tuple[str, b
     except TimeoutError as error:
         return f"worker-{number}: no answer: {_why_silent(path) or error}", False
     except (OSError, http.client.HTTPException) as error:
-        return f"worker-{number}: no answer: {error}", False
+        return f"worker-{number}: {_loading(path) or f'no answer: {error}'}", False
     return f"worker-{number}: {answer.status} from process {answer.pid}", answer.is_ready
+
+
+def _loading(path: Path) -> str:
+    """For how long a process has been loading its application that is to listen there.
+
+    It has bound its socket beside the path (`bascule.engine.listen`). Empty where there is none.
+    """
+    for beside in path.parent.glob(f".{path.name}.*"):
+        with contextlib.suppress(OSError, ValueError):
+            if proc.runs(int(beside.name.rpartition(".")[2])):
+                return f"loading for {duration(max(0.0, time.time() - beside.stat().st_mtime))}"
+    return ""
 
 
 def _why_silent(path: Path) -> str:

@@ -15,11 +15,12 @@ from bascule.errors import LoadError, StartError
 from bascule.told import event_log
 from bascule.version import __version__
 from bascule.worker import EXIT_CUT_SHORT, Worker
-from bascule.wsgi.load import check_library, explain, load_application
+from bascule.wsgi.load import check_library, explain, load_application, may_load_later
 
 EXIT_USAGE: Final = 2
 EXIT_CANNOT_START: Final = 3
 EXIT_CANNOT_LOAD: Final = 4
+EXIT_CANNOT_LOAD_YET: Final = 75  # EX_TEMPFAIL (sysexits.h): whoever starts it may try again
 EXIT_INTERRUPTED: Final = 130  # as a shell has it
 
 
@@ -170,7 +171,9 @@ def _check(config: Config, *, shows: bool) -> int:
 def _status(error: ConfigError | StartError) -> int:
     if isinstance(error, ConfigError):
         return EXIT_USAGE
-    return EXIT_CANNOT_LOAD if isinstance(error, LoadError) else EXIT_CANNOT_START
+    if isinstance(error, LoadError):
+        return EXIT_CANNOT_LOAD_YET if may_load_later(error) else EXIT_CANNOT_LOAD
+    return EXIT_CANNOT_START
 
 
 def _run(arguments: cli.Arguments) -> int:
@@ -199,7 +202,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code.
 
     0: stopped as asked; 1: requests, or a check, were cut short; 2: wrong settings; 3: it cannot
-    start; 4: the application cannot be loaded; 130: interrupted before it served.
+    start; 4: the application cannot be loaded; 75: nor can this one, but what it needs may come;
+    130: interrupted before it served.
     """
     argv = sys.argv[1:] if argv is None else argv
     streams.secure()

@@ -30,6 +30,8 @@ OF_ONE_NGINX = {
 }
 # The stack's workers write JSON; a server that somebody starts by hand does not.
 OTHER_THAN_THE_SERVER_S = {"BASCULE_ACCESS_LOGFORMAT"}
+# Compose asks the stack for it.
+ASKED_OF_THE_STACK = {"START_TIMEOUT"}
 # The stack asks the server for it.
 ASKED_OF_THE_SERVER = {"BASCULE_GRACEFUL_TIMEOUT"}
 
@@ -69,6 +71,8 @@ def of_compose() -> dict[str, str]:
     pairs = {(match["name"], match["default"]) for match in matches}
     defaults = dict(pairs)
     assert len(pairs) == len(defaults), "compose has two defaults for one setting"
+    for name in ASKED_OF_THE_STACK:
+        assert defaults.pop(name) == DEFAULTS[name]
     return defaults
 
 

@@ -46,7 +46,7 @@ def test_it_keeps_the_settings_that_the_workers_have(tree: Tree) -> None:
 
 
 def test_code_that_does_not_load_changes_nothing(tree: Tree) -> None:
-    assert tree.up().returncode == 0
+    assert tree.up(START_TIMEOUT="3").returncode == 0
     before = tree.worker_pids()
     wsgi = tree.root / "app" / "hello.py"
     good = wsgi.read_text()

@@ -26,6 +26,7 @@ BY_DEFAULT = StackSettings(
     graceful_timeout=30.0,
     access_logformat="json",
     health_path="/",
+    start_timeout=120.0,
     run_dir=Path("/run/bascule"),
 )
 EMPTY = dict.fromkeys((*WORKERS_NAMES, *DEFAULTS, "RUN_DIR"), "")
@@ -51,6 +52,7 @@ def test_every_setting_may_be_set() -> None:
         "BASCULE_GRACEFUL_TIMEOUT": "0.5",
         "BASCULE_ACCESS_LOGFORMAT": "combined",
         "HEALTH_PATH": "/health?deep=1",
+        "START_TIMEOUT": "300",
         "RUN_DIR": "/tmp/run",
     }
     assert read(environ) == StackSettings(
@@ -60,6 +62,7 @@ def test_every_setting_may_be_set() -> None:
         graceful_timeout=0.5,
         access_logformat="combined",
         health_path="/health?deep=1",
+        start_timeout=300.0,
         run_dir=Path("/tmp/run"),
     )
 
@@ -114,6 +117,8 @@ def test_a_wrong_number_that_does_not_count_is_nobody_s_business() -> None:
             "app/wsgi.py",
             "set it to MODULE:CALLABLE, such as project.wsgi:application",
         ),
+        ("START_TIMEOUT", "0", "set it to whole seconds, such as 120"),
+        ("START_TIMEOUT", "1.5", "set it to whole seconds, such as 120"),
         ("BASCULE_APP", ":app", "set it to MODULE:CALLABLE, such as project.wsgi:application"),
         ("BASCULE_APP", "app:", "set it to MODULE:CALLABLE, such as project.wsgi:application"),
         (

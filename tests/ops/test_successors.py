@@ -32,7 +32,7 @@ def application(environ, start_response):
 def start(tree: Tree, **settings: str) -> dict[str, str]:
     """Start the stack; return who serves."""
     (tree.root / "hangs.py").write_text(APPLICATION)
-    done = tree.up(BASCULE_APP="hangs:application", **settings)
+    done = tree.up(BASCULE_APP="hangs:application", START_TIMEOUT="3", **settings)
     assert done.returncode == 0, done.stdout + done.stderr
     return tree.worker_pids()
 

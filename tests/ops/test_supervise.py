@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,10 @@ from tests.harness.waiting import wait_until
 
 pytestmark = pytest.mark.integration
 
+NEEDS_A_DATABASE = """
+from bascule_middleware.wsgi import application
+open("database").close()
+"""
 FAILS_IN_WORKER_1 = """
 import os
 from bascule_middleware.wsgi import application
@@ -66,21 +71,64 @@ def test_it_fails_with_a_last_line_that_says_why_when_no_worker_can_start(
         assert any("no.such" in words or "'no'" in words for words in last["last_words"])
 
 
+def told(process: Process) -> list[dict[str, Any]]:
+    """The whole lines of the log so far that are JSON objects."""
+    whole, _, _ = process.err.rpartition("\n")
+    return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
+
+
+def test_an_application_that_does_not_load_yet_is_tried_until_it_does(contained: Tree) -> None:
+    (contained.root / "needs.py").write_text(NEEDS_A_DATABASE)
+    with supervise(contained, BASCULE_APP="needs:application", WORKERS="1") as process:
+
+        def trying() -> list[str]:
+            lines = [line for line in told(process) if line["level"] == "warning"]
+            return [line["message"] for line in lines]
+
+        first, *_, last = process.wait_until(
+            lambda: trying() if len(trying()) >= 5 else [], "five tries", limit=LIMIT
+        )
+        form = (
+            r"bascule:worker-0: the application does not load yet: cannot load needs:application: "
+            r"FileNotFoundError: .*; trying again for (\d+) s"
+        )
+        (at_first,), (at_last,) = re.findall(form, first), re.findall(form, last)
+        assert 120 >= int(at_first) > int(at_last)
+        (contained.root / "database").touch()
+        wait_until((contained.root / "run" / "worker-0.sock").exists, "worker-0", limit=LIMIT)
+
+
+def test_an_application_that_does_not_load_in_time_ends_it(contained: Tree) -> None:
+    (contained.root / "needs.py").write_text(NEEDS_A_DATABASE)
+    settings = {"BASCULE_APP": "needs:application", "START_TIMEOUT": "3"}
+    with supervise(contained, **settings) as process:
+        assert process.wait(LIMIT) == 1
+        last = json.loads(process.err.splitlines()[-1])
+        assert "could not be started" in last["message"]
+        assert any(line["level"] == "warning" for line in told(process))
+
+
+def test_an_application_that_cannot_be_loaded_is_not_tried_again(contained: Tree) -> None:
+    settings = {"BASCULE_APP": "no.such:application", "WORKERS": "1"}
+    with supervise(contained, **settings) as process:
+        assert process.wait(LIMIT) == 1
+        starts = [x for x in told(process) if x["message"].startswith("bascule:worker-0 is START")]
+        assert len(starts) == 1
+
+
 def test_one_worker_that_cannot_start_does_not_take_the_other_down(contained: Tree) -> None:
     (contained.root / "half.py").write_text(FAILS_IN_WORKER_1)
-    with supervise(contained, BASCULE_APP="half:application") as process:
+    with supervise(contained, BASCULE_APP="half:application", START_TIMEOUT="2") as process:
 
         def critical() -> list[dict[str, Any]]:
-            whole, _, _ = process.err.rpartition("\n")
-            told = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
             return [
                 line
-                for line in told
+                for line in told(process)
                 if (line["level"], line["event"]) == ("critical", "process_state")
             ]
 
-        told = process.wait_until(critical, "the news of worker-1", limit=LIMIT)
-        assert told[0]["process"] == "bascule:worker-1"
+        news = process.wait_until(critical, "the news of worker-1", limit=LIMIT)
+        assert news[0]["process"] == "bascule:worker-1"
         assert process.is_running()
         assert (contained.root / "run" / "worker-0.sock").exists()
         process.signal(signal.SIGTERM)
@@ -89,7 +137,12 @@ def test_one_worker_that_cannot_start_does_not_take_the_other_down(contained: Tr
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("WORKERS", "many"), ("BASCULE_GRACEFUL_TIMEOUT", "x"), ("RUN_DIR", "/dev/null/run")],
+    [
+        ("WORKERS", "many"),
+        ("BASCULE_GRACEFUL_TIMEOUT", "x"),
+        ("START_TIMEOUT", "soon"),
+        ("RUN_DIR", "/dev/null/run"),
+    ],
 )
 def test_a_wrong_setting_ends_it_with_one_line(contained: Tree, setting: str, value: str) -> None:
     with supervise(contained, **{setting: value}) as process:

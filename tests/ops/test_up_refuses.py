@@ -165,7 +165,7 @@ def test_what_needs_a_running_stack_says_so(tree: Tree, command: str) -> None:
 
 def test_workers_that_cannot_start_end_it_with_their_own_words(tree: Tree) -> None:
     (tree.root / "broken.py").write_text(FAILS_IN_A_WORKER)
-    done = tree.up(BASCULE_APP="broken:application")
+    done = tree.up(BASCULE_APP="broken:application", START_TIMEOUT="3")
     assert_refused(tree, done, "could not be started", "the database is not there", status=1)
     assert re.search(
         r"^ops/up: the stack did not start: bascule:worker-[01] could not be started: .*"

@@ -283,7 +283,8 @@ def test_an_application_that_does_not_load_is_explained_in_the_last_line(
 ) -> None:
     bind = ["--bind", f"unix:{modules}/app.sock"]
     done = run(modules, *bind, *(["--check-config"] if check else []), name)
-    assert done.returncode == 4
+    # What its own code raises may not be raised when it is loaded again.
+    assert done.returncode == (75 if "ValueError" in says else 4)
     last = done.stderr.splitlines(keepends=True)[-1]
     assert re.fullmatch(r"bascule: [^\n]+\n", last)
     assert says in last

@@ -25,12 +25,13 @@ from bascule_ops.control.output import say, warn
 from bascule_ops.control.project import has_tls
 from bascule_ops.control.stack import Stack
 from bascule_ops.errors import CommandError, Refused
+from bascule_ops.settings import variables
 from bascule_ops.settings.directories import check_owner
-from bascule_ops.supervision import slots
+from bascule_ops.supervision import slots, starts
 from bascule_ops.supervision.slots import SITE
 
-READY_LIMIT: Final = 60.0  # seconds until local mode must answer
 _PAUSE: Final = 0.2
+_TRY_PAUSE: Final = 2.0  # until an application is tried again that does not load yet
 _SHOWN: Final = 15  # lines of the log, where the start fails
 _REQUEST: Final = re.compile(r'"event": *"request"')
 
@@ -49,6 +50,7 @@ def start(stack: Stack) -> tuple[str, int]:
         with interrupts.held():
             _claim(local, stack.project.root)
             is_claimed = True
+        took = _check_application(stack.project.root)
         _check(stack)
         url = site.url(os.environ["NGINX_PORT"], os.environ["HEALTH_PATH"])
         _tell()
@@ -56,7 +58,7 @@ def start(stack: Stack) -> tuple[str, int]:
             slots.prepare(local.run_dir, slots.FIRST, os.environ, is_held=False)
             slots.let_serve(local.run_dir, slots.FIRST)
             process = _supervise(local, stack.project.root)
-        status = _wait_until_ready(process, url)
+        status = _wait_until_ready(process, url, starts.limit(_start_timeout(), took))
         if status is None:
             _show_log(local.log_file)
             raise CommandError(f"the stack did not start{_reason(local.log_file)}")
@@ -129,22 +131,50 @@ def _is_starting(pid: str) -> bool:
     return b"up" in words and any(word.rpartition(b"/")[2] in programs for word in words)
 
 
-def _check(stack: Stack) -> None:
-    """Have each part say in words what is wrong, sooner than supervisor gives up.
+def _start_timeout() -> float:
+    return variables.read(os.environ).start_timeout
 
-    Not before there is a run directory: links may keep in it what workers share.
+
+def _check_application(root: Path) -> float:
+    """Have the server say in words what is wrong; return the seconds that the application takes.
+
+    An application that may load yet is tried again for START_TIMEOUT. Not before there is a run
+    directory: links may keep in it what workers share.
     """
-    environ, root = os.environ, stack.project.root
-    done = subprocess.run(
-        [environ["PYTHON"], "-P", "-m", "bascule", "--check-config"],
-        cwd=root,
-        stdout=subprocess.DEVNULL,
-        check=False,
-    )
+    deadline = time.monotonic() + _start_timeout()
+    told = ""
+    while True:
+        began = time.monotonic()
+        done = subprocess.run(
+            [os.environ["PYTHON"], "-P", "-m", "bascule", "--check-config"],
+            cwd=root,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        ended = time.monotonic()
+        if done.returncode != starts.CANNOT_LOAD_YET or ended > deadline:
+            break
+        words = done.stderr.strip().rpartition("\n")[2].removeprefix("bascule: ")
+        if words != told:
+            told = words
+            left = deadline - ended
+            warn(f"The application does not load yet: {words}; {starts.AGAIN} {left:.0f} s")
+        time.sleep(_TRY_PAUSE)
+    if done.stderr:
+        warn(done.stderr.rstrip("\n"))
     if done.returncode == Refused.status:
         raise Refused("the server's settings are not right; the message is above")
     if done.returncode:
         raise CommandError("the application does not load; the message is above")
+    return ended - began
+
+
+def _check(stack: Stack) -> None:
+    """Choose ports, and have nginx say in words what is wrong."""
+    environ, root = os.environ, stack.project.root
     try:
         environ["NGINX_PORT"] = str(http_port.choose(environ.get("HTTP_PORT", "")))
         environ["NGINX_STATUS_PORT"] = http_port.choose_for_status(
@@ -201,11 +231,11 @@ def _supervise(local: LocalStack, root: Path) -> subprocess.Popen[bytes]:
     return process
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], url: str) -> int | None:
+def _wait_until_ready(process: subprocess.Popen[bytes], url: str, limit: float) -> int | None:
     """The status of the site, as soon as it serves; None where it has ended, or takes too long."""
     environ = os.environ
     place = (environ["RUN_DIR"], int(environ["WORKERS"]), environ["HEALTH_PATH"])
-    deadline = time.monotonic() + READY_LIMIT
+    deadline = time.monotonic() + limit
     while time.monotonic() < deadline:
         if process.poll() is not None:
             return None
@@ -215,7 +245,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], url: str) -> int | None:
                 if status is not None and status < 500:
                     return status
         time.sleep(_PAUSE)
-    warn(f"{program.named('up')}: not ready after {READY_LIMIT:.0f} s")
+    warn(f"{program.named('up')}: not ready after {limit:.0f} s")
     return None
 
 

@@ -70,13 +70,13 @@ def _alone(root: Path, name: str) -> Iterator[None]:
         yield
 
 
-def _add_timeout(parser: argparse.ArgumentParser, default: int) -> None:
+def _add_timeout(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout",
         type=checked(_seconds),
-        default=default,
         metavar="SECONDS",
-        help=f"how long the new workers may take until they answer ({default})",
+        help="how long the new workers may take until they answer (START_TIMEOUT; more, where "
+        "those that serve took longer)",
     )
 
 
@@ -104,7 +104,7 @@ Settings (the environment, .env) and, with containers, new code are for deploy.
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         """Add what the command takes."""
-        _add_timeout(parser, 30)
+        _add_timeout(parser)
 
     @staticmethod
     def run(options: argparse.Namespace, project: Project) -> int:
@@ -146,7 +146,7 @@ finished. {_EXIT} or settings."""
             *("--image",), type=checked(_tag), metavar="TAG",
             help="containers: use the server's image that has this tag",
         )  # fmt: skip
-        _add_timeout(parser, 60)
+        _add_timeout(parser)
 
     @staticmethod
     def run(options: argparse.Namespace, project: Project) -> int:
@@ -211,7 +211,7 @@ where it is the code that is wrong."""
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         """Add what the command takes."""
-        _add_timeout(parser, 60)
+        _add_timeout(parser)
 
     @staticmethod
     def run(options: argparse.Namespace, project: Project) -> int:
@@ -234,7 +234,7 @@ idle clients have come back or have gone, at most 65 s."""
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         """Add what the command takes."""
         parser.add_argument("workers", type=checked(_number), metavar="WORKERS", help="1 to 99")
-        _add_timeout(parser, 60)
+        _add_timeout(parser)
 
     @staticmethod
     def run(options: argparse.Namespace, project: Project) -> int:

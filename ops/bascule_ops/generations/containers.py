@@ -126,10 +126,11 @@ class ContainerSite:
         there = {name: runs.get(name, "") for name in wanted}
         return {name: value for name, value in there.items() if value != (wanted[name] or "")}
 
-    def try_new(self, limit: float) -> int:
+    def try_new(self, limit: float | None) -> int:
         """See `replacement.Site`."""
         try:
-            return len(self._trial(self._new, "try", "--timeout", f"{limit:g}").splitlines())
+            words = ("--timeout", f"{limit:g}") if limit else ()
+            return len(self._trial(self._new, "try", *words).splitlines())
         except CommandError as error:
             done = _run("docker", "logs", "--tail", "40", self._new)
             lines = (done.stdout + done.stderr).splitlines()

@@ -17,7 +17,7 @@ from bascule_ops.control.output import say, warn
 from bascule_ops.errors import CommandError
 from bascule_ops.program import named
 from bascule_ops.settings import variables
-from bascule_ops.supervision import failures, slots
+from bascule_ops.supervision import failures, slots, starts
 from bascule_ops.supervision.client import ENDED, Supervisor
 from bascule_ops.supervision.operation import Operation, alone
 from bascule_ops.supervision.trial import HOLD_FILE, Generation, NotReadyError, write_number
@@ -146,8 +146,10 @@ class LocalSite:
             self._site.start(_process(self._new))
         return ""
 
-    def try_new(self, limit: float) -> int:
+    def try_new(self, limit: float | None) -> int:
         """See `replacement.Site`."""
+        start_timeout = variables.read(self._environ).start_timeout
+        limit = limit or starts.limit(start_timeout, starts.took(self._run_dir))
         new = Supervisor(str(self._run_dir / self._new / "supervisor.sock"))
         try:
             _wait_for(lambda: self._begins(new), limit, f"{slots.program(self._new)} did not begin")

@@ -37,10 +37,11 @@ class Site(Protocol):
     def start(self) -> str:
         """Start the new generation, held back."""
 
-    def try_new(self, limit: float) -> int:
+    def try_new(self, limit: float | None) -> int:
         """Wait until every new worker answers; return how many they are.
 
-        Raises `CommandError` after `limit` seconds, or as soon as one cannot be started.
+        Raises `CommandError` after `limit` seconds, or as soon as one cannot be started. Without a
+        limit it is `starts.limit`.
         """
 
     def abandon(self) -> str:
@@ -56,8 +57,8 @@ class Site(Protocol):
         """Have the old generation finish what it has, and end."""
 
 
-def replace(site: Site, limit: float, interrupts: Interrupts) -> None:
-    """Do it; the new workers have `limit` seconds to answer.
+def replace(site: Site, limit: float | None, interrupts: Interrupts) -> None:
+    """Do it; the new workers have `limit` seconds to answer (see `Site.try_new`).
 
     Raises `CommandError` or `Interrupted`; where that comes before the take-over, the old ones go
     on as if nothing had been.

@@ -34,6 +34,8 @@ DEFAULTS: Final[Mapping[str, str]] = {
     ),
     "BASCULE_ACCESS_LOGFORMAT": "json",
     "HEALTH_PATH": "/",
+    # docker-compose.yml has it once more, for its health checks.
+    "START_TIMEOUT": "120",
 }
 NGINX_SETTINGS: Final = NGINX / "docker-entrypoint.d" / "10-settings.envsh"
 _NGINX_NAME: Final = re.compile(r"\bNGINX_[A-Z_]+\b")
@@ -57,6 +59,7 @@ class StackSettings:
         graceful_timeout: seconds that a worker has for requests in flight, once asked to stop.
         access_logformat: of the workers; the server checks it.
         health_path: the path that health checks ask for.
+        start_timeout: seconds that workers may take from their start until they answer.
         run_dir: where the workers' sockets are.
     """
 
@@ -66,6 +69,7 @@ class StackSettings:
     graceful_timeout: float
     access_logformat: str
     health_path: str
+    start_timeout: float
     run_dir: Path
 
 
@@ -83,6 +87,7 @@ def read(environ: Mapping[str, str]) -> StackSettings:
         graceful_timeout=_graceful_timeout(values),
         access_logformat=values["BASCULE_ACCESS_LOGFORMAT"],
         health_path=_health_path(values),
+        start_timeout=_start_timeout(values),
         run_dir=_run_dir(values),
     )
 
@@ -178,6 +183,13 @@ def _health_path(values: Mapping[str, str]) -> str:
     if not value.startswith("/"):
         _refuse("HEALTH_PATH", value, "set it to a path that starts with a slash")
     return value
+
+
+def _start_timeout(values: Mapping[str, str]) -> float:
+    value = values["START_TIMEOUT"]
+    if not re.fullmatch("[1-9][0-9]*", value, re.ASCII):
+        _refuse("START_TIMEOUT", value, "set it to whole seconds, such as 120")
+    return float(value)
 
 
 def _run_dir(values: Mapping[str, str]) -> Path:

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any, TypedDict, cast
 
-# Names in supervisor's configuration: the workers' group, how the two programs of each worker begin, and
-# those without which the stack serves on.
+# Names in supervisor's configuration: the workers' group, how the two programs of each worker
+# begin, what shows the stack, and those without which it serves on.
 WORKERS = "bascule"
 WORKER = "worker-"
 SUCCESSOR = "successor-"

@@ -30,7 +30,7 @@ from bascule_ops import atomic
 from bascule_ops.blocking.blocks import Blocks
 from bascule_ops.blocking.markers import written
 from bascule_ops.json_log import line
-from bascule_ops.supervision import failures, slots
+from bascule_ops.supervision import failures, slots, starts
 from bascule_ops.supervision.client import (
     BESIDE,
     ENDED,
@@ -122,8 +122,11 @@ class Reporter:
         words = self._last_words[process]
         return spoken(words[-1]) if words else ""
 
-    def report(self, eventname: str, payload: dict[str, str]) -> str | None:
-        """The log line for a process's new state, where it is worth one."""
+    def report(self, eventname: str, payload: dict[str, str], again: str = "") -> str | None:
+        """The log line for a process's new state, where it is worth one.
+
+        `again`: that its application, which does not load yet, is tried again, and for how long.
+        """
         state = eventname.removeprefix("PROCESS_STATE_")
         if state not in TOLD:
             return None
@@ -134,7 +137,11 @@ class Reporter:
         more: dict[str, object] = {"process": process}
         if pid := int(payload.get("pid", 0)):
             more["pid"] = pid
-        if level != "info":
+        if again:
+            level = "warning"
+            why = self.last_words(process).removeprefix("bascule: ")
+            message = f"{process}: the application does not load yet: {why}; {again}"
+        elif level != "info":
             more["last_words"] = list(self._last_words[process])
         if state == "FATAL":
             message = f"{process} could not be started"
@@ -153,6 +160,16 @@ def ended_blocks(blocks: Blocks) -> Iterator[str]:
             yield line("info", "unblocked", f"{who} is no longer blocked", network=who)
     except (OSError, ValueError, KeyError) as error:
         yield line("error", "unblocked", f"cannot end blocks: {error}")
+
+
+def trying_again(eventname: str, payload: dict[str, str], supervisor: Supervisor) -> str:
+    """For how long a worker's application is tried again (`tries`); empty where it is not."""
+    if eventname != "PROCESS_STATE_BACKOFF" or payload["groupname"] != WORKERS:
+        return ""
+    with ending_already():
+        word = supervisor.process(f"{WORKERS}:{payload['processname']}")["spawnerr"]
+        return word if word.startswith(starts.AGAIN) else ""
+    return ""
 
 
 @contextlib.contextmanager
@@ -192,7 +209,9 @@ def listen(source: BinaryIO, sink: BinaryIO) -> None:
         elif eventname == "TICK_5":
             sys.stderr.writelines(ended_blocks(blocks))
             sys.stderr.flush()
-        elif told := reporter.report(eventname, payload):
+        elif told := reporter.report(
+            eventname, payload, trying_again(eventname, payload, supervisor)
+        ):
             sys.stderr.write(told)
             sys.stderr.flush()
             process = f"{payload['groupname']}:{payload['processname']}"

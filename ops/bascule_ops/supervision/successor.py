@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 
 from bascule_ops.settings import variables
+from bascule_ops.supervision import starts
 from bascule_ops.supervision.client import ENDED, SUCCESSOR, WORKER, WORKERS, Supervisor
 from bascule_ops.supervision.operation import Operation, Tell
 from bascule_ops.supervision.trial import HOLD_FILE, POLL, Generation, NotReadyError
 
-START_LIMIT = 300.0  # seconds for a successor to answer; the one before it serves meanwhile
 HELD = "until a successor answers\n"  # in the file by which workers are held back
 STOP_MARGIN = 10  # seconds that supervisord may need on top of its stopwaitsecs
 
@@ -30,6 +30,7 @@ class Succession:
         supervisor_dir: where it has its files.
         run_dir: where the workers' sockets are.
         target: the path that a worker has to answer.
+        start_timeout: seconds for a successor to answer, or more where loading took longer.
         stop_limit: seconds for one worker to end.
         tell: is told whose turn it is.
     """
@@ -41,6 +42,7 @@ class Succession:
         run_dir: Path,
         target: str,
         *,
+        start_timeout: float,
         stop_limit: float,
         tell: Tell,
     ) -> None:
@@ -48,6 +50,7 @@ class Succession:
         self._hold = supervisor_dir / HOLD_FILE
         self._run_dir = run_dir
         self._target = target
+        self._start_timeout = start_timeout
         self._stop_limit = stop_limit
         self._tell = tell
 
@@ -83,7 +86,7 @@ class Succession:
         self._hold.write_text(HELD)
         try:
             self._supervisor.start(f"{WORKERS}:{successor}")
-            generation.try_all(START_LIMIT)
+            generation.try_all(starts.limit(self._start_timeout, starts.took(self._run_dir)))
         except BaseException:
             self._end(successor)
             raise
@@ -121,6 +124,7 @@ def from_environment(tell: Tell) -> Succession:
         directory,
         stack.run_dir,
         stack.health_path,
+        start_timeout=stack.start_timeout,
         stop_limit=stack.graceful_timeout + STOP_MARGIN,
         tell=tell,
     )

@@ -27,7 +27,7 @@ from bascule_ops.errors import Refused
 from bascule_ops.json_log import line
 from bascule_ops.settings import variables
 from bascule_ops.settings.directories import check_owner
-from bascule_ops.supervision import log_writing
+from bascule_ops.supervision import log_writing, tries
 from bascule_ops.supervision.log_rotation import reopen_output
 from bascule_ops.supervision.process_events import REASON_FILE
 from bascule_ops.supervision.slots import LOG_ROUTE, SITE
@@ -126,6 +126,7 @@ def run() -> int:
     complaint = io.StringIO()
     supervisord.ServerOptions = Options  # its main() makes them, once a reload
     log_writing.take_over()
+    tries.take_over(variables.read(os.environ).start_timeout)
     # It asks for a place for temporary files, and needs none; a full /tmp would end the start.
     tempfile.tempdir = str(directory)
     try:

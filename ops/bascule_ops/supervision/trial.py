@@ -19,6 +19,7 @@ from xmlrpc.client import Fault
 from bascule_ops import atomic
 from bascule_ops.readiness import probe
 from bascule_ops.settings import variables
+from bascule_ops.supervision import starts
 from bascule_ops.supervision.client import ENDED, ProcessInfo, State, Supervisor, workers
 
 HOLD_FILE = "hold"
@@ -122,7 +123,7 @@ def main() -> int:
     """Run from ``ops/deploy``, in the container that is new."""
     parser = argparse.ArgumentParser(prog="python -m bascule_ops.supervision.trial")
     parser.add_argument("act", choices=["try", "release"])
-    parser.add_argument("--timeout", type=float, default=60.0)
+    parser.add_argument("--timeout", type=float)
     arguments = parser.parse_args()
     environ = os.environ
     stack = variables.read(environ)
@@ -130,7 +131,8 @@ def main() -> int:
     supervisor_dir = variables.directory("SUPERVISOR_DIR", environ)
     supervisor = Supervisor(str(supervisor_dir / "supervisor.sock"))
     generation = Generation(supervisor, run_dir, stack.health_path)
-    deadline = time.monotonic() + arguments.timeout
+    limit = arguments.timeout or starts.limit(stack.start_timeout, starts.took(run_dir))
+    deadline = time.monotonic() + limit
     try:
         if arguments.act == "release":
             (supervisor_dir / HOLD_FILE).unlink(missing_ok=True)

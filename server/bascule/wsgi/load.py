@@ -38,6 +38,9 @@ _APPLICATIONS: Final = ("application", "app")
 _FACTORIES: Final = ("create_app", "make_app")
 # So many names of a module are said where it has none of these.
 _NAMES_SAID: Final = 5
+# What is wrong with the application itself, and still is when it is loaded again. A module that
+# exits is a script.
+_LASTING: Final = (SyntaxError, ImportError, NameError, SystemExit)
 
 if TYPE_CHECKING:
     import ast
@@ -194,6 +197,22 @@ def explain(error: LoadError) -> str:
             shown.insert(0, "".join(traceback.format_exception(cause, chain=False)))
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     return "\n".join(shown)
+
+
+def may_load_later(error: LoadError) -> bool:
+    """Return whether what went wrong may mend itself, such as a database that is not there yet.
+
+    It may where the application's own code failed, but for mistakes of its source.
+
+    Args:
+        error: as ``load_application`` raised it.
+    """
+    cause = error.__cause__
+    while cause is not None and cause.__cause__ is not None:
+        cause = cause.__cause__
+    if cause is None or isinstance(cause, _LASTING):
+        return False
+    return _frames_of_its_own(cause.__traceback__) is not None
 
 
 def _frames_of_its_own(found: TracebackType | None) -> TracebackType | None:
