@@ -27,6 +27,7 @@ STYLES: Final = {
     "error": "bold red",
     "critical": "bold red",
     "waiting": "yellow",
+    "loading": "yellow",
     "draining": "yellow",
     "warning": "yellow",
 }
@@ -127,6 +128,8 @@ def workers(history: History, most: int, gap: int) -> RenderableType:
         if "error" in worker:
             state, gauges = "no answer", [NONE] * 4
             uptime = NONE
+            if (loading := worker.get("loading_s")) is not None:
+                state, uptime = "loading", duration(loading)
         else:
             state, uptime = worker["state"], duration(worker["uptime_s"])
             gauges = [

@@ -154,23 +154,16 @@ def _answering(document: Document, worker: Document, name: str) -> Check:
     )
 
 
-def is_loading(worker: Document, process: Document | None) -> bool:
-    """Whether a worker has started and does not listen yet, which it does with its application."""
-    if process is None or "error" not in worker:
-        return False
-    unheard = worker["error"] in (sources.GONE, sources.UNHEARD)
-    return process["state"] == "STARTING" or (process["state"] == "RUNNING" and unheard)
-
-
 def _absent(worker: Document, name: str, process: Document | None) -> Check:
     """Of a worker that does not answer, or that supervisord does not count on."""
     state = process["state"] if process else ""
-    if is_loading(worker, process):
+    loading = worker.get("loading_s")
+    if loading is not None:
         state = "LOADING"
     meaning, remedy = STATES.get(state, UNKNOWN_STATE)
     words = f"{name} {meaning}"
-    if process and state == "LOADING":
-        words += f": loading for {duration(process['uptime_s'])} (process {process['pid']})"
+    if process and loading is not None:
+        words += f": loading for {duration(loading)} (process {process['pid']})"
     elif process and process["pid"]:
         words += f" (process {process['pid']}, for {duration(process['uptime_s'])})"
     if process and process["last_error"]:

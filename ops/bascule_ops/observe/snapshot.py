@@ -72,7 +72,7 @@ def _document(settings: Settings, answers: dict[str, Any]) -> dict[str, Any]:
         "processes": processes,
         "stopped": got("stopped", []),
         "operation": got("operation", None),
-        "workers": _workers(settings, answers, counted),
+        "workers": _workers(settings, answers, counted, processes),
         "retired": [],
         "sockets": got("sockets", []),
         "disk": got("disk", []),
@@ -166,11 +166,21 @@ def _workers(
     settings: Settings,
     answers: dict[str, Any],
     counted: dict[str, Any],
+    processes: list[dict[str, Any]],
 ) -> list[dict[str, Any]]:
     found = []
+    started = {each["name"]: each for each in processes}
     for name in _names(settings):
         answer = answers[f"worker {name}"]
         if isinstance(answer, SourceError):
-            answer = {"worker": name, "error": str(answer)}
+            process = started.get(f"bascule:worker-{name}")
+            loading = process["uptime_s"] if process and _loads(process, str(answer)) else None
+            answer = {"worker": name, "error": str(answer), "loading_s": loading}
         found.append({**answer, "metrics": counted.get(name)})
     return found
+
+
+def _loads(process: dict[str, Any], error: str) -> bool:
+    """Whether a worker has started and does not listen yet, which it does with its application."""
+    unheard = error in (sources.GONE, sources.UNHEARD)
+    return process["state"] == "STARTING" or (process["state"] == "RUNNING" and unheard)

@@ -9,7 +9,6 @@ from typing import Any
 from bascule_ops.errors import NotRunning
 from bascule_ops.observe import snapshot
 from bascule_ops.observe.findings import answering, count
-from bascule_ops.observe.process_checks import is_loading
 from bascule_ops.observe.settings import from_environ
 from bascule_ops.program import spelled
 from bascule_ops.text.colour import Paint, paint
@@ -93,7 +92,7 @@ def _worker(document: dict[str, Any], worker: dict[str, Any]) -> list[str]:
         state = process["state"].lower() if process else "unknown"
         if f"worker-{name}" in {each["name"] for each in document["stopped"]}:
             state = "stopped by a signal"
-        if is_loading(worker, process):
+        if worker.get("loading_s") is not None:
             state = "loading"
         known = ["no answer" if state == "running" else state]
         known += [str(process["pid"] or "-"), duration(process["uptime_s"])] if process else "--"

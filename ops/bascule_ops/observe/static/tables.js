@@ -42,12 +42,13 @@ function requestDetail({ target, peer, request_id: id, thread, frames }) {
   return element("div", {}, list, stack);
 }
 
-function showWorkerState(cell, { state, error }) {
+function showWorkerState(cell, { state, error, loading_s: loading }) {
   if (!cell.firstElementChild) cell.append(element("span", { class: "tag" }), element("span", { class: "why" }));
   const [tag, why] = cell.children;
-  setText(tag, error ? "no answer" : state);
-  setAttribute(tag, "data-state", error ? "failed" : state);
-  setText(why, error ?? "");
+  const loads = loading != null;
+  setText(tag, loads ? "loading" : error ? "no answer" : state);
+  setAttribute(tag, "data-state", loads ? "loading" : error ? "failed" : state);
+  setText(why, loads ? `for ${age(loading)}` : error ?? "");
 }
 
 function showConnections(cell, { connections }) {
