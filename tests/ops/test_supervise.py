@@ -105,12 +105,13 @@ def test_an_application_that_does_not_load_in_time_ends_it(contained: Tree) -> N
         assert process.wait(LIMIT) == 1
         last = json.loads(process.err.splitlines()[-1])
         assert "could not be started" in last["message"]
-        assert any(line["level"] == "warning" for line in told(process))
 
 
-def test_an_application_that_cannot_be_loaded_is_not_tried_again(contained: Tree) -> None:
-    settings = {"BASCULE_APP": "no.such:application", "WORKERS": "1"}
-    with supervise(contained, **settings) as process:
+@pytest.mark.parametrize(
+    "wrong", [{"BASCULE_APP": "no.such:application"}, {"BASCULE_THREADS": "many"}]
+)
+def test_what_cannot_mend_itself_is_not_tried_again(contained: Tree, wrong: dict[str, str]) -> None:
+    with supervise(contained, WORKERS="1", **wrong) as process:
         assert process.wait(LIMIT) == 1
         starts = [x for x in told(process) if x["message"].startswith("bascule:worker-0 is START")]
         assert len(starts) == 1

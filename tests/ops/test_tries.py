@@ -13,6 +13,7 @@ from tests.harness.waiting import wait_until
 
 
 def test_the_supervisor_knows_the_server_s_exit_statuses() -> None:
+    assert starts.WRONG_SETTING == command.EXIT_USAGE
     assert starts.CANNOT_LOAD == command.EXIT_CANNOT_LOAD
     assert starts.CANNOT_LOAD_YET == command.EXIT_CANNOT_LOAD_YET
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Final
 
 MARGIN: Final = 15.0  # seconds that who waits gives whoever ends a start that takes too long
-# Exit statuses of a worker (bascule.command): its application cannot be loaded; it may be, later.
+# Exit statuses of a worker (bascule.command): a setting is wrong; its application cannot be loaded;
+# it may be, later.
+WRONG_SETTING: Final = 2
 CANNOT_LOAD: Final = 4
 CANNOT_LOAD_YET: Final = 75
 AGAIN: Final = "trying again for"  # how supervisord's word of a worker begins that may load yet

@@ -8,15 +8,17 @@ from supervisor import process, states  # type: ignore[import-untyped]
 from supervisor.options import decode_wait_status  # type: ignore[import-untyped]
 
 from bascule_ops.supervision.client import WORKERS
-from bascule_ops.supervision.starts import AGAIN, CANNOT_LOAD, CANNOT_LOAD_YET
+from bascule_ops.supervision.starts import AGAIN, CANNOT_LOAD, CANNOT_LOAD_YET, WRONG_SETTING
+
+FINAL = (WRONG_SETTING, CANNOT_LOAD)  # another try would end as this one did
 
 
 class Process(process.Subprocess):  # type: ignore[misc]  # it has no types
     """A process that heeds by a worker's exit status why it has ended.
 
-    One whose application cannot be loaded is not started again. One whose application may load yet,
-    since what it needs may come, is started again for `start_timeout` seconds. Neither has started,
-    however long it took to say so.
+    One with a wrong setting, or whose application cannot be loaded, is not started again. One whose
+    application may load yet, since what it needs may come, is started again for `start_timeout`
+    seconds. None of them has started, however long it took to say so.
     """
 
     start_timeout: float
@@ -28,14 +30,14 @@ class Process(process.Subprocess):  # type: ignore[misc]  # it has no types
         """See `supervisor.process.Subprocess`."""
         status, _ = decode_wait_status(sts)
         is_of_ours = self.group.config.name == WORKERS and not self.killing
-        if not is_of_ours or status not in (CANNOT_LOAD, CANNOT_LOAD_YET):
+        if not is_of_ours or status not in (*FINAL, CANNOT_LOAD_YET):
             self._tried_since = 0.0
             super().finish(pid, sts)
             return
         now = time.time()
         self._tried_since = self._tried_since or self.laststart
         left = self._tried_since + self.start_timeout - now
-        is_over = status == CANNOT_LOAD or left <= 0
+        is_over = status in FINAL or left <= 0
         # What supervisord takes for a start that failed, and for the last try or one before that.
         self.state, self.laststart = states.ProcessStates.STARTING, now - self.config.startsecs / 2
         last = self.config.startretries
