@@ -150,6 +150,7 @@ def test_its_json_has_every_part_and_the_page_gives_the_same(stack: Tree) -> Non
         "bascule:worker-0",
         "bascule:worker-1",
         "nginx",
+        "nginx-follower",
         "observer",
         "process-events",
         "site-events",
