@@ -21,7 +21,7 @@ from bascule_middleware.imports import imported
 from bascule_middleware.settings import REQUIRED, Setting
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
-CALLABLE = "^[^:]+:[^:]+$"  # "package.module:callable"
+CALLABLE = "^[^:]+:.+$"  # "package.module:callable"
 
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", Path: "string"}
 

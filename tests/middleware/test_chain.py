@@ -134,6 +134,34 @@ def test_every_type_of_setting_reaches_its_link(chain_file: Callable[[str], Path
     assert str(free) == "1979-05-27"
 
 
+def make(name: str = "world", *, status: str = "200 OK") -> Any:
+    """Return an application that says what it was made with."""
+    if name == "nobody":
+        raise LookupError("no settings\nfor nobody")
+
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        start_response(status, [])
+        return [name.encode()]
+
+    return application
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "body"),
+    [
+        ("make()", "200 OK", b"world"),
+        ("make('a:b')", "200 OK", b"a:b"),
+        ('make("alice", status="201 Created")', "201 Created", b"alice"),
+    ],
+)
+def test_what_makes_the_application_is_called(
+    chain_file: Callable[[str], Path], call: str, status: str, body: bytes
+) -> None:
+    built = build(load(chain_file(f"application = '''{HERE}:{call}'''")))
+    response = respond(built)
+    assert (response.status, response.body) == (status, body)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -207,6 +235,25 @@ def test_an_application_that_cannot_be_had_is_explained(
     Path("exits.py").write_text("raise SystemExit(3)")
     said = failure(chain_file(f'\napplication = "{name}"'))
     assert said.startswith(f"chain.toml:2: {message}")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("make('nobody')", "the call failed: LookupError: no settings for nobody"),
+        *(
+            (call, "is no call: write it as ")
+            for call in ("make(name)", "make(**{})", "make()()", "make(")
+        ),
+        ("make.x()", "is no call: write it as "),
+    ],
+)
+def test_a_call_that_makes_no_application_is_explained(
+    call: str, message: str, chain_file: Callable[[str], Path]
+) -> None:
+    said = failure(chain_file(f'\napplication = "{HERE}:{call}"'))
+    assert said.startswith(f'chain.toml:2: application "{HERE}:{call}"')
+    assert message in said
 
 
 def test_an_error_inside_the_application_keeps_its_traceback(
