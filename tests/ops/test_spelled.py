@@ -52,7 +52,7 @@ def test_commands_are_basculectls() -> None:
         "basculectl logs shows why; basculectl restart starts it"
     )
     assert program.spelled("ops/downloads, shops/up") == "ops/downloads, shops/up"
-    assert set(program.COMMANDS) == COMMANDS.keys() - {"completion"}
+    assert set(program.COMMANDS) == COMMANDS.keys() - {"completion", "init"}
 
 
 @pytest.mark.usefixtures("without_checkout")

@@ -20,12 +20,13 @@ from bascule_ops import sbom
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from tests.harness import namesakes
+from tests.harness import namesakes, repositories
 from tests.harness.fetch import fetch
 from tests.harness.ports import free_port
 from tests.harness.processes import ROOT, Process, inherited
 from tests.harness.tree import LIMIT
 from tests.harness.waiting import wait_until
+from tests.harness.wheel import build
 
 pytestmark = pytest.mark.integration
 
@@ -50,12 +51,7 @@ def must(*command: str | Path, cwd: Path, environ: dict[str, str] | None = None)
 def bin_(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The commands of a virtual environment with the wheel in it, and what it asks for."""
     place = tmp_path_factory.mktemp("wheel")
-    source = place / "source"
-    ignored = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "docs", "tests")
-    shutil.copytree(ROOT, source, symlinks=True, ignore=ignored)
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation"]
-    must(*build, "--outdir", place / "dist", source, cwd=place)
-    (wheel,) = (place / "dist").glob("bascule-*.whl")
+    wheel = build(place)
     must(sys.executable, "-m", "venv", place / "venv", cwd=place)
     found = place / "venv" / "bin"
     locked = ["--require-hashes", "--requirement", ROOT / "requirements" / "ops.txt"]
@@ -167,6 +163,23 @@ def test_a_whole_stack_comes_and_goes_and_the_project_stays_as_it_was(
     finally:
         assert must("basculectl", "down", cwd=project, environ=environ) == "Stopped.\n"
     assert files(project) == before
+
+
+def test_a_repository_is_served_in_two_commands(bin_: Path, tmp_path: Path) -> None:
+    repositories.write(tmp_path, repositories.BARE)
+    repositories.commit(tmp_path)
+    port = free_port()
+    environ = environment(bin_, HTTP_PORT=str(port), STATUS_PORT="off")
+    told = must("basculectl", "init", cwd=tmp_path, environ=environ)
+    assert told.startswith("Application: shop:application (WSGI, shop.py)\n")
+    assert repositories.new_files(tmp_path) == sorted(
+        (".dockerignore", ".env.example", "Dockerfile", "chain.toml", "compose.yaml")
+    )
+    try:
+        must("basculectl", "up", "--local", cwd=tmp_path, environ=environ)
+        assert get(port)[2] == "nobody's for 127.0.0.1"
+    finally:
+        must("basculectl", "down", cwd=tmp_path, environ=environ)
 
 
 def test_what_is_to_be_done_about_a_fault_can_be_done_and_helps(bin_: Path, project: Path) -> None:

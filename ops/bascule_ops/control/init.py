@@ -1,0 +1,139 @@
+"""``basculectl init``: finds a repository's application and writes the files that serve it."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from bascule_ops.control.output import say
+from bascule_ops.control.project import Project
+from bascule_ops.errors import CommandError, Refused
+from bascule_ops.init import applications, plan, repository, requirements, static_files
+from bascule_ops.init.applications import Candidate
+from bascule_ops.init.named import named
+from bascule_ops.init.plan import Findings, Plan
+from bascule_ops.init.requirements import Requirements
+from bascule_ops.init.sources import Sources
+
+LIMIT: Final = 10.0  # seconds for docker compose to say its version
+# From then on its images are built all at once, by bake, in the order of their contexts.
+CONTEXTS_FROM: Final = (2, 37)
+HELP: Final = "write the files that serve a project of your own"
+DESCRIPTION: Final = """\
+Finds the repository's WSGI application by its files (Flask, Django, Bottle, Falcon, Pyramid, or any
+callable), its requirements and its static files; nothing of it is imported. Then writes
+
+  compose.yaml, Dockerfile    two images, nginx and server
+  chain.toml                  the application and its middleware, for both ways to run
+  .dockerignore, .env.example
+
+No file is overwritten. Beside a compose file of yours goes an override with two more services, and
+beside a Dockerfile of yours one that is built on its image."""
+EPILOG: Final = """\
+Exit status 0: written. 1: no application was found, or nothing can be written. 2: wrong call, or
+what is there leaves no place for it. Then nothing has been written."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.add_argument(
+        "--app",
+        metavar="MODULE:CALLABLE",
+        help="the application, such as shop.wsgi:application or shop:create_app() (default: the "
+        "best that is found)",
+    )
+    parser.add_argument(
+        "--bascule",
+        type=Path,
+        metavar="WHEEL",
+        help="have the images install this wheel of Bascule, not the package index's",
+    )
+
+
+def run(options: argparse.Namespace, project: Project) -> int:
+    """Write them; return the exit status."""
+    root = project.root
+    there = repository.look(root)
+    wheel = _wheel(options.bascule)
+    sources = Sources(root)
+    found = applications.find(sources)
+    chosen = named(sources, options.app, found) if options.app else _best(root, sources, found)
+    needs = requirements.find(root)
+    static = static_files.find(sources, chosen)
+    names_contexts = there.has_dockerfile and _names_contexts()
+    findings = Findings(chosen, needs, static, sources.is_src, wheel, names_contexts)
+    planned = plan.make(there, findings)
+    planned.write()
+    _tell_found(chosen, [each for each in found if each is not chosen])
+    if not there.has_dockerfile:
+        _tell_requirements(needs)
+    if static.told:
+        say(f"Static files: {static.told} (nginx serves them under /static/)")
+    _tell_written(planned, there)
+    return 0
+
+
+def _wheel(path: Path | None) -> Path | None:
+    if path is None:
+        return None
+    if not (path.is_file() and re.fullmatch(r"bascule-[\w.!+]+-py3-none-any\.whl", path.name)):
+        raise Refused(f'--bascule is "{path}": name the file bascule-VERSION-py3-none-any.whl')
+    return path
+
+
+def _best(root: Path, sources: Sources, found: list[Candidate]) -> Candidate:
+    if found:
+        return found[0]
+    for path in sorted(root.glob("*/manage.py")):
+        raise CommandError(
+            f"no WSGI application is here, but {path.relative_to(root)} is: call it in "
+            f"{path.parent.name}/"
+        )
+    where = f"{len(sources.modules)} Python modules" if sources.modules else "no Python module"
+    raise CommandError(
+        f"no WSGI application found ({where} in {root}): name it with --app MODULE:CALLABLE, such "
+        "as --app shop.wsgi:application or --app 'shop:create_app()'"
+    )
+
+
+def _names_contexts() -> bool:
+    """Whether this machine's compose knows ``service:`` among the contexts of a build."""
+    if not shutil.which("docker"):
+        return True
+    command = ("docker", "compose", "version", "--short")
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT)
+    version = re.match(r"v?(\d+)\.(\d+)", done.stdout)
+    return version is None or (int(version[1]), int(version[2])) >= CONTEXTS_FROM
+
+
+def _tell_found(chosen: Candidate, others: list[Candidate]) -> None:
+    kind = "WSGI" if chosen.framework == applications.PLAIN else chosen.framework
+    say(f"Application: {chosen.target} ({kind}, {chosen.path})")
+    for each in others:
+        say(f"  not taken: {each.target} ({each.path}); --app {shlex.quote(each.target)} takes it")
+
+
+def _tell_requirements(needs: Requirements) -> None:
+    if not needs.told:
+        say("Requirements: none found; a requirements.txt or a pyproject.toml would have them")
+    elif needs.needs_all:
+        say(f"Requirements: {needs.told}, which needs the whole project: each build installs them")
+    else:
+        say(f"Requirements: {needs.told}")
+
+
+def _tell_written(planned: Plan, there: repository.Repository) -> None:
+    say(f"Written: {', '.join(planned.texts)}")
+    if planned.kept:
+        say(f"Kept as they are: {', '.join(planned.kept)}")
+    if planned.wheel:
+        say(f"Copied: {plan.WHEELS}/{planned.wheel.name}, which git passes over")
+    if there.has_dockerfile:
+        say("The server's image is built on that of your Dockerfile; its command is not run.")
+    say("Next: docker compose up --build --detach --wait && curl localhost")
+    say("  or: basculectl up, which needs no container engine")

@@ -1,0 +1,221 @@
+"""Which WSGI application a repository has, by what its files say."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bascule_ops.init import django_project
+from bascule_ops.init.sources import Module, Sources, Statement
+
+# What makes an application, by the name that it is imported under.
+MAKERS: Final = {
+    "flask.Flask": "Flask",
+    "bottle.Bottle": "Bottle",
+    "bottle.app": "Bottle",
+    "bottle.default_app": "Bottle",
+    "falcon.App": "Falcon",
+    "falcon.API": "Falcon",
+    "django.core.wsgi.get_wsgi_application": "Django",
+    "pyramid.paster.get_app": "Pyramid",
+}
+PLAIN: Final = "WSGI"
+FACTORIES: Final = (
+    *("create_app", "make_app", "build_app", "get_app"),
+    *("create_application", "make_application", "get_application"),
+)
+# What is known of an application, and what for: Django's manage.py names its own; a module that is
+# called wsgi is there for a server, and what it has is complete.
+_OF_PROJECT: Final = 100
+_HANDED_ON: Final = 5  # imports of imports that are followed
+_OBJECT: Final = 40
+_FACTORY: Final = 30
+_MODULES: Final = {"wsgi": 20, "passenger_wsgi": 20, "application": 10, "app": 10, "main": 5}
+_NAMES: Final = {"application": 5, "app": 4}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An application that a repository has.
+
+    Attributes:
+        framework: its name, or `PLAIN`.
+        target: ``MODULE:CALLABLE``, or ``MODULE:CALL(...)``.
+        path: the file that says so, relative to the repository.
+        home: the directory of the module that makes it; Flask has its static files there.
+        score: how much speaks for it.
+        has_own_static: it says itself where its static files are.
+        needs_install: it is found by the metadata of the installed project.
+    """
+
+    framework: str
+    target: str
+    path: Path
+    home: Path
+    score: int
+    has_own_static: bool = False
+    needs_install: bool = False
+
+
+def find(sources: Sources) -> list[Candidate]:
+    """All candidates, the best one first."""
+    found: dict[str, Candidate] = {}
+    for candidate in (*_of_django(sources), *_of_ini(sources), *_of_modules(sources)):
+        before = found.get(candidate.target)
+        if before is None or before.score < candidate.score:
+            found[candidate.target] = candidate
+    return sorted(found.values(), key=lambda each: (-each.score, each.target))
+
+
+def _of_django(sources: Sources) -> Iterator[Candidate]:
+    if project := django_project.find(sources):
+        path = sources.modules[project.wsgi_module].path
+        target = f"{project.wsgi_module}:{project.wsgi_callable}"
+        yield Candidate("Django", target, path, path.parent, _OF_PROJECT)
+
+
+def _of_ini(sources: Sources) -> Iterator[Candidate]:
+    """Pyramid's: a file for PasteDeploy that says what to use."""
+    if not any(
+        "pyramid" in each.imports.values() or _imports(each, "pyramid")
+        for each in sources.modules.values()
+    ):
+        return
+    for path in sorted(sources.root.glob("*.ini")):
+        parser = configparser.RawConfigParser(strict=False)
+        try:
+            parser.read_string(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, configparser.Error):
+            continue
+        used = parser.get("app:main", "use", fallback="")
+        if used.startswith(("egg:", "call:")):
+            score = _OF_PROJECT if path.name == "production.ini" else _OF_PROJECT - 10
+            target = f'pyramid.paster:get_app("{path.name}")'
+            package = re.split("[:#]", used)[1]
+            yield Candidate(
+                *("Pyramid", target, Path(path.name), Path(package.replace("-", "_")), score),
+                needs_install=used.startswith("egg:"),
+            )
+
+
+def _imports(module: Module, package: str) -> bool:
+    return any(each.partition(".")[0] == package for each in module.imports.values())
+
+
+def _of_modules(sources: Sources) -> Iterator[Candidate]:
+    for module in sources.modules.values():
+        for name, bound in module.bindings.items():
+            for each in bound:
+                if made := _made(sources, module, name, each):
+                    framework, home, score, ending, has_own_static = made
+                    leaf = module.name.rpartition(".")[2]
+                    score += _MODULES.get(leaf, 0) + _NAMES.get(name, 0)
+                    score -= 2 * module.name.count(".")
+                    target = f"{module.name}:{name}{ending}"
+                    yield Candidate(framework, target, module.path, home, score, has_own_static)
+
+
+Made = tuple[str, Path, int, str, bool]
+
+
+def _made(sources: Sources, module: Module, name: str, bound: Statement) -> Made | None:
+    """What a name of a module is bound to: framework, home, score, "" or "()", own static."""
+    match bound:
+        case ast.Call():
+            return _of_call(sources, module, bound)
+        case ast.FunctionDef() if _is_application(bound.args, 0):
+            return PLAIN, module.path.parent, _OBJECT, "", False
+        case ast.FunctionDef() if name in FACTORIES and _needs_nothing(bound.args):
+            made = _within(sources, module, bound)
+            return made and (made[0], made[1], _FACTORY, "()", made[4])
+        case ast.ImportFrom() if name in _NAMES and _MODULES.get(module.name.rpartition(".")[2]):
+            return _of_import(sources, module, name, bound)
+    return None
+
+
+def _of_call(sources: Sources, module: Module, call: ast.Call) -> Made | None:
+    called = module.resolved(call.func)
+    if framework := _maker(module, call.func, called):
+        keywords = {each.arg for each in call.keywords}
+        is_own = bool(keywords & {"static_url_path", "static_folder"})
+        return framework, module.path.parent, _OBJECT, "", is_own
+    made = (_by(sources, *each) for each in _definitions(sources, called))
+    return next(filter(None, made), None)
+
+
+def _definitions(sources: Sources, called: str) -> Iterator[tuple[Module, Statement]]:
+    """What the repository binds to a dotted name, through modules that only hand it on."""
+    for _ in range(_HANDED_ON):
+        place, _, name = called.rpartition(".")
+        if (module := sources.modules.get(place)) is None:
+            return
+        for each in module.bindings.get(name, []):
+            yield module, each
+        called = module.imports.get(name, "")
+
+
+def _by(sources: Sources, module: Module, callee: Statement) -> Made | None:
+    """What a call of something in the repository makes."""
+    match callee:
+        case ast.ClassDef() if _makes_callables(callee):
+            return PLAIN, module.path.parent, _OBJECT, "", False
+        case ast.ClassDef(bases=bases):
+            makers = (_maker(module, each, module.resolved(each)) for each in bases)
+            framework = next(filter(None, makers), None)
+            return (framework, module.path.parent, _OBJECT, "", False) if framework else None
+        case ast.FunctionDef():
+            return _within(sources, module, callee)
+    return None
+
+
+def _maker(module: Module, function: ast.expr, called: str) -> str | None:
+    if isinstance(function, ast.Attribute) and function.attr == "make_wsgi_app":
+        return "Pyramid" if _imports(module, "pyramid") else None
+    return MAKERS.get(called)
+
+
+def _within(sources: Sources, module: Module, function: ast.FunctionDef) -> Made | None:
+    """What a function makes: what it calls says it."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Call) and _maker(module, node.func, module.resolved(node.func)):
+            return _of_call(sources, module, node)
+    return None
+
+
+def _of_import(
+    sources: Sources, module: Module, name: str, statement: ast.ImportFrom
+) -> Made | None:
+    """An application that a module for servers takes from another one of the repository."""
+    other = sources.modules.get(module.imported_from(statement))
+    (original,) = [each.name for each in statement.names if (each.asname or each.name) == name]
+    if other is None or other is module:
+        return None
+    for each in other.bindings.get(original, []):
+        if not isinstance(each, ast.ImportFrom) and (made := _made(sources, other, original, each)):
+            return None if made[3] else made
+    return None
+
+
+def _is_application(arguments: ast.arguments, own: int) -> bool:
+    """Whether these are PEP 3333's two, after `own` others."""
+    names = [each.arg for each in (*arguments.posonlyargs, *arguments.args)]
+    return len(names) == own + 2 and names[-1] == "start_response"
+
+
+def _makes_callables(node: ast.ClassDef) -> bool:
+    return any(
+        isinstance(each, ast.FunctionDef)
+        and each.name == "__call__"
+        and _is_application(each.args, 1)
+        for each in node.body
+    )
+
+
+def _needs_nothing(arguments: ast.arguments) -> bool:
+    positional = len(arguments.posonlyargs) + len(arguments.args)
+    return positional == len(arguments.defaults) and None not in arguments.kw_defaults

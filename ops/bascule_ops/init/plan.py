@@ -1,0 +1,193 @@
+"""The files that serve a repository's application: their texts, then all of them or none."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from bascule.version import __version__
+
+from bascule_ops.init.applications import Candidate
+from bascule_ops.init.repository import MARK, Repository
+from bascule_ops.init.requirements import Requirements
+from bascule_ops.init.static_files import PLACE, StaticFiles
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+WHEELS: Final = ".bascule"  # in the build's context; git is told to pass it over
+_BASE: Final = "BASE_IMAGE: ${BASE_IMAGE:-debian:trixie-slim}"
+_WORD: Final = re.compile("@([A-Z_]+)@")
+_APPLICATION: Final = "${COMPOSE_PROJECT_NAME}-server-base"
+_SERVER_BASE: Final = f"""
+  # The image of your Dockerfile, which server's is built on; there is no container of it.
+  server-base:
+    image: {_APPLICATION}
+    pull_policy: never
+    build: .
+    scale: 0"""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What there is to serve.
+
+    Attributes:
+        candidate: the application.
+        requirements, static_files: what belongs to it.
+        is_src: its packages are in ``src/``.
+        wheel: Bascule's own, instead of the package index's.
+        names_contexts: whether this machine's compose builds one image on another by a named
+            context; older ones go by the order of the services.
+    """
+
+    candidate: Candidate
+    requirements: Requirements
+    static_files: StaticFiles
+    is_src: bool
+    wheel: Path | None
+    names_contexts: bool
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is to be written.
+
+    Attributes:
+        texts: by the files' names, relative to the repository.
+        kept: files that are there, and that ours would have been like.
+    """
+
+    root: Path
+    texts: dict[str, str] = field(default_factory=dict)
+    kept: list[str] = field(default_factory=list)
+    wheel: Path | None = None
+
+    def add(self, name: str, text: str) -> None:
+        """Have a file written, unless there is one."""
+        if (self.root / name).exists():
+            self.kept.append(name)
+        else:
+            self.texts[name] = text
+
+    def write(self) -> None:
+        """Write all of it. Raises `OSError`, and then nothing is left."""
+        made: list[Path] = []
+        try:
+            for name, text in self.texts.items():
+                # "x": what somebody else has made since is not overwritten.
+                with (self.root / name).open("x", encoding="utf-8") as file:
+                    made.append(self.root / name)
+                    file.write(text)
+            if self.wheel:
+                self._take(self.wheel)
+        except OSError:
+            for path in made:
+                path.unlink()
+            raise
+
+    def _take(self, wheel: Path) -> None:
+        """Put the wheel into the build's context, where git does not see it."""
+        place = self.root / WHEELS
+        is_new = not place.exists()
+        try:
+            place.mkdir(exist_ok=True)
+            (place / ".gitignore").write_text("*\n")
+            shutil.copyfile(wheel, place / wheel.name)
+        except OSError:
+            if is_new:
+                shutil.rmtree(place, ignore_errors=True)
+            raise
+
+
+def make(repository: Repository, findings: Findings) -> Plan:
+    """The files for what was found."""
+    plan = Plan(repository.root, wheel=findings.wheel)
+    plan.add(repository.our_compose_file, _compose(repository, findings))
+    plan.add(repository.our_dockerfile, _dockerfile(repository, findings))
+    target = findings.candidate.target
+    quoted = f"'{target}'" if '"' in target and "'" not in target else json.dumps(target)
+    plan.add("chain.toml", _filled("chain.toml", TARGET=quoted))
+    if repository.has_dockerfile:  # .dockerignore is for theirs
+        plan.add(f"{repository.our_dockerfile}.dockerignore", _filled("dockerignore.bascule"))
+    else:
+        plan.add(".dockerignore", _filled("dockerignore"))
+    plan.add(".env.example", _filled("env.example"))
+    return plan
+
+
+def _compose(repository: Repository, findings: Findings) -> str:
+    words: dict[str, str] = {"DOCKERFILE": repository.our_dockerfile, "BASE": _BASE}
+    if repository.has_dockerfile:
+        words |= {"DEPENDS": "    depends_on: [server-base]", "SERVER_BASE": _SERVER_BASE}
+        words["BASE"] = f"APPLICATION: {_APPLICATION}"
+        if findings.names_contexts:
+            words["BASE"] = "APPLICATION: application"
+            words["CONTEXTS"] = "  additional_contexts:\n    application: service:server-base"
+    return _filled("compose.yaml", **words)
+
+
+def _dockerfile(repository: Repository, findings: Findings) -> str:
+    wheel, static = findings.wheel, findings.static_files
+    is_on_theirs = repository.has_dockerfile
+    words = {
+        "BASCULE": f"/opt/{wheel.name}" if wheel else f"bascule=={__version__}",
+        "COPY_WHEEL": f"COPY {WHEELS}/{wheel.name} /opt/" if wheel else "",
+        "NGINX_FILES": _filled("nginx_files"),
+        "SERVER": _filled("server"),
+        "STATIC": _static(static),
+    }
+    if static.command:
+        place = "server" if is_on_theirs else "project"
+        words["COPY_STATIC"] = f"COPY --from={place} {PLACE} /etc/nginx/static"
+    if not is_on_theirs:
+        words |= _packages(findings)
+    words["NGINX"] = _filled("nginx", **words)
+    return _filled("Dockerfile.bascule" if is_on_theirs else "Dockerfile", **words)
+
+
+def _static(static: StaticFiles) -> str:
+    if not static.command:
+        return ""
+    return (
+        f"# What nginx serves under /static/.{static.note}\n"
+        f"RUN {static.command} && chmod -R a+rX {PLACE}"
+    )
+
+
+def _packages(findings: Findings) -> Mapping[str, str]:
+    """What installs the requirements: before the code is there, where that is possible."""
+    requirements = findings.requirements
+    lines = [f"COPY {each} {Path(each).parent}/" for each in requirements.files]
+    install = []
+    if requirements.needs_all:
+        install = ["ARG PIP_INDEX_URL", "ARG PIP_EXTRA_INDEX_URL"]
+        install += [f"RUN {each}" for each in requirements.commands]
+    else:
+        lines += [f"RUN {each}" for each in requirements.commands]
+    if findings.candidate.needs_install and not requirements.needs_all:
+        install = ["ARG PIP_INDEX_URL", "ARG PIP_EXTRA_INDEX_URL"]
+        install += ["RUN /opt/bascule/venv/bin/pip install --no-cache-dir --no-deps ."]
+    if findings.is_src:
+        lines.append(
+            "RUN echo /srv/src >$(echo /opt/bascule/venv/lib/python3*/site-packages)/src.pth"
+        )
+    return {
+        "REQUIREMENTS": "\n".join(lines),
+        "INSTALL": "\n".join(install),
+        "VENV_FROM": "project" if install else "packages",
+    }
+
+
+def _filled(template: str, **words: str) -> str:
+    """A template, with the words in their places; a line that had nothing but an empty one goes."""
+    words["MARK"] = f"{MARK}, of Bascule {__version__}; yours to change."
+    lines = []
+    for line in (TEMPLATES / template).read_text(encoding="utf-8").splitlines():
+        filled = _WORD.sub(lambda match: words.get(match[1], "").rstrip("\n"), line)
+        if filled.strip() or filled == line:
+            lines.append(filled)
+    return "\n".join([*lines, ""])

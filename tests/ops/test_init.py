@@ -1,0 +1,550 @@
+"""`basculectl init`: what it finds in a repository, what it writes, and what it says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from bascule.version import __version__
+from bascule_ops.control.command_line import main
+
+from tests.harness import repositories
+from tests.harness.fetch import fetch
+from tests.harness.ports import free_port
+from tests.harness.processes import ROOT, inherited
+from tests.harness.repositories import CALLABLE, FACTORY
+from tests.harness.tree import LIMIT
+
+OURS = [".dockerignore", ".env.example", "Dockerfile", "chain.toml", "compose.yaml"]
+
+MANAGE = 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "mysite.settings")\n'
+DJANGO_WSGI = (
+    "from django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()\n"
+)
+PYRAMID = """
+from pyramid.config import Configurator
+
+def main(global_config, **settings):
+    with Configurator(settings=settings) as config:
+        return config.make_wsgi_app()
+"""
+
+
+Init = Callable[..., tuple[int, str, str]]  # status, output, errors
+
+
+@pytest.fixture
+def init(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Init:
+    """Makes the files in a repository and runs the command there; returns what came of it."""
+
+    def run(files: Mapping[str, str], *arguments: str) -> tuple[int, str, str]:
+        repositories.write(tmp_path, files)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("BASCULECTL_DOOR", "basculectl ")
+            try:
+                status = main(["--project", str(tmp_path), "init", *arguments])
+            except SystemExit as end:
+                status = int(end.code or 0)
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return run
+
+
+def application(root: Path) -> str:
+    """What the chain serves."""
+    return str(tomllib.loads((root / "chain.toml").read_text())["application"])
+
+
+# By framework, what the repository has, and what is served.
+FOUND = {
+    "a Flask object": ("Flask", {"app.py": "import flask\napp = flask.Flask(__name__)\n"}, "app:app"),
+    "a Flask factory": ("Flask", {"shop/__init__.py": FACTORY}, "shop:create_app()"),
+    "what calls a factory": (
+        "Flask",
+        {"shop/__init__.py": FACTORY, "wsgi.py": "from shop import create_app\napp = create_app()\n"},
+        "wsgi:app",
+    ),
+    "what calls a factory that a package hands on": (
+        "Flask",
+        {
+            "shop/__init__.py": "from .factory import create_app\n",
+            "shop/factory.py": FACTORY,
+            "wsgi.py": "import shop\napplication = shop.create_app('prod')\n",
+        },
+        "wsgi:application",
+    ),
+    "a module for servers that imports it": (
+        "Flask",
+        {"site/__init__.py": "", "site/web.py": "import flask\napp = flask.Flask(__name__)\n",
+         "wsgi.py": "from site.web import app as application\n"},
+        "wsgi:application",
+    ),
+    "a subclass": (
+        "Flask",
+        {"app.py": "from flask import Flask\nclass Shop(Flask):\n    pass\napp = Shop(__name__)\n"},
+        "app:app",
+    ),
+    "an object in a try": (
+        "Flask",
+        {"app.py": "from flask import Flask\ntry:\n    app = Flask('a')\nexcept OSError:\n    raise\n"},
+        "app:app",
+    ),
+    "packages in src": ("Flask", {"src/shop/__init__.py": FACTORY}, "shop:create_app()"),
+    "Django": (
+        "Django",
+        {
+            "manage.py": MANAGE,
+            "mysite/__init__.py": "",
+            "mysite/settings.py": 'WSGI_APPLICATION = "mysite.wsgi.application"\n',
+            "mysite/wsgi.py": DJANGO_WSGI,
+        },
+        "mysite.wsgi:application",
+    ),
+    "Django whose settings are a package, and an application elsewhere": (
+        "Django",
+        {
+            "manage.py": MANAGE.replace("settings", "settings.dev"),
+            "mysite/settings/dev.py": "from .base import *\n",
+            "mysite/settings/base.py": 'WSGI_APPLICATION = "mysite.serving.served"\n',
+            "mysite/serving.py": DJANGO_WSGI.replace("application =", "served ="),
+            "wsgi.py": CALLABLE,
+        },
+        "mysite.serving:served",
+    ),
+    "Bottle": ("Bottle", {"app.py": "import bottle\napplication = bottle.default_app()\n"}, "app:application"),
+    "Falcon": ("Falcon", {"api/main.py": "import falcon\napi = falcon.App()\n"}, "api.main:api"),
+    "a Pyramid object": (
+        "Pyramid",
+        {"app.py": "from pyramid.config import Configurator\nwith Configurator() as config:\n"
+                   "    application = config.make_wsgi_app()\n"},
+        "app:application",
+    ),
+    "Pyramid's files for PasteDeploy": (
+        "Pyramid",
+        {
+            "development.ini": "[app:main]\nuse = egg:shop\n",
+            "production.ini": "[app:main]\nuse = egg:shop\nsetting = %(here)s\n",
+            "shop/__init__.py": PYRAMID,
+            "setup.py": "",
+        },
+        'pyramid.paster:get_app("production.ini")',
+    ),
+    "a function": ("WSGI", {"shop.py": CALLABLE}, "shop:application"),
+    "an instance": (
+        "WSGI",
+        {"app.py": "class Shop:\n    def __call__(self, environ, start_response):\n        pass\n"
+                   "application = Shop()\n"},
+        "app:application",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FOUND)
+def test_the_application_is_found(case: str, tmp_path: Path, init: Init) -> None:
+    framework, files, target = FOUND[case]
+    status, said, errors = init(files)
+    assert (status, errors) == (0, "")
+    first = said.splitlines()[0]
+    assert first.startswith(f"Application: {target} ({framework}, ")
+    assert application(tmp_path) == target
+
+
+def test_the_best_is_taken_and_the_others_are_named(tmp_path: Path, init: Init) -> None:
+    files = {"shop/__init__.py": FACTORY, "wsgi.py": CALLABLE, "tools/echo.py": CALLABLE}
+    status, said, _ = init(files)
+    assert status == 0
+    assert application(tmp_path) == "wsgi:application"
+    assert "not taken: shop:create_app() (shop/__init__.py); --app 'shop:create_app()'" in said
+    assert "not taken: tools.echo:application (tools/echo.py)" in said
+
+
+# None of these is an application of the repository's.
+NONE = {
+    "nothing": {},
+    "no Python": {"index.html": ""},
+    "what only a script has": {
+        "app.py": "import flask\nif __name__ == '__main__':\n    app = flask.Flask(__name__)\n"
+    },
+    "tests and examples": {
+        "tests/app.py": CALLABLE,
+        "examples/app.py": CALLABLE,
+        "test_x.py": CALLABLE,
+    },
+    "a virtual environment": {"mine/pyvenv.cfg": "", "mine/lib/app.py": CALLABLE},
+    "other things called app": {"app.py": "import typer\napp = typer.Typer()\n"},
+    "a factory of something else": {"app.py": "def create_app():\n    return Window()\n"},
+    "what is not Python": {"app.py": "def application(environ, start_response:\n"},
+    "an application for ASGI": {"app.py": "import falcon.asgi\napp = falcon.asgi.App()\n"},
+}
+
+
+@pytest.mark.parametrize("case", NONE)
+def test_where_there_is_none_one_message_says_what_to_do(
+    case: str, tmp_path: Path, init: Init
+) -> None:
+    status, said, errors = init(NONE[case])
+    assert (status, said) == (1, "")
+    assert errors.count("\n") == 1
+    assert errors.startswith("basculectl init: no WSGI application found (")
+    assert "--app MODULE:CALLABLE" in errors
+    assert not (tmp_path / "chain.toml").exists()
+
+
+def test_a_project_in_a_directory_is_pointed_at(init: Init) -> None:
+    assert init({"backend/manage.py": MANAGE}) == (
+        1, "", "basculectl init: no WSGI application is here, but backend/manage.py is: call it in backend/\n"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "shop:create_app()",
+        "shop:create_app('prod')",
+        "shop:made_later",
+        "wsgiref.simple_server:demo_app",
+    ],
+)
+def test_the_one_that_is_named_is_taken(target: str, tmp_path: Path, init: Init) -> None:
+    files = {"shop/__init__.py": f"{FACTORY}\nmade_later = print\n", "wsgi.py": CALLABLE}
+    status, _, errors = init(files, "--app", target)
+    assert (status, errors) == (0, "")
+    assert application(tmp_path) == target
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("shop", "name it as MODULE:CALLABLE, such as shop.wsgi:application or shop:create_app()"),
+        ("shop/wsgi.py:app", "name it as MODULE:CALLABLE"),
+        ("shop:", "name it as MODULE:CALLABLE"),
+        ("shop:create_app(", "name it as MODULE:CALLABLE"),
+        ("shop:a.b", "name it as MODULE:CALLABLE"),
+        ("shop:creat_app()", "shop/__init__.py has no creat_app; did you mean create_app?"),
+        ("shop.wsgi:app", "the repository has no module shop.wsgi"),
+        ("shopp:app", "neither the repository nor this virtual environment has a module shopp"),
+    ],
+)
+def test_a_wrong_one_is_refused_and_nothing_is_written(
+    target: str, reason: str, tmp_path: Path, init: Init
+) -> None:
+    status, said, errors = init({"shop/__init__.py": FACTORY}, "--app", target)
+    assert (status, said) == (2, "")
+    assert errors.startswith(f'basculectl init: --app is "{target}": {reason}')
+    assert errors.count("\n") == 1
+    assert [each.name for each in tmp_path.iterdir()] == ["shop"]
+
+
+PROJECT = '[project]\nname = "shop"\nversion = "1"\ndependencies = ["flask"]\n'
+# What is installed, and what is copied before the code for that.
+REQUIREMENTS = {
+    "requirements.txt": ({"requirements.txt": "flask\n"}, ["requirements.txt ./"]),
+    "requirements/production.txt": (
+        {
+            "requirements/production.txt": "-r base.txt\n-c ../pins.txt\ngunicorn\n",
+            "requirements/base.txt": "flask  # -r none.txt\n",
+            "pins.txt": "flask==3\n",
+        },
+        ["requirements/production.txt requirements/", "requirements/base.txt requirements/", "pins.txt ./"],
+    ),
+    "pyproject.toml": ({"pyproject.toml": PROJECT}, ["pyproject.toml ./"]),
+    "uv.lock": ({"pyproject.toml": PROJECT, "uv.lock": "", "requirements.txt": ""}, ["pyproject.toml ./", "uv.lock ./"]),
+    "poetry.lock": ({"pyproject.toml": PROJECT, "poetry.lock": ""}, ["pyproject.toml ./", "poetry.lock ./"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("told", REQUIREMENTS)
+def test_requirements_are_installed_before_the_code_is_there(
+    told: str, tmp_path: Path, init: Init
+) -> None:
+    files, copied = REQUIREMENTS[told]
+    _, said, _ = init({"app.py": CALLABLE, **files})
+    assert f"\nRequirements: {told}\n" in said
+    stage = (
+        (tmp_path / "Dockerfile").read_text().partition("AS packages\n")[2].partition("\nFROM ")[0]
+    )
+    lines = stage.splitlines()
+    assert [line.removeprefix("COPY ") for line in lines if line.startswith("COPY ")] == copied
+    assert "pip install --no-cache-dir --requirement" in lines[-1] or not lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("told", "files"),
+    [
+        ("setup.py", {"setup.py": ""}),
+        ("setup.cfg", {"setup.cfg": ""}),
+        ("requirements.txt", {"requirements.txt": "flask\n-e .[prod]\n"}),
+        ("requirements.txt", {"requirements.txt": "./vendored/thing\n"}),
+    ],
+)
+def test_requirements_that_need_the_project_are_installed_after_it(
+    told: str, files: Mapping[str, str], tmp_path: Path, init: Init
+) -> None:
+    _, said, _ = init({"app.py": CALLABLE, **files})
+    assert f"Requirements: {told}, which needs the whole project" in said
+    project = (tmp_path / "Dockerfile").read_text().partition("AS project\n")[2]
+    assert project.index("COPY . .") < project.index("pip install")
+    assert "COPY --from=project /opt/bascule/venv" in project
+
+
+def test_what_is_not_there_is_said(init: Init) -> None:
+    _, said, _ = init({"app.py": CALLABLE})
+    assert (
+        "Requirements: none found; a requirements.txt or a pyproject.toml would have them" in said
+    )
+    assert "Static files" not in said
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({"shop/__init__.py": FACTORY, "shop/static/a.css": ""}, "shop/static/"),
+        ({"shop/web/__init__.py": FACTORY, "shop/static/a.css": ""}, "shop/static/"),
+        ({"app.py": CALLABLE, "static/a.css": ""}, "static/"),
+        ({"src/shop/__init__.py": FACTORY, "src/shop/static/a.css": ""}, "src/shop/static/"),
+    ],
+)
+def test_nginx_gets_the_static_files(
+    files: Mapping[str, str], told: str, tmp_path: Path, init: Init
+) -> None:
+    _, said, _ = init(files)
+    assert f"\nStatic files: {told} (nginx serves them under /static/)\n" in said
+    dockerfile = (tmp_path / "Dockerfile").read_text()
+    assert f"cp -R '{told.rstrip('/')}' /opt/bascule/static" in dockerfile
+    assert "COPY --from=project /opt/bascule/static /etc/nginx/static" in dockerfile
+
+
+def test_an_application_with_places_of_its_own_keeps_its_static_files(
+    tmp_path: Path, init: Init
+) -> None:
+    app = "import flask\napp = flask.Flask(__name__, static_url_path='/assets')\n"
+    _, said, _ = init({"app.py": app, "static/a.css": ""})
+    assert "Static files" not in said
+    assert "/etc/nginx/static\n" not in (tmp_path / "Dockerfile").read_text()
+
+
+def test_git_sees_its_files_and_nothing_else(tmp_path: Path, init: Init, wheel: Path) -> None:
+    repositories.write(tmp_path, repositories.FLASK)
+    repositories.commit(tmp_path)
+    status, said, _ = init({}, "--bascule", str(wheel))
+    assert status == 0
+    assert repositories.new_files(tmp_path) == OURS
+    assert f"Copied: .bascule/{wheel.name}, which git passes over" in said
+    assert (tmp_path / ".bascule" / wheel.name).read_bytes() == wheel.read_bytes()
+    dockerfile = (tmp_path / "Dockerfile").read_text()
+    assert f"COPY .bascule/{wheel.name} /opt/" in dockerfile
+    assert f"bascule=={__version__}" not in dockerfile
+
+
+@pytest.fixture
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with a wheel's name."""
+    path = tmp_path_factory.mktemp("wheel") / f"bascule-{__version__}-py3-none-any.whl"
+    path.write_bytes(b"PK")
+    return path
+
+
+@pytest.mark.parametrize("name", ["nowhere/bascule-1-py3-none-any.whl", "README.md"])
+def test_a_file_that_is_no_wheel_is_refused(name: str, tmp_path: Path, init: Init) -> None:
+    files = {"app.py": CALLABLE, "README.md": ""}
+    assert init(files, "--bascule", str(tmp_path / name)) == (
+        2, "",
+        f'basculectl init: --bascule is "{tmp_path / name}": name the file '
+        "bascule-VERSION-py3-none-any.whl\n",
+    )  # fmt: skip
+
+
+def test_without_a_wheel_the_index_has_the_version_that_wrote_it(
+    tmp_path: Path, init: Init
+) -> None:
+    init({"app.py": CALLABLE})
+    assert (
+        f"pip install --no-cache-dir bascule=={__version__}\n"
+        in (tmp_path / "Dockerfile").read_text()
+    )
+    assert not (tmp_path / ".bascule").exists()
+
+
+def test_nothing_is_written_over(tmp_path: Path, init: Init) -> None:
+    theirs = dict.fromkeys((".dockerignore", ".env.example", "chain.toml"), "theirs\n")
+    status, said, _ = init({"app.py": CALLABLE, **theirs})
+    assert status == 0
+    assert "Written: compose.yaml, Dockerfile\n" in said
+    assert "Kept as they are: chain.toml, .dockerignore, .env.example\n" in said
+    assert {(tmp_path / name).read_text() for name in theirs} == {"theirs\n"}
+
+
+def test_a_second_time_is_refused(init: Init) -> None:
+    init({"app.py": CALLABLE})
+    assert init({}) == (
+        1, "",
+        "basculectl init: it has been done here: compose.yaml and Dockerfile came of it. To begin "
+        "anew, remove them first\n",
+    )  # fmt: skip
+
+
+def compose(*services: str) -> str:
+    """A compose file with services of those names."""
+    each = "".join(
+        f"  {name}:\n    image: {name}\n    environment:\n      server: x\n" for name in services
+    )
+    return f"# Ours\nservices:\n\n  # The first\n{each}\nvolumes:\n  nginx:\n"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("compose.yaml", "compose.override.yaml"),
+        ("compose.yml", "compose.override.yml"),
+        ("docker-compose.yml", "docker-compose.override.yml"),
+        ("docker-compose.yaml", "docker-compose.override.yaml"),
+    ],
+)
+def test_beside_their_compose_file_goes_an_override(
+    theirs: str, ours: str, tmp_path: Path, init: Init
+) -> None:
+    text = compose("db", "web")
+    status, said, _ = init({"app.py": CALLABLE, theirs: text})
+    assert status == 0
+    assert f"Written: {ours}, Dockerfile, chain.toml" in said
+    assert (tmp_path / theirs).read_text() == text
+    assert not (tmp_path / "compose.yaml").exists() or theirs == "compose.yaml"
+
+
+def test_beside_their_dockerfile_goes_one_that_is_built_on_its_image(
+    tmp_path: Path, init: Init
+) -> None:
+    files = {
+        "app.py": CALLABLE,
+        "Dockerfile": "FROM scratch\n",
+        "docker-compose.yml": compose("web"),
+    }
+    status, said, _ = init(files)
+    assert status == 0
+    names = [
+        "docker-compose.override.yml",
+        "Dockerfile.bascule",
+        "chain.toml",
+        "Dockerfile.bascule.dockerignore",
+    ]
+    assert f"Written: {', '.join(names)}, .env.example\n" in said
+    assert "The server's image is built on that of your Dockerfile; its command is not run." in said
+    assert (tmp_path / "Dockerfile").read_text() == "FROM scratch\n"
+    override = (tmp_path / "docker-compose.override.yml").read_text()
+    assert "dockerfile: Dockerfile.bascule\n" in override
+    assert "depends_on: [server-base]\n" in override
+    assert init({})[2].startswith(
+        "basculectl init: it has been done here: docker-compose.override.yml and "
+    )
+
+
+@pytest.mark.parametrize("name", ["nginx", "server"])
+def test_a_service_of_theirs_is_not_merged_with_one_of_ours(
+    name: str, tmp_path: Path, init: Init
+) -> None:
+    status, said, errors = init({"app.py": CALLABLE, "compose.yaml": compose("db", name)})
+    assert (status, said) == (2, "")
+    assert errors == (
+        f"basculectl init: compose.yaml has a service called {name}, as one of Bascule's is: give it "
+        "another name, and call this again\n"
+    )
+    assert not (tmp_path / "chain.toml").exists()
+
+
+def test_an_override_of_theirs_leaves_no_place(init: Init) -> None:
+    files = {
+        "app.py": CALLABLE,
+        "compose.yaml": compose("db"),
+        "compose.override.yaml": compose("db"),
+    }
+    status, _, errors = init(files)
+    assert status == 2
+    assert errors.startswith(
+        "basculectl init: compose.override.yaml is there already, and compose reads one"
+    )
+    assert errors.count("\n") == 1
+
+
+def environment() -> dict[str, str]:
+    """That of somebody who has Bascule, whatever runs the tests."""
+    path = os.pathsep.join(str(ROOT / part) for part in ("server", "middleware", "ops"))
+    more = {"PYTHONPATH": path, "BASCULECTL_DOOR": "basculectl ", "PYTHONDONTWRITEBYTECODE": "1"}
+    return inherited() | more
+
+
+def basculectl(
+    root: Path, *words: str, before: tuple[str, ...] = (), **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a repository; `before` is what it is run by."""
+    return subprocess.run(
+        [*before, sys.executable, "-P", "-m", "bascule_ops", *words],
+        cwd=root,
+        env=environment() | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT,
+    )
+
+
+@pytest.mark.integration
+def test_a_directory_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    make_bare(tmp_path)
+    tmp_path.chmod(0o555)
+    # Root may write anyway, unless it gives that up.
+    before = () if os.getuid() else ("setpriv", "--bounding-set=-dac_override")
+    done = basculectl(tmp_path, "init", before=before)
+    assert (done.returncode, done.stdout, done.stderr) == (
+        *(1, ""),
+        f"basculectl init: {tmp_path}/compose.yaml: Permission denied\n",
+    )
+
+
+def test_where_one_file_cannot_be_written_none_is(tmp_path: Path, init: Init, wheel: Path) -> None:
+    place = tmp_path / ".env.example"
+    place.symlink_to("/nowhere/at/all")
+    status, said, errors = init({"app.py": CALLABLE}, "--bascule", str(wheel))
+    assert (status, said) == (1, "")
+    assert errors == f"basculectl init: {place}: File exists\n"
+    assert sorted(each.name for each in tmp_path.iterdir()) == [".env.example", "app.py"]
+
+
+def make_flask(root: Path) -> None:
+    repositories.write(root, repositories.FLASK)
+
+
+def make_bare(root: Path) -> None:
+    repositories.write(root, repositories.BARE)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("make", "body"),
+    [
+        (make_flask, "Flask's for 127.0.0.1"),
+        (repositories.django, "The install worked successfully!"),
+        (make_bare, "nobody's for 127.0.0.1"),
+    ],
+)
+def test_local_mode_serves_what_was_found(
+    make: Callable[[Path], None], body: str, tmp_path: Path
+) -> None:
+    make(tmp_path)
+    done = basculectl(tmp_path, "init")
+    assert done.returncode == 0, done.stderr
+    port = free_port()
+    settings = {"HTTP_PORT": str(port), "STATUS_PORT": "off", "WORKERS": "1"}
+    try:
+        done = basculectl(tmp_path, "up", "--local", **settings)
+        assert done.returncode == 0, done.stdout + done.stderr
+        reply = fetch(port, "/", limit=LIMIT)
+        assert reply.status == 200
+        assert body in reply.text
+    finally:
+        basculectl(tmp_path, "down", **settings)

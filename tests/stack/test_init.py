@@ -1,0 +1,187 @@
+"""Repositories of a stranger's in containers, by the files that `basculectl init` writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness import repositories, wheel
+from tests.harness.fetch import Reply, fetch
+from tests.harness.processes import ROOT, inherited
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+
+COMMAND_SECONDS = 500  # a cold build fetches packages
+THEIR_DOCKERFILE = """
+FROM debian:trixie-slim
+RUN apt-get update && apt-get install --yes --no-install-recommends python3
+RUN useradd site
+WORKDIR /code
+COPY --chown=site . .
+USER site
+CMD ["sleep", "60"]
+"""
+THEIR_COMPOSE = """
+services:
+  web:
+    build: .
+    command: sleep 60
+    stop_grace_period: 1s
+"""
+
+
+def make_flask(root: Path) -> None:
+    """A factory in a package, with a static file."""
+    repositories.write(root, repositories.FLASK)
+
+
+def make_bare(root: Path) -> None:
+    """A function, and nothing else."""
+    repositories.write(root, repositories.BARE)
+
+
+def make_theirs(root: Path) -> None:
+    """One that has a compose file and a Dockerfile."""
+    files = {"Dockerfile": THEIR_DOCKERFILE, "docker-compose.yml": THEIR_COMPOSE}
+    repositories.write(root, repositories.BARE | files)
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A repository whose compose project has a name of its own."""
+
+    root: Path
+    name: str
+
+    def run(self, *command: str, **settings: str) -> str:
+        """Run a command that succeeds; return what it prints, to either stream."""
+        path = os.pathsep.join(str(ROOT / part) for part in ("server", "middleware", "ops"))
+        mine = {"COMPOSE_PROJECT_NAME": self.name, "HTTP_PORT": "127.0.0.1:0", "STATUS_PORT": "0"}
+        mine |= {"PYTHONPATH": path, "BASCULECTL_DOOR": "basculectl ", "BUILDKIT_PROGRESS": "plain"}
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env=inherited() | mine | settings,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=COMMAND_SECONDS,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def basculectl(self, *words: str) -> str:
+        """Run a command of Bascule's."""
+        return self.run(sys.executable, "-P", "-m", "bascule_ops", *words)
+
+    def compose(self, *words: str) -> str:
+        """Run a command of docker compose."""
+        return self.run("docker", "compose", *words)
+
+    def get(self, path: str = "/") -> Reply:
+        """Ask nginx."""
+        host, _, port = self.compose("port", "nginx", "8080").strip().rpartition(":")
+        return fetch((host, int(port)), path)
+
+
+@pytest.fixture(scope="module")
+def built(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, which stands for the package index."""
+    return wheel.build(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture
+def repository(built: Path, tmp_path: Path) -> Iterator[Callable[..., Repository]]:
+    """Makes one and calls `basculectl init` there; what it started is removed at the end."""
+    made: list[Repository] = []
+
+    def make(fill: Callable[[Path], None]) -> Repository:
+        fill(tmp_path)
+        repositories.commit(tmp_path)
+        found = Repository(tmp_path, f"bascule-test-{uuid.uuid4().hex[:8]}")
+        found.basculectl("init", "--bascule", str(built))
+        made.append(found)
+        return found
+
+    yield make
+    for each in made:
+        each.compose("down", "--volumes", "--timeout=5", "--rmi=all")
+
+
+FIRST = r"(\d+\.){3}\d+"
+
+
+@pytest.mark.parametrize(
+    ("fill", "body", "static"),
+    [
+        (make_flask, f"Flask's for {FIRST}", "/static/shop.css"),
+        (repositories.django, "The install worked successfully!", "/static/admin/css/base.css"),
+        (make_bare, f"nobody's for {FIRST}", ""),
+        (make_theirs, f"nobody's for {FIRST}", ""),
+    ],
+)
+def test_it_answers_after_two_commands(
+    fill: Callable[[Path], None],
+    body: str,
+    static: str,
+    repository: Callable[..., Repository],
+) -> None:
+    made = repository(fill)
+    assert {"chain.toml", ".env.example"} < set(repositories.new_files(made.root))
+    assert not [each for each in repositories.new_files(made.root) if each.endswith(".whl")]
+    made.compose("up", "--detach", "--wait")
+    reply = made.get()
+    assert reply.status == 200
+    assert re.search(body, reply.text), reply.text
+    assert reply.field("X-Request-ID")
+    if static:
+        # Not of the application, whose answers have another field in its place.
+        assert made.get(static).field("Cache-Control") == "public, max-age=3600"
+    assert made.basculectl("status").startswith("healthy: nginx and 2 of 2 workers answer\n")
+
+
+def test_a_change_of_the_code_installs_nothing_again(
+    repository: Callable[..., Repository],
+) -> None:
+    made = repository(make_flask)
+    made.compose("up", "--detach", "--wait")
+    changed = repositories.FACTORY.replace("Flask's for", "changed for")
+    (made.root / "shop" / "__init__.py").write_text(changed)
+    told = made.compose("build", "server")
+    (step,) = re.findall(r"^#(\d+) .*pip install .*--requirement requirements.txt", told, re.M)
+    assert f"\n#{step} CACHED\n" in told
+    made.compose("up", "--detach", "--wait", "--build")
+    assert made.get().text.startswith("changed for ")
+
+
+# What differs, and is meant to: the user's images, and one list of settings where ours names all.
+OWN = {"build", "image", "env_file", "environment", "networks"}
+
+
+def test_the_containers_are_as_our_own(repository: Callable[..., Repository]) -> None:
+    made = repository(make_bare)
+
+    def services(*words: str) -> Mapping[str, Any]:
+        said = made.compose(*words, "config", "--format=json")
+        return dict(json.loads(said)["services"])
+
+    ours = services("--env-file=/dev/null", f"--file={ROOT / 'docker-compose.yml'}")
+    theirs = services()
+    assert theirs.keys() == {"nginx", "server"}
+    for name, service in theirs.items():
+        kept = {key: value for key, value in ours[name].items() if key not in OWN}
+        assert {key: value for key, value in service.items() if key not in OWN} == kept
+    assert theirs["nginx"]["environment"] == ours["nginx"]["environment"]
+    assert theirs["server"]["environment"].items() <= ours["server"]["environment"].items()
