@@ -135,6 +135,11 @@ FOUND = {
         },
         'pyramid.paster:get_app("production.ini")',
     ),
+    "a file for PasteDeploy, and no module": (
+        "PasteDeploy",
+        {"shop.ini": "[app:main]\nuse = egg:shop\n"},
+        'paste.deploy:loadapp("config:shop.ini", relative_to=".")',
+    ),
     "a function": ("WSGI", {"shop.py": CALLABLE}, "shop:application"),
     "an instance": (
         "WSGI",
@@ -327,6 +332,66 @@ def test_an_application_with_places_of_its_own_keeps_its_static_files(
     _, said, _ = init({"app.py": app, "static/a.css": ""})
     assert "Static files" not in said
     assert "/etc/nginx/static\n" not in (tmp_path / "Dockerfile").read_text()
+
+
+SQLITE = """
+from pathlib import Path
+import os
+BASE_DIR = Path(__file__).parent.parent
+WSGI_APPLICATION = "mysite.wsgi.application"
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "db.sqlite3"}}
+MEDIA_ROOT = os.path.join(BASE_DIR, "var", "media")
+"""
+POSTGRES = SQLITE.replace('sqlite3"', 'postgresql"').replace('BASE_DIR / "db.postgresql"', '"shop"')
+INSTANCE = FACTORY.replace("__name__", "__name__, instance_relative_config=True")
+SITE = {"manage.py": MANAGE, "mysite/wsgi.py": DJANGO_WSGI}
+
+
+@pytest.mark.parametrize(
+    ("files", "paths"),
+    [
+        (SITE | {"mysite/settings.py": SQLITE}, ["db.sqlite3", "var/media/"]),
+        (SITE | {"mysite/settings.py": POSTGRES}, ["var/media/"]),
+        (SITE | {"mysite/settings.py": SQLITE.replace("BASE_DIR,", "'/var/lib',")}, ["db.sqlite3"]),
+        ({"shop/__init__.py": INSTANCE}, ["instance/"]),
+        ({"src/shop/__init__.py": INSTANCE}, ["src/instance/"]),
+        ({"app.py": INSTANCE, "shop/__init__.py": ""}, ["instance/"]),
+    ],
+)
+def test_what_the_application_writes_goes_to_a_volume(
+    files: Mapping[str, str], paths: list[str], tmp_path: Path, init: Init
+) -> None:
+    _, said, _ = init(files)
+    assert f"\nData: {', '.join(paths)} (in containers they are in the volume data)\n" in said
+    dockerfile = (tmp_path / "Dockerfile").read_text()
+    ignored = (tmp_path / ".dockerignore").read_text().splitlines()
+    for path in paths:
+        name = path.rstrip("/")
+        assert f"ln -s /data/{name} {name} " in dockerfile
+        assert f"/{name}" in ignored
+    assert "\n      - data:/data\n" in (tmp_path / "compose.yaml").read_text()
+
+
+def test_what_writes_nothing_has_no_volume(tmp_path: Path, init: Init) -> None:
+    _, said, _ = init({"shop/__init__.py": FACTORY})
+    assert "Data:" not in said
+    assert "/data" not in (tmp_path / "Dockerfile").read_text()
+    assert "data:" not in (tmp_path / "compose.yaml").read_text()
+
+
+def test_djangos_settings_are_chosen_by_the_environment(tmp_path: Path, init: Init) -> None:
+    settings = (
+        f'{SQLITE}\nSTATIC_URL = "static/"\nINSTALLED_APPS = ["django.contrib.staticfiles"]\n'
+    )
+    _, said, _ = init(SITE | {"mysite/settings.py": settings})
+    assert "Static files: collectstatic, when the image is built (nginx serves" in said
+    assert "ARG DJANGO_SETTINGS_MODULE=mysite.settings\n" in (tmp_path / "Dockerfile").read_text()
+    assert "\n    DJANGO_SETTINGS_MODULE:\n" in (tmp_path / "compose.yaml").read_text()
+    assert "\nDJANGO_SETTINGS_MODULE=mysite.settings\n" in (tmp_path / ".env.example").read_text()
+    assert (
+        "Next: docker compose run --build --rm --entrypoint python3 server manage.py migrate\n"
+        in said
+    )
 
 
 def test_git_sees_its_files_and_nothing_else(tmp_path: Path, init: Init, wheel: Path) -> None:

@@ -152,6 +152,23 @@ def test_it_answers_after_two_commands(
     assert made.basculectl("status").startswith("healthy: nginx and 2 of 2 workers answer\n")
 
 
+def test_what_the_application_writes_outlives_its_containers(
+    repository: Callable[..., Repository],
+) -> None:
+    made = repository(repositories.django)
+    manage = ("python3", "manage.py")
+    made.compose("run", "--rm", "-T", "--entrypoint", manage[0], "server", manage[1], "migrate")
+    made.compose("up", "--detach", "--wait")
+    words = ("createsuperuser", "--noinput", "--username=alice", "--email=alice@localhost")
+    password = ("--env", "DJANGO_SUPERUSER_PASSWORD=secret")
+    made.compose("exec", "-T", *password, "server", *manage, *words)
+    made.compose("down", "--timeout=5")
+    made.compose("up", "--detach", "--wait")
+    ask = "from django.contrib.auth.models import User; print(User.objects.get().username)"
+    told = made.compose("exec", "-T", "server", *manage, "shell", "--command", ask)
+    assert told.splitlines()[-1] == "alice"
+
+
 def test_a_change_of_the_code_installs_nothing_again(
     repository: Callable[..., Repository],
 ) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 from bascule_ops.control.output import say
 from bascule_ops.control.project import Project
 from bascule_ops.errors import CommandError, Refused
-from bascule_ops.init import applications, plan, repository, requirements, static_files
+from bascule_ops.init import applications, data, plan, repository, requirements, static_files
 from bascule_ops.init.applications import Candidate
 from bascule_ops.init.named import named
 from bascule_ops.init.plan import Findings, Plan
@@ -65,8 +65,9 @@ def run(options: argparse.Namespace, project: Project) -> int:
     chosen = named(sources, options.app, found) if options.app else _best(root, sources, found)
     needs = requirements.find(root)
     static = static_files.find(sources, chosen)
+    written = data.find(sources, chosen)
     names_contexts = there.has_dockerfile and _names_contexts()
-    findings = Findings(chosen, needs, static, sources.is_src, wheel, names_contexts)
+    findings = Findings(chosen, needs, static, written, sources.is_src, wheel, names_contexts)
     planned = plan.make(there, findings)
     planned.write()
     _tell_found(chosen, [each for each in found if each is not chosen])
@@ -74,7 +75,10 @@ def run(options: argparse.Namespace, project: Project) -> int:
         _tell_requirements(needs)
     if static.told:
         say(f"Static files: {static.told} (nginx serves them under /static/)")
+    if written:
+        say(f"Data: {', '.join(written)} (in containers they are in the volume data)")
     _tell_written(planned, there)
+    _tell_next(chosen)
     return 0
 
 
@@ -135,5 +139,14 @@ def _tell_written(planned: Plan, there: repository.Repository) -> None:
         say(f"Copied: {plan.WHEELS}/{planned.wheel.name}, which git passes over")
     if there.has_dockerfile:
         say("The server's image is built on that of your Dockerfile; its command is not run.")
+
+
+def _tell_next(chosen: Candidate) -> None:
+    if chosen.framework == "Django":
+        migrate = "docker compose run --build --rm --entrypoint python3 server manage.py migrate"
+        say(f"Next: {migrate}")
+        say("      docker compose up --build --detach --wait && curl localhost")
+        say("  or: python manage.py migrate && basculectl up, without a container engine")
+        return
     say("Next: docker compose up --build --detach --wait && curl localhost")
     say("  or: basculectl up, which needs no container engine")

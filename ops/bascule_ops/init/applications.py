@@ -80,12 +80,8 @@ def _of_django(sources: Sources) -> Iterator[Candidate]:
 
 
 def _of_ini(sources: Sources) -> Iterator[Candidate]:
-    """Pyramid's: a file for PasteDeploy that says what to use."""
-    if not any(
-        "pyramid" in each.imports.values() or _imports(each, "pyramid")
-        for each in sources.modules.values()
-    ):
-        return
+    """A file for PasteDeploy, as Pyramid has them, which says what to use."""
+    is_pyramid = any(_imports(each, "pyramid") for each in sources.modules.values())
     for path in sorted(sources.root.glob("*.ini")):
         parser = configparser.RawConfigParser(strict=False)
         try:
@@ -94,13 +90,17 @@ def _of_ini(sources: Sources) -> Iterator[Candidate]:
             continue
         used = parser.get("app:main", "use", fallback="")
         if used.startswith(("egg:", "call:")):
-            score = _OF_PROJECT if path.name == "production.ini" else _OF_PROJECT - 10
-            target = f'pyramid.paster:get_app("{path.name}")'
-            package = re.split("[:#]", used)[1]
-            yield Candidate(
-                *("Pyramid", target, Path(path.name), Path(package.replace("-", "_")), score),
-                needs_install=used.startswith("egg:"),
+            score = _OF_PROJECT - 10 * (path.name != "production.ini")
+            framework, target = (
+                "PasteDeploy",
+                f'paste.deploy:loadapp("config:{path.name}", relative_to=".")',
             )
+            if is_pyramid:
+                framework, target = "Pyramid", f'pyramid.paster:get_app("{path.name}")'
+            package = re.split("[:#]", used)[1].replace("-", "_")
+            is_own = used.startswith("egg:") and sources.has(package)
+            place = Path(path.name), Path(package)
+            yield Candidate(framework, target, *place, score, needs_install=is_own)
 
 
 def _imports(module: Module, package: str) -> bool:

@@ -1,7 +1,8 @@
-"""``python -m bascule_ops.init.collect_static SETTINGS DIRECTORY``: when an image is built.
+"""``python -m bascule_ops.init.collect_static DIRECTORY``: when an image is built.
 
-Runs Django's `collectstatic` in the project's directory and copies what it collected. Where the
-settings name no STATIC_ROOT, it is collected into the directory itself.
+Runs Django's `collectstatic` in the project's directory, with the settings that
+DJANGO_SETTINGS_MODULE names, and copies what it collected. Where they name no STATIC_ROOT, it is
+collected into the directory itself.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ import sys
 
 def main() -> None:
     """Collect them. Raises whatever the project's settings raise."""
-    settings_module, directory = sys.argv[1:]
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings_module)
+    (directory,) = sys.argv[1:]
     import django  # noqa: PLC0415 (the project's own)
     from django.conf import settings  # noqa: PLC0415
     from django.core.management import call_command  # noqa: PLC0415

@@ -21,6 +21,7 @@ class DjangoProject:
         wsgi_module, wsgi_callable: what WSGI_APPLICATION names.
         collects_static: whether `collectstatic` is one of its commands.
         static_url: what STATIC_URL says; empty where that is not written out.
+        modules: all that the settings are in.
     """
 
     settings: str
@@ -28,6 +29,7 @@ class DjangoProject:
     wsgi_callable: str
     collects_static: bool
     static_url: str
+    modules: tuple[Module, ...]
 
 
 def find(sources: Sources) -> DjangoProject | None:
@@ -53,6 +55,7 @@ def find(sources: Sources) -> DjangoProject | None:
         *(settings, module, name),
         collects_static="django.contrib.staticfiles" in installed,
         static_url=_constant(modules, "STATIC_URL"),
+        modules=tuple(modules),
     )
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from bascule.version import __version__
 
+from bascule_ops.init import data
 from bascule_ops.init.applications import Candidate
 from bascule_ops.init.repository import MARK, Repository
 from bascule_ops.init.requirements import Requirements
@@ -38,6 +40,7 @@ class Findings:
     Attributes:
         candidate: the application.
         requirements, static_files: what belongs to it.
+        data: what it writes, as `data.find` has it.
         is_src: its packages are in ``src/``.
         wheel: Bascule's own, instead of the package index's.
         names_contexts: whether this machine's compose builds one image on another by a named
@@ -47,6 +50,7 @@ class Findings:
     candidate: Candidate
     requirements: Requirements
     static_files: StaticFiles
+    data: Sequence[str]
     is_src: bool
     wheel: Path | None
     names_contexts: bool
@@ -114,13 +118,23 @@ def make(repository: Repository, findings: Findings) -> Plan:
     if repository.has_dockerfile:  # .dockerignore is for theirs
         plan.add(f"{repository.our_dockerfile}.dockerignore", _filled("dockerignore.bascule"))
     else:
-        plan.add(".dockerignore", _filled("dockerignore"))
-    plan.add(".env.example", _filled("env.example"))
+        kept = "\n".join(f"/{each.rstrip('/')}" for each in findings.data)
+        plan.add(".dockerignore", _filled("dockerignore", DATA=kept))
+    settings = findings.static_files.settings
+    django = (
+        f"# Django's settings, also when the image is built.\nDJANGO_SETTINGS_MODULE={settings}"
+    )
+    plan.add(".env.example", _filled("env.example", DJANGO=django if settings else ""))
     return plan
 
 
 def _compose(repository: Repository, findings: Findings) -> str:
     words: dict[str, str] = {"DOCKERFILE": repository.our_dockerfile, "BASE": _BASE}
+    if findings.static_files.settings:
+        words["DJANGO"] = "    DJANGO_SETTINGS_MODULE:"
+    if findings.data:
+        words["DATA"] = f"      # What the application writes.\n      - data:{data.PLACE}"
+        words["DATA_VOLUME"] = "  data:"
     if repository.has_dockerfile:
         words |= {"DEPENDS": "    depends_on: [server-base]", "SERVER_BASE": _SERVER_BASE}
         words["BASE"] = f"APPLICATION: {_APPLICATION}"
@@ -139,6 +153,7 @@ def _dockerfile(repository: Repository, findings: Findings) -> str:
         "NGINX_FILES": _filled("nginx_files"),
         "SERVER": _filled("server"),
         "STATIC": _static(static),
+        "DATA": _data(findings.data),
     }
     if static.command:
         place = "server" if is_on_theirs else "project"
@@ -152,10 +167,30 @@ def _dockerfile(repository: Repository, findings: Findings) -> str:
 def _static(static: StaticFiles) -> str:
     if not static.command:
         return ""
-    return (
-        f"# What nginx serves under /static/.{static.note}\n"
-        f"RUN {static.command} && chmod -R a+rX {PLACE}"
-    )
+    lines = [f"RUN {static.command} && chmod -R a+rX {PLACE}"]
+    if static.settings:
+        lines.insert(0, f"ARG DJANGO_SETTINGS_MODULE={static.settings}")
+        lines.insert(
+            0, "# What else the settings ask for goes before it: RUN SECRET_KEY=none python3 ..."
+        )
+    return "\n".join(["# What nginx serves under /static/.", *lines])
+
+
+def _data(paths: Sequence[str]) -> str:
+    """What has the application's own files lead to the volume."""
+    if not paths:
+        return ""
+    links = {each.rstrip("/"): f"{data.PLACE}/{each.rstrip('/')}" for each in paths}
+    made = {f"{data.PLACE}/{each}" if each.endswith("/") else data.PLACE for each in paths}
+    for name, there in links.items():
+        made |= {str(Path(name).parent), str(Path(there).parent)}
+    commands = [
+        f"rm -rf {shlex.join(links)}",
+        f"mkdir -p {shlex.join(sorted(made - {'.'}))}",
+        *(f"ln -s {shlex.join((there, name))}" for name, there in links.items()),
+        f"chown -R 10001:10001 {data.PLACE}",
+    ]
+    return "# What the application writes is in a volume.\nRUN " + " \\\n    && ".join(commands)
 
 
 def _packages(findings: Findings) -> Mapping[str, str]:

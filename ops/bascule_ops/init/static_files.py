@@ -20,12 +20,12 @@ class StaticFiles:
     Attributes:
         told: what they are, in words; empty where there are none.
         command: what puts them into `PLACE`, in the project's directory.
-        note: what is to be known of the command.
+        settings: the module that Django's command reads, unless the environment names another.
     """
 
     told: str
     command: str = ""
-    note: str = ""
+    settings: str = ""
 
 
 def find(sources: Sources, candidate: Candidate) -> StaticFiles:
@@ -48,6 +48,5 @@ def _of_django(sources: Sources) -> StaticFiles:
         return StaticFiles("")
     if project.static_url.strip("/") != "static":
         return StaticFiles("")
-    command = f"python3 -m bascule_ops.init.collect_static {project.settings} {PLACE}"
-    note = " What the settings ask for goes before the command: RUN SECRET_KEY=none python3 ..."
-    return StaticFiles("collectstatic, when the image is built", command, note)
+    command = f"python3 -m bascule_ops.init.collect_static {PLACE}"
+    return StaticFiles("collectstatic, when the image is built", command, project.settings)

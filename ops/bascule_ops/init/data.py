@@ -1,0 +1,65 @@
+"""What an application keeps in files of its own: in containers that goes to a volume."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from bascule_ops.init import django_project
+from bascule_ops.init.applications import Candidate
+from bascule_ops.init.sources import Module, Sources
+
+PLACE = "/data"  # where the volume is mounted
+
+
+def find(sources: Sources, candidate: Candidate) -> list[str]:
+    """Paths in the project; a directory's ends in a slash."""
+    if candidate.framework == "Django" and (project := django_project.find(sources)):
+        found = _of_django(project.modules)
+    else:
+        found = _of_flask(sources, candidate)
+    return sorted({each for each in found if _is_inside(each)})
+
+
+def _of_django(modules: tuple[Module, ...]) -> Iterator[str]:
+    """SQLite's files, and MEDIA_ROOT."""
+    for module in modules:
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Dict):
+                values = {
+                    key.value: value
+                    for key, value in zip(node.keys, node.values, strict=True)
+                    if isinstance(key, ast.Constant)
+                }
+                if _text(values.get("ENGINE")).endswith(".sqlite3"):
+                    yield _text(values.get("NAME"))
+        for bound in module.bindings.get("MEDIA_ROOT", []):
+            if isinstance(bound, ast.expr) and (path := _text(bound).rstrip("/")):
+                yield f"{path}/"
+
+
+def _of_flask(sources: Sources, candidate: Candidate) -> Iterator[str]:
+    """The instance directory, where it is used: beside the package, or the module."""
+    nodes = (node for module in sources.modules.values() for node in ast.walk(module.tree))
+    names = {getattr(node, "attr", None) or getattr(node, "arg", None) for node in nodes}
+    used = names & {"instance_path", "open_instance_resource", "instance_relative_config"}
+    if candidate.framework == "Flask" and used:
+        top = candidate.home
+        while (sources.root / top / "__init__.py").exists():
+            top = top.parent
+        yield f"{(top / 'instance').as_posix()}/"
+
+
+def _text(node: ast.expr | None) -> str:
+    """A path that is written out, after a directory that has a name: ``BASE_DIR / "a" / "b"``."""
+    if node is None:
+        return ""
+    constants = [each for each in ast.walk(node) if isinstance(each, ast.Constant)]
+    constants.sort(key=lambda each: (each.lineno, each.col_offset))
+    return "/".join(each.value for each in constants if isinstance(each.value, str))
+
+
+def _is_inside(path: str) -> bool:
+    parts = PurePosixPath(path).parts
+    return bool(parts) and parts[0] != "/" and ".." not in parts and ":" not in path
