@@ -183,6 +183,17 @@ def test_a_change_of_the_code_installs_nothing_again(
     assert made.get().text.startswith("changed for ")
 
 
+def test_a_deployment_builds_what_the_servers_image_is_built_on(
+    repository: Callable[..., Repository],
+) -> None:
+    made = repository(make_theirs)
+    made.compose("up", "--detach", "--wait")
+    changed = repositories.CALLABLE.replace("nobody's for", "changed for")
+    (made.root / "shop.py").write_text(changed)
+    made.basculectl("deploy", "--build")
+    assert made.get().text.startswith("changed for ")
+
+
 # What differs, and is meant to: the user's images, and one list of settings where ours names all.
 OWN = {"build", "image", "env_file", "environment", "networks"}
 

@@ -71,7 +71,11 @@ class ContainerSite:
                 "killed: remove the one that does not serve (docker compose ps, docker rm --force)"
             )
         (self._old,) = containers
-        image = self._compose("config", "--images", SERVICE)
+        # Not `config --images`, which names those that the service depends on as well.
+        configuration = json.loads(self._compose("config", "--format", "json"))
+        image = configuration["services"][SERVICE].get(
+            "image", f"{configuration['name']}-{SERVICE}"
+        )
         self._image = image if ":" in image.rpartition("/")[2] else f"{image}:latest"
         self._running = _docker("inspect", "--format", "{{.Image}}", self._old)
         self._before = _image_id(self._image) or self._running
@@ -86,7 +90,8 @@ class ContainerSite:
         repository, _, tag = self._image.rpartition(":")
         wanted = f"{tag}-previous" if self._is_rollback else self._tag
         if self._build:
-            self._compose("build", "--quiet", SERVICE)
+            # Its image may be built on another service's (basculectl init).
+            self._compose("build", "--quiet", "--with-dependencies", SERVICE)
         elif wanted:
             if not _image_id(f"{repository}:{wanted}"):
                 words = "there is nothing to go back to" if self._is_rollback else "not deployed"
