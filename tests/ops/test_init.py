@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -448,10 +450,80 @@ def test_nothing_is_written_over(tmp_path: Path, init: Init) -> None:
 def test_a_second_time_is_refused(init: Init) -> None:
     init({"app.py": CALLABLE})
     assert init({}) == (
-        1, "",
-        "basculectl init: it has been done here: compose.yaml and Dockerfile came of it. To begin "
-        "anew, remove them first\n",
-    )  # fmt: skip
+        *(1, ""),
+        "basculectl init: it has been done here: compose.yaml and Dockerfile came of it. --upgrade "
+        "brings them to this version; to begin anew, remove them first\n",
+    )
+
+
+def test_a_chain_that_is_there_names_the_application(tmp_path: Path, init: Init) -> None:
+    chain = 'application = "shop:create_app()"\n'
+    files = {"shop/__init__.py": FACTORY, "wsgi.py": CALLABLE, "chain.toml": chain}
+    assert init(files)[1].startswith("Application: shop:create_app() (Flask, ")
+    assert (tmp_path / "chain.toml").read_text() == chain
+
+
+def test_a_chain_that_names_none_of_the_repositorys_is_refused(init: Init) -> None:
+    files = {"shop/__init__.py": FACTORY, "chain.toml": 'application = "shop:app"\n'}
+    status, _, errors = init(files)
+    assert (status, errors.partition(": shop/")[0]) == (
+        *(2,),
+        'basculectl init: the application of chain.toml is "shop:app"',
+    )
+
+
+def as_older(path: Path, old: str, new: str) -> None:
+    """Make a file one that an older version wrote, which had `old` where this one has `new`."""
+    first, _, rest = path.read_text().partition("\n")
+    assert new in rest
+    rest = rest.replace(new, old)
+    digest = hashlib.sha256(rest.encode()).hexdigest()[:12]
+    path.write_text(f"{re.sub('[0-9a-f]{12}', digest, first)}\n{rest}")
+
+
+def test_an_upgrade_brings_in_what_nobody_has_changed(tmp_path: Path, init: Init) -> None:
+    init({"app.py": CALLABLE})
+    before = {each.name: each.read_text() for each in tmp_path.iterdir()}
+    as_older(tmp_path / ".env.example", "WORKERS=1", "WORKERS=2")
+    (tmp_path / ".dockerignore").unlink()
+    status, said, errors = init({}, "--upgrade")
+    assert (status, errors) == (0, "")
+    assert "\n-WORKERS=1\n+WORKERS=2\n" in said
+    assert said.endswith("\nWritten: .dockerignore, .env.example\n")
+    assert {each.name: each.read_text() for each in tmp_path.iterdir()} == before
+
+
+def test_an_upgrade_leaves_what_somebody_has_changed(tmp_path: Path, init: Init) -> None:
+    init({"app.py": CALLABLE})
+    path = tmp_path / "compose.yaml"
+    as_older(path, "timeout: 3s", "timeout: 4s")
+    path.write_text(mine := f"{path.read_text()}# mine\n")
+    status, said, _ = init({}, "--upgrade")
+    assert status == 0
+    assert "\n-  timeout: 3s\n+  timeout: 4s\n" in said
+    told = "Changed by you, and left as they are: compose.yaml; above is what would change\n"
+    assert said.endswith(told)
+    assert path.read_text() == mine
+
+
+def test_an_upgrade_has_nothing_to_say_where_its_files_are_the_same(
+    tmp_path: Path, init: Init
+) -> None:
+    init(
+        {"app.py": CALLABLE, "wsgi.py": CALLABLE, ".env.example": "theirs\n"},
+        "--app",
+        "app:application",
+    )
+    path = tmp_path / "Dockerfile"
+    path.write_text(f"{path.read_text()}# mine\n")
+    assert init({}, "--upgrade") == (0, "All is as this version writes it.\n", "")
+
+
+def test_there_must_be_something_to_upgrade(tmp_path: Path, init: Init) -> None:
+    assert init({"app.py": CALLABLE}, "--upgrade") == (
+        *(1, ""),
+        f"basculectl init: there is nothing to upgrade in {tmp_path}: call it without --upgrade\n",
+    )
 
 
 def compose(*services: str) -> str:

@@ -5,24 +5,29 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
-import shutil
-import subprocess
+import tomllib
 from pathlib import Path
 from typing import Final
 
 from bascule_ops.control.output import say
 from bascule_ops.control.project import Project
 from bascule_ops.errors import CommandError, Refused
-from bascule_ops.init import applications, data, plan, repository, requirements, static_files
+from bascule_ops.init import (
+    applications,
+    compose_version,
+    data,
+    plan,
+    repository,
+    requirements,
+    static_files,
+    upgrade,
+)
 from bascule_ops.init.applications import Candidate
 from bascule_ops.init.named import named
 from bascule_ops.init.plan import Findings, Plan
 from bascule_ops.init.requirements import Requirements
 from bascule_ops.init.sources import Sources
 
-LIMIT: Final = 10.0  # seconds for docker compose to say its version
-# From then on its images are built all at once, by bake, in the order of their contexts.
-CONTEXTS_FROM: Final = (2, 37)
 HELP: Final = "write the files that serve a project of your own"
 DESCRIPTION: Final = """\
 Finds the repository's WSGI application by its files (Flask, Django, Bottle, Falcon, Pyramid, or any
@@ -53,22 +58,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WHEEL",
         help="have the images install this wheel of Bascule, not the package index's",
     )
+    parser.add_argument(
+        "--upgrade",
+        action="store_true",
+        help="show what this version of Bascule would write, and bring in what you have not "
+        "changed; name --bascule again where a wheel was named",
+    )
 
 
 def run(options: argparse.Namespace, project: Project) -> int:
     """Write them; return the exit status."""
     root = project.root
     there = repository.look(root)
+    _check(there, options.upgrade)
     wheel = _wheel(options.bascule)
     sources = Sources(root)
     found = applications.find(sources)
-    chosen = named(sources, options.app, found) if options.app else _best(root, sources, found)
+    chosen = _chosen(root, sources, found, options.app)
     needs = requirements.find(root)
     static = static_files.find(sources, chosen)
     written = data.find(sources, chosen)
-    names_contexts = there.has_dockerfile and _names_contexts()
+    names_contexts = there.has_dockerfile and compose_version.names_contexts()
     findings = Findings(chosen, needs, static, written, sources.is_src, wheel, names_contexts)
     planned = plan.make(there, findings)
+    if options.upgrade:
+        _upgrade(planned)
+        return 0
+    new, kept = planned.parts()
     planned.write()
     _tell_found(chosen, [each for each in found if each is not chosen])
     if not there.has_dockerfile:
@@ -77,9 +93,50 @@ def run(options: argparse.Namespace, project: Project) -> int:
         say(f"Static files: {static.told} (nginx serves them under /static/)")
     if written:
         say(f"Data: {', '.join(written)} (in containers they are in the volume data)")
-    _tell_written(planned, there)
+    _tell_written(planned, there, new, kept)
     _tell_next(chosen)
     return 0
+
+
+def _check(there: repository.Repository, is_upgrade: bool) -> None:
+    """Raise `CommandError` where it has been done, or for an upgrade where it has not."""
+    if there.ours and not is_upgrade:
+        raise CommandError(
+            f"it has been done here: {' and '.join(there.ours)} came of it. --upgrade brings them "
+            "to this version; to begin anew, remove them first"
+        )
+    if is_upgrade and not there.ours:
+        raise CommandError(
+            f"there is nothing to upgrade in {there.root}: call it without --upgrade"
+        )
+
+
+def _served(root: Path) -> str:
+    """What a chain that is there serves; empty where none says it."""
+    try:
+        text = (root / "chain.toml").read_text(encoding="utf-8")
+        return str(tomllib.loads(text).get("application", ""))
+    except (OSError, ValueError):
+        return ""
+
+
+def _upgrade(planned: Plan) -> None:
+    """Bring in what nobody has changed; show all of it."""
+    new, _ = planned.parts()
+    found = list(upgrade.changes(planned))
+    planned.write()
+    for change in found:
+        say(change.diff())
+        if change.is_untouched:
+            upgrade.apply(planned, change)
+    done = [*new, *(each.name for each in found if each.is_untouched)]
+    left = [each.name for each in found if not each.is_untouched]
+    if done:
+        say(f"Written: {', '.join(done)}")
+    if left:
+        say(f"Changed by you, and left as they are: {', '.join(left)}; above is what would change")
+    if not (done or left):
+        say("All is as this version writes it.")
 
 
 def _wheel(path: Path | None) -> Path | None:
@@ -88,6 +145,15 @@ def _wheel(path: Path | None) -> Path | None:
     if not (path.is_file() and re.fullmatch(r"bascule-[\w.!+]+-py3-none-any\.whl", path.name)):
         raise Refused(f'--bascule is "{path}": name the file bascule-VERSION-py3-none-any.whl')
     return path
+
+
+def _chosen(root: Path, sources: Sources, found: list[Candidate], target: str | None) -> Candidate:
+    """The one that is named, on the command line or in a chain that is there; else the best."""
+    if target:
+        return named(sources, "--app", target, found)
+    if target := _served(root):
+        return named(sources, "the application of chain.toml", target, found)
+    return _best(root, sources, found)
 
 
 def _best(root: Path, sources: Sources, found: list[Candidate]) -> Candidate:
@@ -103,16 +169,6 @@ def _best(root: Path, sources: Sources, found: list[Candidate]) -> Candidate:
         f"no WSGI application found ({where} in {root}): name it with --app MODULE:CALLABLE, such "
         "as --app shop.wsgi:application or --app 'shop:create_app()'"
     )
-
-
-def _names_contexts() -> bool:
-    """Whether this machine's compose knows ``service:`` among the contexts of a build."""
-    if not shutil.which("docker"):
-        return True
-    command = ("docker", "compose", "version", "--short")
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT)
-    version = re.match(r"v?(\d+)\.(\d+)", done.stdout)
-    return version is None or (int(version[1]), int(version[2])) >= CONTEXTS_FROM
 
 
 def _tell_found(chosen: Candidate, others: list[Candidate]) -> None:
@@ -131,10 +187,12 @@ def _tell_requirements(needs: Requirements) -> None:
         say(f"Requirements: {needs.told}")
 
 
-def _tell_written(planned: Plan, there: repository.Repository) -> None:
-    say(f"Written: {', '.join(planned.texts)}")
-    if planned.kept:
-        say(f"Kept as they are: {', '.join(planned.kept)}")
+def _tell_written(
+    planned: Plan, there: repository.Repository, new: list[str], kept: list[str]
+) -> None:
+    say(f"Written: {', '.join(new)}")
+    if kept:
+        say(f"Kept as they are: {', '.join(kept)}")
     if planned.wheel:
         say(f"Copied: {plan.WHEELS}/{planned.wheel.name}, which git passes over")
     if there.has_dockerfile:

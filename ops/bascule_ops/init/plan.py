@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shlex
@@ -58,34 +59,37 @@ class Findings:
 
 @dataclass(slots=True)
 class Plan:
-    """What is to be written.
+    """What is to be there.
 
     Attributes:
+        root: where the repository is.
+        wheel: of Bascule's own, to be copied there.
         texts: by the files' names, relative to the repository.
-        kept: files that are there, and that ours would have been like.
     """
 
     root: Path
+    wheel: Path | None
     texts: dict[str, str] = field(default_factory=dict)
-    kept: list[str] = field(default_factory=list)
-    wheel: Path | None = None
 
     def add(self, name: str, text: str) -> None:
-        """Have a file written, unless there is one."""
-        if (self.root / name).exists():
-            self.kept.append(name)
-        else:
-            self.texts[name] = text
+        """Add a file; its first line has the version, and a digest of all others."""
+        first, _, rest = text.partition("\n")
+        self.texts[name] = f"{first[:-1]} ({_digest(rest)}).\n{rest}"
+
+    def parts(self) -> tuple[list[str], list[str]]:
+        """The names of what is not there yet, and of what is."""
+        there = [name for name in self.texts if (self.root / name).exists()]
+        return [name for name in self.texts if name not in there], there
 
     def write(self) -> None:
-        """Write all of it. Raises `OSError`, and then nothing is left."""
+        """Write what is not there. Raises `OSError`, and then nothing is left."""
         made: list[Path] = []
         try:
-            for name, text in self.texts.items():
+            for name in self.parts()[0]:
                 # "x": what somebody else has made since is not overwritten.
                 with (self.root / name).open("x", encoding="utf-8") as file:
                     made.append(self.root / name)
-                    file.write(text)
+                    file.write(self.texts[name])
             if self.wheel:
                 self._take(self.wheel)
         except OSError:
@@ -107,9 +111,20 @@ class Plan:
             raise
 
 
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def digests(text: str) -> tuple[str, str]:
+    """Of a file of ours, that of what was written and that of what it is now; else both empty."""
+    first, _, rest = text.partition("\n")
+    written = re.search(r"\(([0-9a-f]{12})\)\.$", first) if MARK in first else None
+    return (written[1], _digest(rest)) if written else ("", "")
+
+
 def make(repository: Repository, findings: Findings) -> Plan:
     """The files for what was found."""
-    plan = Plan(repository.root, wheel=findings.wheel)
+    plan = Plan(repository.root, findings.wheel)
     plan.add(repository.our_compose_file, _compose(repository, findings))
     plan.add(repository.our_dockerfile, _dockerfile(repository, findings))
     target = findings.candidate.target

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bascule_ops.errors import CommandError, Refused
+from bascule_ops.errors import Refused
 
 # In the order in which compose looks for them.
 COMPOSE_FILES: Final = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
@@ -33,13 +33,15 @@ class Repository:
 
     Attributes:
         root: where it is.
-        compose_file: the one that is there; empty where none is.
+        compose_file: theirs; empty where none is.
         has_dockerfile: whether a Dockerfile is.
+        ours: names of files that `basculectl init` has written, beside theirs.
     """
 
     root: Path
     compose_file: str
     has_dockerfile: bool
+    ours: tuple[str, ...]
 
     @property
     def our_compose_file(self) -> str:
@@ -53,24 +55,14 @@ class Repository:
 
 
 def look(root: Path) -> Repository:
-    """See what is there.
-
-    Raises:
-        CommandError: `basculectl init` has been there.
-        Refused: what is there leaves no place for ours.
-    """
+    """See what is there. Raises `Refused` where it leaves no place for ours."""
     names = (*COMPOSE_FILES, *OVERRIDES.values(), "Dockerfile", "Dockerfile.bascule")
-    ours = [name for name in names if _is_ours(root / name)]
-    if ours:
-        raise CommandError(
-            f"it has been done here: {' and '.join(ours)} came of it. To begin anew, remove "
-            f"{'it' if len(ours) == 1 else 'them'} first"
-        )
-    there = [name for name in COMPOSE_FILES if (root / name).exists()]
-    compose_file = there[0] if there else ""
+    ours = tuple(name for name in names if _is_ours(root / name))
+    theirs = [name for name in names if name not in ours and (root / name).exists()]
+    compose_file = next((name for name in COMPOSE_FILES if name in theirs), "")
     if compose_file:
-        _check_compose(root, compose_file)
-    return Repository(root, compose_file, (root / "Dockerfile").exists())
+        _check_compose(root, compose_file, [each for each in OVERRIDES.values() if each in theirs])
+    return Repository(root, compose_file, "Dockerfile" in theirs, ours)
 
 
 def _is_ours(path: Path) -> bool:
@@ -81,14 +73,13 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def _check_compose(root: Path, name: str) -> None:
+def _check_compose(root: Path, name: str, overrides: list[str]) -> None:
     """Raise `Refused` where ours cannot stand beside theirs."""
-    for other in OVERRIDES.values():
-        if (root / other).exists():
-            raise Refused(
-                f"{other} is there already, and compose reads one such file: merge it into {name}, "
-                "or give it another name, and call this again"
-            )
+    for other in overrides:
+        raise Refused(
+            f"{other} is there already, and compose reads one such file: merge it into {name}, "
+            "or give it another name, and call this again"
+        )
     text = (root / name).read_text(encoding="utf-8", errors="replace")
     if taken := [each for each in services(text) if each in SERVICES]:
         raise Refused(
