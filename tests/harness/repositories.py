@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+import pytest
 
 FACTORY = """
 from flask import Flask, request
@@ -41,7 +45,9 @@ def write(root: Path, files: Mapping[str, str]) -> None:
 
 
 def commit(root: Path) -> None:
-    """Have git know all that is there."""
+    """Have git know all that is there. Skips where there is no git; fails where CI expects one."""
+    if shutil.which("git") is None and os.environ.get("CI") != "true":
+        pytest.skip("there is no git")
     run("git", "init", "--quiet", root=root)
     run("git", "add", "--all", root=root)
     who = ("-c", "user.name=somebody", "-c", "user.email=somebody@localhost")

@@ -176,7 +176,7 @@ def _dockerfile(repository: Repository, findings: Findings) -> str:
     if not is_on_theirs:
         words |= _packages(findings)
     words["NGINX"] = _filled("nginx", **words)
-    return _filled("Dockerfile.bascule" if is_on_theirs else "Dockerfile", **words)
+    return _filled("on_theirs.dockerfile" if is_on_theirs else "own.dockerfile", **words)
 
 
 def _static(static: StaticFiles) -> str:
