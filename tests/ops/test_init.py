@@ -142,6 +142,16 @@ FOUND = {
         {"shop.ini": "[app:main]\nuse = egg:shop\n"},
         'paste.deploy:loadapp("config:shop.ini", relative_to=".")',
     ),
+    "a module for servers, whatever it has": (
+        "WSGI",
+        {"wsgi.py": "from somewhere import make\napplication = make('prod')\n"},
+        "wsgi:application",
+    ),
+    "a module for servers that imports what is elsewhere": (
+        "WSGI",
+        {"wsgi.py": "from somewhere import app\nother = print\n", "util.py": ""},
+        "wsgi:app",
+    ),
     "a function": ("WSGI", {"shop.py": CALLABLE}, "shop:application"),
     "an instance": (
         "WSGI",

@@ -94,7 +94,7 @@ def run(options: argparse.Namespace, project: Project) -> int:
     if written:
         say(f"Data: {', '.join(written)} (in containers they are in the volume data)")
     _tell_written(planned, there, new, kept)
-    _tell_next(chosen)
+    _tell_next(root)
     return 0
 
 
@@ -199,8 +199,8 @@ def _tell_written(
         say("The server's image is built on that of your Dockerfile; its command is not run.")
 
 
-def _tell_next(chosen: Candidate) -> None:
-    if chosen.framework == "Django":
+def _tell_next(root: Path) -> None:
+    if (root / "manage.py").exists():
         migrate = "docker compose run --build --rm --entrypoint python3 server manage.py migrate"
         say(f"Next: {migrate}")
         say("      docker compose up --build --detach --wait && curl localhost")

@@ -6,7 +6,7 @@ import ast
 import configparser
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +35,8 @@ _OF_PROJECT: Final = 100
 _HANDED_ON: Final = 5  # imports of imports that are followed
 _OBJECT: Final = 40
 _FACTORY: Final = 30
+_CONVENTION: Final = 20
+_FOR_SERVERS: Final = ("wsgi", "passenger_wsgi")
 _MODULES: Final = {"wsgi": 20, "passenger_wsgi": 20, "application": 10, "app": 10, "main": 5}
 _NAMES: Final = {"application": 5, "app": 4}
 
@@ -107,32 +109,48 @@ def _imports(module: Module, package: str) -> bool:
     return any(each.partition(".")[0] == package for each in module.imports.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What makes an application.
+
+    Attributes:
+        framework, home, has_own_static: as the candidate has them.
+        score: how much it says by itself.
+        ending: what follows its name.
+    """
+
+    framework: str
+    home: Path
+    has_own_static: bool = False
+    score: int = _OBJECT
+    ending: str = ""
+
+
 def _of_modules(sources: Sources) -> Iterator[Candidate]:
     for module in sources.modules.values():
+        leaf = module.name.rpartition(".")[2]
         for name, bound in module.bindings.items():
-            for each in bound:
-                if made := _made(sources, module, name, each):
-                    framework, home, score, ending, has_own_static = made
-                    leaf = module.name.rpartition(".")[2]
-                    score += _MODULES.get(leaf, 0) + _NAMES.get(name, 0)
-                    score -= 2 * module.name.count(".")
-                    target = f"{module.name}:{name}{ending}"
-                    yield Candidate(framework, target, module.path, home, score, has_own_static)
-
-
-Made = tuple[str, Path, int, str, bool]
+            made = next(filter(None, (_made(sources, module, name, each) for each in bound)), None)
+            if made is None and leaf in _FOR_SERVERS and name in _NAMES:
+                made = Made(PLAIN, module.path.parent, score=_CONVENTION)
+            if made:
+                score = made.score + _MODULES.get(leaf, 0) + _NAMES.get(name, 0)
+                yield Candidate(
+                    *(made.framework, f"{module.name}:{name}{made.ending}", module.path, made.home),
+                    *(score - 2 * module.name.count("."), made.has_own_static),
+                )
 
 
 def _made(sources: Sources, module: Module, name: str, bound: Statement) -> Made | None:
-    """What a name of a module is bound to: framework, home, score, "" or "()", own static."""
+    """What a name of a module is bound to."""
     match bound:
         case ast.Call():
             return _of_call(sources, module, bound)
         case ast.FunctionDef() if _is_application(bound.args, 0):
-            return PLAIN, module.path.parent, _OBJECT, "", False
+            return Made(PLAIN, module.path.parent)
         case ast.FunctionDef() if name in FACTORIES and _needs_nothing(bound.args):
             made = _within(sources, module, bound)
-            return made and (made[0], made[1], _FACTORY, "()", made[4])
+            return replace(made, score=_FACTORY, ending="()") if made else None
         case ast.ImportFrom() if name in _NAMES and _MODULES.get(module.name.rpartition(".")[2]):
             return _of_import(sources, module, name, bound)
     return None
@@ -141,9 +159,8 @@ def _made(sources: Sources, module: Module, name: str, bound: Statement) -> Made
 def _of_call(sources: Sources, module: Module, call: ast.Call) -> Made | None:
     called = module.resolved(call.func)
     if framework := _maker(module, call.func, called):
-        keywords = {each.arg for each in call.keywords}
-        is_own = bool(keywords & {"static_url_path", "static_folder"})
-        return framework, module.path.parent, _OBJECT, "", is_own
+        own = {"static_url_path", "static_folder"} & {each.arg for each in call.keywords}
+        return Made(framework, module.path.parent, bool(own))
     made = (_by(sources, *each) for each in _definitions(sources, called))
     return next(filter(None, made), None)
 
@@ -163,11 +180,11 @@ def _by(sources: Sources, module: Module, callee: Statement) -> Made | None:
     """What a call of something in the repository makes."""
     match callee:
         case ast.ClassDef() if _makes_callables(callee):
-            return PLAIN, module.path.parent, _OBJECT, "", False
+            return Made(PLAIN, module.path.parent)
         case ast.ClassDef(bases=bases):
             makers = (_maker(module, each, module.resolved(each)) for each in bases)
             framework = next(filter(None, makers), None)
-            return (framework, module.path.parent, _OBJECT, "", False) if framework else None
+            return Made(framework, module.path.parent) if framework else None
         case ast.FunctionDef():
             return _within(sources, module, callee)
     return None
@@ -197,7 +214,7 @@ def _of_import(
         return None
     for each in other.bindings.get(original, []):
         if not isinstance(each, ast.ImportFrom) and (made := _made(sources, other, original, each)):
-            return None if made[3] else made
+            return None if made.ending else made
     return None
 
 
