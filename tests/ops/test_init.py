@@ -591,6 +591,30 @@ def test_beside_their_dockerfile_goes_one_that_is_built_on_its_image(
     )
 
 
+@pytest.mark.parametrize(
+    ("version", "line"),
+    [
+        ("2.26.1-4", "    APPLICATION: ${COMPOSE_PROJECT_NAME}-server-base"),
+        ("v2.37.0", "    application: service:server-base"),
+        ("5.1.0", "    application: service:server-base"),
+    ],
+)
+def test_how_their_image_is_named_is_what_this_machines_compose_understands(
+    version: str,
+    line: str,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    init: Init,
+) -> None:
+    docker = tmp_path_factory.mktemp("bin") / "docker"
+    docker.write_text(f"#!/bin/sh\necho {version}\n")
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{docker.parent}:{os.environ['PATH']}")
+    init({"app.py": CALLABLE, "Dockerfile": "FROM scratch\n"})
+    assert line in (tmp_path / "compose.yaml").read_text().splitlines()
+
+
 @pytest.mark.parametrize("name", ["nginx", "server"])
 def test_a_service_of_theirs_is_not_merged_with_one_of_ours(
     name: str, tmp_path: Path, init: Init
