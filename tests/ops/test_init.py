@@ -600,15 +600,10 @@ def test_beside_their_dockerfile_goes_one_that_is_built_on_its_image(
     ],
 )
 def test_how_their_image_is_named_is_what_this_machines_compose_understands(
-    version: str,
-    line: str,
-    tmp_path: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
-    init: Init,
+    version: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, init: Init
 ) -> None:
-    docker = tmp_path_factory.mktemp("bin") / "docker"
-    docker.write_text(f"#!/bin/sh\necho {version}\n")
+    docker = tmp_path / ".bin" / "docker"
+    repositories.write(tmp_path, {".bin/docker": f"#!/bin/sh\necho {version}\n"})
     docker.chmod(0o755)
     monkeypatch.setenv("PATH", f"{docker.parent}:{os.environ['PATH']}")
     init({"app.py": CALLABLE, "Dockerfile": "FROM scratch\n"})

@@ -8,7 +8,7 @@ USER root
 RUN command -v python3 >/dev/null \
     || { apt-get update && apt-get install --yes --no-install-recommends python3 && rm -rf /var/lib/apt/lists/* /var/cache/apt/*; }
 
-# pip, and what packages are built with, stay behind in these stages.
+# What packages are built with stays behind in these stages.
 FROM python AS pip
 # Packages of Debian that your requirements are built with go here.
 RUN python3 -c 'import ensurepip' 2>/dev/null \
