@@ -118,6 +118,10 @@ def repository(built: Path, tmp_path: Path) -> Iterator[Callable[..., Repository
     yield make
     for each in made:
         each.compose("down", "--volumes", "--timeout=5", "--rmi=all")
+        # What a deployment keeps to go back to.
+        listed = ("docker", "image", "ls", f"--filter=reference={each.name}-*", "--format={{.Tag}}")
+        for tag in each.run(*listed).split():
+            each.run("docker", "image", "rm", f"{each.name}-server:{tag}")
 
 
 FIRST = r"(\d+\.){3}\d+"
