@@ -69,6 +69,7 @@ def run(config: Config) -> int:
         overseer.wait()
     for listener in listeners:
         listener.withdraw()
+        listener.socket.close()
     if pid_file:
         pid_file.remove()
     return overseer.code

@@ -69,6 +69,18 @@ def test_what_is_saved_is_served_by_another_process_at_the_same_address() -> Non
         assert server.is_running()
 
 
+def test_each_process_closes_its_sockets() -> None:
+    with project(SITE.format("one"), "--reload") as server:
+        server.argv[1:1] = ["-W", "always::ResourceWarning"]
+        server.start_there()
+        server.said("Serving ")
+        save(server, SITE.format("two"))
+        wait_for(server, "two")
+        server.signal(signal.SIGTERM)
+        assert server.wait(10) == 0
+        assert "ResourceWarning" not in server.err
+
+
 def test_nobody_is_refused_while_it_starts_anew() -> None:
     with developed(SITE.format("0")) as server:
         for number in range(1, 4):

@@ -59,9 +59,10 @@ class Listener:
         return self.socket.family == socket.AF_UNIX
 
     def shared(self) -> Listener:
-        """Return one of the same socket for a forked process, which leaves the path alone."""
+        """Return one in its place, for a forked process, which leaves the path alone."""
         other = Listener(self.socket.dup(), is_own=False)
         other.url = self.url
+        self.socket.close()
         return other
 
     def publish(self) -> None:
