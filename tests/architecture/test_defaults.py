@@ -33,7 +33,7 @@ OTHER_THAN_THE_SERVER_S = {"BASCULE_ACCESS_LOGFORMAT"}
 # Compose asks the stack for it.
 ASKED_OF_THE_STACK = {"START_TIMEOUT"}
 # The stack asks the server for it.
-ASKED_OF_THE_SERVER = {"BASCULE_GRACEFUL_TIMEOUT"}
+ASKED_OF_THE_SERVER = {"BASCULE_GRACEFUL_TIMEOUT", "BASCULE_TIMEOUT"}
 
 # ${NAME:-default}, as compose and a shell have it; "$$" is a dollar sign for the container.
 REFERENCE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?::?[-=](?P<default>[^}]*))?\}")
@@ -159,6 +159,11 @@ def test_nginx_knows_the_stack_s_number_of_workers_where_nobody_says_it() -> Non
     assert number == DEFAULTS["WORKERS"]
     (names,) = re.findall(r"^for workers_setting in (.*); do$", (ROOT / NGINX).read_text(), re.M)
     assert tuple(names.split()) == WORKERS_NAMES
+
+
+def test_nginx_knows_the_server_s_deadline_where_nobody_says_it() -> None:
+    (seconds,) = re.findall(r"\$\{BASCULE_TIMEOUT:-(.*?)\}", (ROOT / NGINX).read_text())
+    assert seconds == of_the_server()["BASCULE_TIMEOUT"]
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ def test_the_rendered_configuration_passes_nginx_itself(binary: str) -> None:
         ("NGINX_CLIENT_MAX_BODY_SIZE", "8m\n8m"),
         ("NGINX_SEND_TIMEOUT", "0"),
         ("NGINX_PROXY_READ_TIMEOUT", "soon"),
+        ("BASCULE_TIMEOUT", "soon"),
         ("NGINX_PORT", "http"),
         ("NGINX_PORT", "65536"),
         ("NGINX_STATUS_PORT", "on"),

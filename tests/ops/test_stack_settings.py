@@ -24,6 +24,7 @@ BY_DEFAULT = StackSettings(
     application=CHAIN_ENTRY,
     chain="",
     graceful_timeout=30.0,
+    timeout=30.0,
     access_logformat="json",
     health_path="/",
     start_timeout=120.0,
@@ -40,8 +41,9 @@ def test_an_empty_variable_is_an_unset_one() -> None:
     assert read(EMPTY) == BY_DEFAULT
 
 
-def test_a_worker_s_deadline_is_the_server_s_own_default() -> None:
+def test_a_worker_s_deadlines_are_the_server_s_own_defaults() -> None:
     assert read({}).graceful_timeout == Config().graceful_timeout
+    assert read({}).timeout == Config().timeout
 
 
 def test_every_setting_may_be_set() -> None:
@@ -50,6 +52,7 @@ def test_every_setting_may_be_set() -> None:
         "BASCULE_APP": "shop:create_app('prod', debug=False)",
         "BASCULE_CHAIN": "links.toml",
         "BASCULE_GRACEFUL_TIMEOUT": "0.5",
+        "BASCULE_TIMEOUT": "6",
         "BASCULE_ACCESS_LOGFORMAT": "combined",
         "HEALTH_PATH": "/health?deep=1",
         "START_TIMEOUT": "300",
@@ -60,6 +63,7 @@ def test_every_setting_may_be_set() -> None:
         application="shop:create_app('prod', debug=False)",
         chain="links.toml",
         graceful_timeout=0.5,
+        timeout=6.0,
         access_logformat="combined",
         health_path="/health?deep=1",
         start_timeout=300.0,

@@ -20,7 +20,7 @@ from bascule_ops.settings import variables
 from bascule_ops.supervision import failures, slots, starts
 from bascule_ops.supervision.client import ENDED, Supervisor
 from bascule_ops.supervision.operation import Operation, alone
-from bascule_ops.supervision.trial import HOLD_FILE, Generation, NotReadyError, write_number
+from bascule_ops.supervision.trial import HOLD_FILE, Generation, NotReadyError, write_numbers
 
 # What the stack keeps, whatever the environment of a deployment says: where it is, and where nginx
 # listens.
@@ -136,7 +136,7 @@ class LocalSite:
     def _name(self, environ: Mapping[str, str]) -> None:
         """Give the new generation the name of what serves, and let others know of it."""
         slots.let_serve(self._run_dir, self._new)
-        write_number(self._run_dir, int(environ["WORKERS"]))
+        write_numbers(self._run_dir, variables.read(environ))
         self._local.tell_url(environ)
 
     def start(self) -> str:

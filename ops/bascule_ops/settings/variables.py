@@ -28,10 +28,12 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "WORKERS": "2",
     "BASCULE_APP": "",  # the chain's entry
     "BASCULE_CHAIN": "",  # chain.toml of the project, else app/chain.toml
-    # The server's own: here it is asked how long a worker may take to stop.
-    "BASCULE_GRACEFUL_TIMEOUT": next(
-        default_text(setting) for setting in settings() if setting.name == "graceful_timeout"
-    ),
+    # The server's own: how long a worker may take to stop, and a call to show progress.
+    **{
+        variable(setting.name): default_text(setting)
+        for setting in settings()
+        if setting.name in ("graceful_timeout", "timeout")
+    },
     "BASCULE_ACCESS_LOGFORMAT": "json",
     "HEALTH_PATH": "/",
     # docker-compose.yml has it once more, for its health checks.
@@ -57,6 +59,7 @@ class StackSettings:
         application: ``MODULE:CALLABLE``; the chain's entry where none is named.
         chain: the chain file; empty where the chain's entry is to find it.
         graceful_timeout: seconds that a worker has for requests in flight, once asked to stop.
+        timeout: seconds that a call may go on without a sign of progress; 0: no limit.
         access_logformat: of the workers; the server checks it.
         health_path: the path that health checks ask for.
         start_timeout: seconds that workers may take from their start until they answer.
@@ -67,6 +70,7 @@ class StackSettings:
     application: str
     chain: str
     graceful_timeout: float
+    timeout: float
     access_logformat: str
     health_path: str
     start_timeout: float
@@ -84,7 +88,8 @@ def read(environ: Mapping[str, str]) -> StackSettings:
         workers=workers(environ),
         application=_application(values),
         chain=values["BASCULE_CHAIN"],
-        graceful_timeout=_graceful_timeout(values),
+        graceful_timeout=_seconds("BASCULE_GRACEFUL_TIMEOUT", values),
+        timeout=_seconds("BASCULE_TIMEOUT", values),
         access_logformat=values["BASCULE_ACCESS_LOGFORMAT"],
         health_path=_health_path(values),
         start_timeout=_start_timeout(values),
@@ -169,10 +174,10 @@ def _application(values: Mapping[str, str]) -> str:
     return value
 
 
-def _graceful_timeout(values: Mapping[str, str]) -> float:
-    value = values["BASCULE_GRACEFUL_TIMEOUT"]
+def _seconds(name: str, values: Mapping[str, str]) -> float:
+    value = values[name]
     if not re.fullmatch(r"[0-9]+(\.[0-9]*)?", value):
-        _refuse("BASCULE_GRACEFUL_TIMEOUT", value, "set it to seconds, such as 30")
+        _refuse(name, value, "set it to seconds, such as 30")
     return float(value)
 
 

@@ -31,7 +31,7 @@ from bascule_ops.supervision import log_writing, tries
 from bascule_ops.supervision.log_rotation import reopen_output
 from bascule_ops.supervision.process_events import REASON_FILE
 from bascule_ops.supervision.slots import LOG_ROUTE, SITE
-from bascule_ops.supervision.trial import HOLD_FILE, is_served, write_number
+from bascule_ops.supervision.trial import HOLD_FILE, is_served, write_numbers
 
 
 def lead_to_the_log(directory: Path) -> None:
@@ -49,7 +49,7 @@ def hold_back_beside_others(directory: Path, run_dir: Path) -> None:
         hold.touch()
     else:
         hold.unlink(missing_ok=True)
-        write_number(run_dir, int(os.environ["WORKERS"]))
+        write_numbers(run_dir, variables.read(os.environ))
 
 
 class Options(supervisord.ServerOptions):  # type: ignore[misc]  # it has no types

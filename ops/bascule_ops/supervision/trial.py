@@ -23,8 +23,10 @@ from bascule_ops.supervision import starts
 from bascule_ops.supervision.client import ENDED, ProcessInfo, State, Supervisor, workers
 
 HOLD_FILE = "hold"
-# How many workers nginx is to know of, in RUN_DIR: nginx reads it whenever it starts or reloads.
+# How many workers nginx is to know of, and their deadline for a call (seconds), in RUN_DIR: nginx
+# reads both whenever it starts or reloads.
 NUMBER_FILE = "workers"
+TIMEOUT_FILE = "timeout"
 POLL = 0.1  # seconds
 TAKE_OVER_LIMIT = 10.0  # seconds; a held worker looks for the file every half
 
@@ -46,9 +48,10 @@ def is_served(run_dir: Path) -> bool:
     return False
 
 
-def write_number(run_dir: Path, workers: int) -> None:
-    """Say how many workers there are, in one step for whoever reads it."""
-    atomic.write(run_dir / NUMBER_FILE, f"{workers}\n")
+def write_numbers(run_dir: Path, stack: variables.StackSettings) -> None:
+    """Say what nginx is to know of the workers, each in one step for whoever reads it."""
+    atomic.write(run_dir / TIMEOUT_FILE, f"{stack.timeout:.3f}\n")
+    atomic.write(run_dir / NUMBER_FILE, f"{stack.workers}\n")
 
 
 class Generation:
@@ -137,7 +140,7 @@ def main() -> int:
         if arguments.act == "release":
             (supervisor_dir / HOLD_FILE).unlink(missing_ok=True)
             lines = generation.check_all()
-            write_number(run_dir, len(lines))
+            write_numbers(run_dir, stack)
         else:
             _wait_for_supervisor(supervisor, deadline)
             lines = generation.try_all(deadline - time.monotonic())
