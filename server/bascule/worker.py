@@ -654,15 +654,10 @@ class Worker:
 
         By now as many threads hang as may be replaced, and the next call that hangs costs a place.
         """
-        hung, threads = self._hung_calls.count(), self._config.threads
-        if hung < threads or self._service.draining:
-            return
-        self._exit_code = EXIT_CUT_SHORT
-        reason = f"{hung} calls of the application hang"
-        if hung < 2 * threads:
-            self._recycle(reason)
-        else:  # there is no place left to serve from until somebody has seen to a replacement
-            self._drain(Stop.GRACEFUL, reason)
+        hung = self._hung_calls.count()
+        if hung >= self._config.threads and not self._service.draining:
+            self._exit_code = EXIT_CUT_SHORT
+            self._recycle(f"{hung} calls of the application hang")
 
     def _watch_only_thread(self) -> None:
         """End the process, by a thread of its own, once its only other one hangs."""

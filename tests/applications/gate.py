@@ -3,7 +3,7 @@
 The environment's GATE is the path of a unix socket on which the test listens: connecting says
 "I am inside", the test's bytes say how to go on, its closing lets the request end.
 
-/wait       waits inside the call, then answers
+/wait       waits inside the call, then answers; /wait/1 and so on as well
 /stream     one block before it waits, one after it
 /endless    yields 64 KiB blocks until it is closed; its close() connects to the gate
 /           does not wait
@@ -50,7 +50,7 @@ def application(environ, start_response):
     """Answer as the path says."""
     path = environ["PATH_INFO"]
     fields = [("X-Application", "gate"), ("Content-Type", "text/plain")]
-    if path == "/wait":
+    if path.startswith("/wait"):
         body = wait(environ["REQUEST_METHOD"] + " " + environ["QUERY_STRING"]) or b"waited\n"
         start_response("200 OK", [*fields, ("Content-Length", str(len(body)))])
         return [body]

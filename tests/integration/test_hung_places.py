@@ -126,9 +126,50 @@ def test_it_serves_on_until_it_is_replaced_where_somebody_sees_to_that(
         with server.client() as client:
             assert client.request(get()).body == b"at once\n"
         assert not lines(server.err, "draining")
-        fill(server, gate, 2)
-        assert server.wait(10) == 1  # nothing is left to serve with
         assert len(lines(server.err, "recycle")) == 1
+
+
+def test_one_url_that_hangs_is_refused_at_once_and_all_others_are_answered(
+    gate: Gate, status: Path
+) -> None:
+    """On an idle server with its usual number of threads, which nobody comes to replace."""
+    flags = ("--timeout", str(SHORT), "--recycle-wait", "60")
+    with running(command(status, *flags), "gate", env=gate.env) as server, ExitStack() as stack:
+        burst = [stack.enter_context(server.client()) for _ in range(20)]
+        for client in burst:
+            client.send(get("/wait"))
+        # Some hang; behind as many as can be replaced, nobody waits until his own time is up.
+        answers = [client.read_final().status for client in burst]
+        assert set(answers) == {503, 504}
+        assert 8 <= answers.count(504) < 16
+        for _ in range(20):
+            with server.client(deadline=SOON) as other:
+                assert other.request(get()).body == b"at once\n"
+                assert other.request(get("/wait")).status == 503
+        assert not lines(server.err, "draining")
+        assert len(lines(server.err, "recycle")) == 1
+        assert "calls hang (hung_request)" in lines(server.err, "overloaded")[0]["message"]
+
+
+def test_where_all_threads_hang_whoever_comes_is_refused_at_once_until_somebody_replaces_it(
+    gate: Gate, status: Path
+) -> None:
+    flags = ("--threads", "2", "--timeout", str(SHORT), "--recycle-wait", "60")
+    with running(command(status, *flags), "gate", env=gate.env) as server, ExitStack() as stack:
+        # Each path is a kind of its own.
+        clients = [stack.enter_context(server.client()) for _ in range(4)]
+        for number, client in enumerate(clients):
+            client.send(get(f"/wait/{number}"))
+        visits = [gate.visit() for _ in clients]
+        assert [client.read_final().status for client in clients] == [504] * 4
+        assert threads(status)[1] == 4
+        with server.client(deadline=SOON) as other:
+            assert [other.request(get()).status for _ in range(3)] == [503] * 3
+            for visit in visits:
+                visit.release()
+            wait_until(lambda: threads(status)[1] == 0, "the calls end")
+            assert other.request(get()).body == b"at once\n"
+        assert not lines(server.err, "draining")
 
 
 def test_calls_that_take_less_than_a_second_have_all_places(gate: Gate, status: Path) -> None:

@@ -85,12 +85,13 @@ def test_where_no_successor_can_be_started_the_worker_goes_on_and_status_says_wh
     assert not set(before.values()) & set(tree.worker_pids().values())
 
 
-def test_calls_that_hang_in_both_workers_at_once_leave_nobody_without_an_answer(
-    tree: Tree,
+@pytest.mark.parametrize("settings", [{}, {"BASCULE_THREADS": "4", "BASCULE_TIMEOUT": "2"}])
+def test_calls_that_hang_in_both_workers_at_once_leave_nobody_else_without_an_answer(
+    tree: Tree, settings: dict[str, str]
 ) -> None:
-    before = start(tree, BASCULE_THREADS="4", BASCULE_TIMEOUT="2")
+    before = start(tree, **settings)
     # More than a worker has threads, in each of the two.
-    with tree.load() as failures, hanging(tree, 10):
+    with tree.load() as failures, hanging(tree, 20):
         wait_until(lambda: len(told(tree, "info")) >= 2, "two replacements", limit=LIMIT)
     assert failures == []
     assert not set(before.values()) & set(tree.worker_pids().values())

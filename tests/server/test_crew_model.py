@@ -153,7 +153,15 @@ class Floor:
         live = [job for job in held if not job.is_given_up]
         waiting = [job for job in self.tasks if not job.notes]
         others = [job for job in self.tasks if not job.has_ended and job not in held]
-        places = min(self.threads, 2 * self.threads - (len(held) - len(live)))
+        hung = [job.kind for job in held if job.is_given_up]
+        places = min(self.threads, 2 * self.threads - len(hung))
+        if (
+            self.threads > 1
+            and len(hung) >= self.threads
+            # Who has no place, whatever ends but what hangs, is turned away, however few wait.
+            and not all(places and job.kind not in hung for job in waiting)
+        ):
+            return False
         if self.threads > 1 and len(live) < places - 1:
             return not others
         if others != waiting or (self.threads > 1 and len(waiting) > self.backlog):

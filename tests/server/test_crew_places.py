@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -144,19 +145,42 @@ def test_no_more_threads_are_given_up_than_are_replaced(shift: Callable[[int], S
     found = shift(2)
     hung = []
     for left in (2, 2, 1, 0):
-        hung.append(hold(found, "hangs"))
+        hung.append(hold(found, f"hangs-{len(hung)}"))
         give_up(found, hung[-1])
         beside = [hold(found, f"other-{number}") for number in range(left)]
         late = Work(kind="late")
         assert not is_called(found, late)
         assert found.crew.size <= 2 * 2 + 1
         finish_only(found, beside, hung)
-        if left:
-            finish(late)
+        finish(late)
+    assert late.notes == ["turn_away"]  # nobody is left to wait for
     assert len(found.crew.running()) == 4
     end(found, hung)
-    finish(late)
     assert settles_at(found, 3)
+    serve(found, "late")
+
+
+@pytest.mark.parametrize("threads", [2, 3, 8])
+def test_where_as_many_hang_as_can_be_replaced_further_ones_of_their_kinds_are_turned_away(
+    shift: Callable[[int], Shift], threads: int
+) -> None:
+    found = shift(threads)
+    hung = [hold(found, "hangs") for _ in range(threads)]
+    queue = [Work(kind="hangs") for _ in range(3)]
+    found.submit(*queue)
+    assert found.turn()
+    assert not any(task.notes for task in queue)
+    give_up(found, *hung)
+    queue.append(Work(kind="hangs"))
+    found.submit(queue[-1])
+    finish(*queue)
+    assert [task.notes for task in queue] == [["turn_away"]] * 4
+    assert [task.wait for task in queue] == [math.inf] * 4
+    for _ in range(20):
+        serve(found, "other")
+    end(found, hung)
+    assert settles_at(found, threads + 1)
+    serve(found, "hangs")
 
 
 def test_the_thread_that_runs_the_crew_stays_though_there_are_too_many(
@@ -166,7 +190,7 @@ def test_the_thread_that_runs_the_crew_stays_though_there_are_too_many(
     hung = [hold(found, "hangs") for _ in range(4)]
     give_up(found, *hung)
     if not any(found.thread.ident in task.threads for task in hung):  # then it leads
-        hung.append(hold(found, "hangs"))
+        hung.append(hold(found, "hangs, too"))
         give_up(found, hung[-1])
     others = [hold(found, f"other-{number}") for number in range(8 - len(hung))]
     gates = dict(zip([*hung, *others], found.gates, strict=True))

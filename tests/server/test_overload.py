@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 
 import pytest
 from bascule.engine.overload import Overload
@@ -50,3 +51,19 @@ def test_refusals_are_logged_once_a_second_with_their_number(
     assert [each.refused for each in caplog.records] == [1, 3, 1]
     assert "4 threads" in caplog.text
     assert "100 requests wait" in caplog.text
+
+
+def test_who_would_wait_for_calls_that_hang_is_told_so_and_to_come_again_late(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    overload = Overload(4, 100)
+    with caplog.at_level(logging.WARNING):
+        _, fields, body = answered(overload, math.inf)
+        for wait in (math.inf, 1.0, math.inf):
+            answered(overload, wait, 1000.5)
+        overload.report(1001.0)
+        event_log.settle()
+    assert fields["Retry-After"] == "60"
+    assert body.startswith(b"503 Service Unavailable: calls hang")
+    told = [(each.refused, "calls hang (hung_request)" in each.message) for each in caplog.records]
+    assert told == [(1, True), (1, False), (2, True)]

@@ -23,6 +23,11 @@ class Hall:
     def hold(self, kind: str, age: float = 0.0, *, hung: bool = False) -> None:
         self.calls.append(Call(len(self.calls), Work(kind=kind), NOW - age, is_abandoned=hung))
 
+    def give_up(self, *numbers: int) -> None:
+        for number in numbers:
+            self.calls[number] = self.calls[number]._replace(is_abandoned=True)
+        self.places.note_hung([call.task.kind for call in self.calls if call.is_abandoned])
+
     def wait(self, *kinds: str) -> None:
         self.places.ready.extend(Work(kind=kind) for kind in kinds)
 
@@ -134,6 +139,38 @@ def test_a_hung_call_holds_no_place_until_as_many_hang_as_there_are_threads() ->
         assert len(hall.all_next()) == min(3, 6 - hung)
     hall.hold("hung", 60, hung=True)
     assert hall.all_next() == []
+
+
+@pytest.mark.parametrize("threads", [2, 4, 8])
+def test_once_as_many_hang_as_there_are_threads_their_kinds_have_no_place(threads: int) -> None:
+    hall = Hall(threads)
+    for _ in range(threads):
+        hall.hold("hung", 60)
+    hall.wait("hung", "other", "hung", "another")
+    hall.give_up(*range(threads - 1))
+    assert not hall.places.has_hopeless
+    hall.give_up(threads - 1)
+    assert hall.places.has_hopeless
+    assert hall.all_next() == ["other", "another"]
+    assert [task.kind for task in hall.places.take_hopeless()] == ["hung", "hung"]
+    assert len(hall.places) == 0
+    hall.calls = []
+    hall.give_up()
+    hall.wait("hung")
+    assert not hall.places.has_hopeless
+    assert hall.all_next() == ["hung"]
+
+
+def test_once_twice_as_many_hang_as_there_are_threads_nobody_has_a_place() -> None:
+    hall = Hall(2)
+    for number in range(4):
+        hall.hold(f"hung-{number}", 60)
+    hall.wait("other", "hung-1")
+    hall.give_up(0, 1, 2)
+    assert [task.kind for task in hall.places.take_hopeless()] == ["hung-1"]
+    hall.give_up(3)
+    assert hall.places.has_hopeless
+    assert [task.kind for task in hall.places.take_hopeless()] == ["other"]
 
 
 def test_a_further_place_opens_beside_the_last_that_hung_calls_have_left() -> None:

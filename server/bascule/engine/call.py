@@ -29,7 +29,8 @@ class Task(Protocol):
         """Do without the call, for which too many wait; called by the leader.
 
         Args:
-            wait: how long it is likely to take to run those that wait (seconds).
+            wait: how long it is likely to take to run those that wait (seconds); infinite where it
+                would wait for calls that hang.
         """
 
     def discard(self) -> None:

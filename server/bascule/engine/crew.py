@@ -19,17 +19,18 @@ There are 2 N + 2 threads at the most: N in calls, N in calls that were given up
 further place, and the leader.
 
 No more than a given number of tasks may wait while all calls are being made; those beyond, the
-latest, are turned away. A burst of tasks that take no time is not held to that: it is gone before
-anybody could try again.
+latest, are turned away, and so is whoever would wait for calls that hang. A burst of tasks that
+take no time is not held to that: it is gone before anybody could try again.
 
 The crew knows no HTTP: what it runs is a task.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Final, Protocol
 
 from bascule.engine.call import Call, Task
@@ -171,6 +172,7 @@ class Crew:
                 return False
             self._running[call.thread] = call._replace(is_abandoned=True)
             self._expected.note_long(call.task.kind)
+            self._note_hung(self._running.values())
             return True
 
     def step_aside(self) -> None:
@@ -274,6 +276,7 @@ class Crew:
         with self._lock:
             call = self._running.pop(me, None)
             task = call.task if call else None
+            self._note_hung(self._running.values())
             if self._leader == me:
                 if self._seat:
                     task = self._seat.pop()
@@ -326,7 +329,11 @@ class Crew:
     def _may_sleep(self) -> bool:
         """Return whether tasks wait that nothing can be done about but by a call that ends."""
         with self._lock:
-            self._is_full = self._all_taken() and len(self._places) <= self._backlog
+            self._is_full = (
+                self._all_taken()
+                and len(self._places) <= self._backlog
+                and not self._places.has_hopeless
+            )
             return self._is_full
 
     def _all_taken(self) -> bool:
@@ -371,7 +378,14 @@ class Crew:
         return True
 
     def _relieve(self) -> None:
-        """Turn away the tasks that are more than may wait, if all calls are being made."""
+        """Turn away the tasks that wait in vain, and those that are more than may wait.
+
+        The latter if all calls are being made.
+        """
+        with self._lock:
+            hopeless = self._places.take_hopeless()
+        for task in hopeless:
+            task.turn_away(math.inf)
         with self._lock:
             if len(self._places) <= self._backlog:
                 return
@@ -556,6 +570,8 @@ class Crew:
         me = threading.get_ident()
         with self._lock:
             is_abandoned = self._running[me].is_abandoned
+            if is_abandoned:
+                self._note_hung(call for call in self._running.values() if call.thread != me)
             following = self._take() if self._may_follow_on() else None
             if following is None:
                 del self._running[me]
@@ -566,6 +582,9 @@ class Crew:
         else:
             task.hand_back()
         return following
+
+    def _note_hung(self, calls: Iterable[Call]) -> None:
+        self._places.note_hung([call.task.kind for call in calls if call.is_abandoned])
 
     def _may_follow_on(self) -> bool:
         """Return whether a thread that ends a call is to make the next, the lock held."""

@@ -26,7 +26,8 @@ EVENT_INTERVAL: Final = 1.0
 SHORTEST_RETRY: Final = 1
 LONGEST_RETRY: Final = 60
 
-_BODY: Final = b"503 Service Unavailable: too many requests wait for a thread\n"
+_TOO_MANY: Final = b"503 Service Unavailable: too many requests wait for a thread\n"
+_HUNG: Final = b"503 Service Unavailable: calls hang, and no thread is left for this one\n"
 
 
 class Overload:
@@ -43,6 +44,7 @@ class Overload:
         self._backlog = backlog
         self._counters = counters
         self._refused = 0
+        self._refused_for_hung = 0
         self._next_event = 0.0
 
     def refusal(self, wait: float, now: float) -> WSGIApplication:
@@ -50,10 +52,11 @@ class Overload:
 
         Args:
             wait: how long those that wait are likely to need (seconds): what Retry-After says,
-                as whole seconds from 1 to 60.
+                as whole seconds from 1 to 60; infinite where calls hang, and keep the threads.
             now: the monotonic clock.
         """
-        retry_after = min(LONGEST_RETRY, max(SHORTEST_RETRY, math.ceil(wait)))
+        retry_after = max(SHORTEST_RETRY, math.ceil(min(LONGEST_RETRY, wait)))
+        is_for_hung = wait == math.inf
 
         def answer(_environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
             fields = [
@@ -61,9 +64,12 @@ class Overload:
                 ("Retry-After", str(retry_after)),
             ]
             start_response("503 Service Unavailable", fields)
-            return [_BODY]
+            return [_HUNG if is_for_hung else _TOO_MANY]
 
-        self._refused += 1
+        if is_for_hung:
+            self._refused_for_hung += 1
+        else:
+            self._refused += 1
         if self._counters is not None:
             self._counters.add(REFUSED)
         self.report(now)
@@ -71,14 +77,21 @@ class Overload:
 
     def report(self, now: float) -> None:
         """Log how many were refused since the last time, unless that was just now."""
-        if not self._refused or now < self._next_event:
+        if now < self._next_event or not (self._refused or self._refused_for_hung):
             return
-        event(
-            logging.WARNING,
-            "overloaded",
-            f"Refused {self._refused} requests with 503: all {self._threads} threads are taken, "
-            f"and {self._backlog} requests wait (--backlog-requests)",
-            refused=self._refused,
-        )
-        self._refused = 0
+        for refused, why in (
+            (
+                self._refused,
+                f"all {self._threads} threads are taken, and {self._backlog} requests wait "
+                "(--backlog-requests)",
+            ),
+            (
+                self._refused_for_hung,
+                "calls hang (hung_request), and hold as many threads as can be replaced",
+            ),
+        ):
+            if refused:
+                words = f"Refused {refused} requests with 503: {why}"
+                event(logging.WARNING, "overloaded", words, refused=refused)
+        self._refused = self._refused_for_hung = 0
         self._next_event = now + EVENT_INTERVAL

@@ -8,7 +8,9 @@ N calls are made at a time. Whatever some kinds of calls suffer from, others are
 * That comes too late for a burst of a kind that nobody has seen before. So where all N places are
   held by calls that are long by now, one further place opens, for other kinds.
 * A call that was given up holds no place. So that the threads stay bounded, this is so for the
-  first N of them; each further one costs a place.
+  first N of them; each further one costs a place. So once N hang, further calls of their kinds have
+  none, and the others have all that are left; once 2 N hang, nobody has. Who waits for a place then
+  waits in vain.
 
 Nothing here waits or reads a clock; whoever asks holds the lock of the crew.
 """
@@ -16,7 +18,7 @@ Nothing here waits or reads a clock; whoever asks holds the lock of the crew.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
 from typing import Final, NamedTuple
 
 from bascule.engine.call import Call, Task
@@ -59,6 +61,8 @@ class Places:
         self.slow: deque[Task] = deque()
         self.long: deque[Task] = deque()
         self._spare_until = 0.0
+        self._hung = 0
+        self._closed: frozenset[Hashable] = frozenset()  # kinds that have no place
 
     def __len__(self) -> int:
         """Return how many tasks wait."""
@@ -67,6 +71,31 @@ class Places:
     def note_fast(self, now: float) -> None:
         """Note that a call was fast beside others."""
         self._spare_until = now + FAST_MEMORY
+
+    def note_hung(self, kinds: Collection[Hashable]) -> None:
+        """Note the calls that were given up and have not ended, each by its kind."""
+        self._hung = len(kinds)
+        self._closed = frozenset(kinds) if self._hung >= self._threads else frozenset()
+
+    @property
+    def has_hopeless(self) -> bool:
+        """Whether somebody waits in vain."""
+        return bool(self._closed) and any(
+            map(self._is_hopeless, (*self.ready, *self.slow, *self.long))
+        )
+
+    def take_hopeless(self) -> list[Task]:
+        """Take the tasks that wait in vain: no call that may yet end makes a place for them."""
+        found: list[Task] = []
+        if self._closed:
+            for line in (self.ready, self.slow, self.long):
+                for _ in range(len(line)):
+                    task = line.popleft()
+                    (found if self._is_hopeless(task) else line).append(task)
+        return found
+
+    def _is_hopeless(self, task: Task) -> bool:
+        return task.kind in self._closed or not self.regular(self._hung)
 
     def regular(self, hung: int) -> int:
         """Return how many places there are, the further one left out.
@@ -84,14 +113,16 @@ class Places:
             now: on the clock by which they were started (seconds).
         """
         free, expected = self._free(calls, now), self._expected
-        if free.long and self.long:
-            return self.long.popleft()
+        if free.long and (first := self._first_long()) is not None:
+            self.long.remove(first)
+            return first
         lines = [self.slow] if free.slow else []
         for line in [*lines, self.ready] if free.others else lines:
             while line:
                 task = line.popleft()
-                if expected.is_long(task.kind):
-                    if free.long:
+                is_closed = task.kind in self._closed
+                if is_closed or expected.is_long(task.kind):
+                    if free.long and not is_closed:
                         return task
                     self.long.append(task)
                 elif free.slow or not expected.is_slow(task.kind):
@@ -104,8 +135,14 @@ class Places:
         """Return whether nobody who waits has a place, as far as is known yet of ``ready``."""
         free = self._free(calls, now)
         return not (
-            (free.others and self.ready) or (free.slow and self.slow) or (free.long and self.long)
+            (free.others and self.ready)
+            or (free.slow and self.slow)
+            or (free.long and self._first_long() is not None)
         )
+
+    def _first_long(self) -> Task | None:
+        closed = self._closed
+        return next((task for task in self.long if task.kind not in closed), None)
 
     def take_surplus(self, backlog: int) -> list[Task]:
         """Take the tasks that are more than may wait, the latest first."""
