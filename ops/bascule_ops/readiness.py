@@ -46,21 +46,22 @@ class Answer:
         """The application answered, if only that it has nothing at that path."""
         return self.status < 500
 
-    def is_from(self, pid: int) -> bool:
-        """Whether that process answered. 0, which is supervisord's for none, is no process."""
-        return self.pid == pid != 0
 
-
-def probe(path: Path, target: str, timeout: float = PROBE_TIMEOUT) -> Answer:
+def probe(
+    path: Path, target: str, timeout: float = PROBE_TIMEOUT, *, of: int | None = None
+) -> Answer:
     """Send one GET for `target` to the unix socket at `path`.
 
-    Raises `OSError` where nothing listens or answers in time, and
+    `of`: to that process only; 0, which is supervisord's for none, is no process. Raises `OSError`
+    where nothing listens or answers in time, or another process listens, and
     `http.client.HTTPException` where the answer is not HTTP.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(timeout)
         sock.connect(str(path))
         pid = proc.listener(sock)
+        if of is not None and not pid == of != 0:
+            raise ConnectionRefusedError(f"process {of} does not listen there")
         sock.sendall(
             f"GET {target} HTTP/1.1\r\nHost: localhost\r\n{PROBE_FIELDS}"
             f"Connection: close\r\n\r\n".encode()

@@ -57,6 +57,7 @@ class BrokenStack(Tree):
             BASCULE_APP="faulty:application",
             BASCULE_THREADS="2",
             BASCULE_GRACEFUL_TIMEOUT="30",
+            BASCULE_TIMEOUT="120",  # a worker that is stopped stays so while the commands are asked
             RUN_DIR="disk/run",
             HTTPS_PORT=str(self.tls_port),
             NGINX_TLS_CERTIFICATE="tls/fullchain.pem",

@@ -22,6 +22,7 @@ from bascule_ops.observe.findings import (
     noted,
     serving,
 )
+from bascule_ops.supervision.client import WORKER
 from bascule_ops.text.units import duration
 
 CRASH_LOOP: Final = (
@@ -81,11 +82,17 @@ def stopped(document: Document) -> Iterator[Check]:
         yield bad(
             NAMES.get(each["name"], each["name"]),
             f"{each['name']} is stopped (process {each['pid']}): somebody sent it SIGSTOP, "
-            f"and it does nothing until it gets SIGCONT{CONSEQUENCES.get(each['name'], '')}",
+            f"and it does nothing until it gets SIGCONT{_consequence(each['name'])}",
             _go_on(document, each["pid"]),
         )
     if not found:
         yield good("stopped", "no process is stopped")
+
+
+def _consequence(name: str) -> str:
+    if name.startswith(WORKER):
+        return "; if that takes more than half of BASCULE_TIMEOUT, a successor replaces it"
+    return CONSEQUENCES.get(name, "")
 
 
 def _go_on(document: Document, pid: int) -> str:

@@ -23,6 +23,7 @@ from bascule_ops.observe.asking import SilentError, SourceError, connect, read_t
 from bascule_ops.supervision import failures, slots
 from bascule_ops.supervision.client import (
     ENDED,
+    SHUTDOWN_STATE,
     SUCCESSOR,
     WORKER,
     WORKERS,
@@ -39,8 +40,6 @@ STUB_STATUS = re.compile(
     r"Reading: (?P<reading>\d+) Writing: (?P<writing>\d+) Waiting: (?P<waiting>\d+)"
 )
 NGINX_COUNTERS = ("active", "reading", "writing", "waiting", "accepted", "handled", "requests")
-# Of supervisord: it answers all questions with this fault (supervisor.xmlrpc.Faults), and will end.
-SHUTDOWN_STATE = 6
 STOPS = "it is being stopped"
 GONE = "its socket is not there"
 UNHEARD = "nobody listens on its socket"

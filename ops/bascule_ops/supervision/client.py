@@ -18,6 +18,7 @@ SUCCESSOR = "successor-"
 OBSERVER = "observer"
 BESIDE = frozenset({OBSERVER, "nginx-follower"})
 
+SHUTDOWN_STATE = 6  # its fault while it ends (http://supervisord.org/api.html)
 CALL_TIMEOUT = 10.0  # seconds; every call here answers at once, none waits for a process
 
 
@@ -125,6 +126,10 @@ class Supervisor:
     def stop(self, name: str) -> None:
         """Ask a process to stop; return at once."""
         self._proxy.supervisor.stopProcess(name, False)
+
+    def signal(self, name: str, signal: str) -> None:
+        """Send a process a signal, by its name such as ``HUP``."""
+        self._proxy.supervisor.signalProcess(name, signal)
 
     def lost_log(self) -> dict[str, Any]:
         """Return what the log has lost, by ``now`` and ``aside`` (see `log_writing.Tally`)."""

@@ -7,7 +7,7 @@ remembered (`failures`). When no worker is left, or another program that serves 
 started, nothing can be served: the reason goes to `REASON_FILE` in ``SUPERVISOR_DIR`` and
 supervisord is told to shut down; so is that of local mode's site once the generation that serves
 has ended with a reason (`slots`). A worker that fails while others serve is an alarm, not an end. A
-worker that is to be recycled is replaced (`bascule_ops.supervision.recycler`).
+worker that cannot go on, or is not to, is replaced (`bascule_ops.supervision.recycler`).
 
 Every few seconds it also ends the blocks of `ops/block` whose time is over.
 """
@@ -34,14 +34,15 @@ from bascule_ops.supervision import failures, slots, starts
 from bascule_ops.supervision.client import (
     BESIDE,
     ENDED,
+    SHUTDOWN_STATE,
     WORKERS,
     ProcessInfo,
     Supervisor,
 )
 from bascule_ops.supervision.recycler import Recycler
 
-SHUTDOWN_STATE = 6  # supervisord's fault (http://supervisord.org/api.html)
 REASON_FILE = "fatal.json"
+REPLACE_ALL = "replace-all"  # what `supervised` says where it got SIGHUP
 LAST_WORDS = 5  # lines kept of each process: the end of a traceback, or one message
 LEVELS = {
     "PROCESS_STATE_FATAL": "critical",
@@ -209,6 +210,9 @@ def listen(source: BinaryIO, sink: BinaryIO) -> None:
         elif eventname == "TICK_5":
             sys.stderr.writelines(ended_blocks(blocks))
             sys.stderr.flush()
+        elif eventname == "REMOTE_COMMUNICATION":
+            if payload.get("type") == REPLACE_ALL:
+                recycler.replace_all()
         elif told := reporter.report(
             eventname, payload, trying_again(eventname, payload, supervisor)
         ):

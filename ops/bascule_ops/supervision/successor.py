@@ -10,11 +10,21 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from bascule_ops.settings import variables
 from bascule_ops.supervision import starts
-from bascule_ops.supervision.client import ENDED, SUCCESSOR, WORKER, WORKERS, Supervisor
+from bascule_ops.supervision.client import (
+    ENDED,
+    SUCCESSOR,
+    WORKER,
+    WORKERS,
+    State,
+    Supervisor,
+)
 from bascule_ops.supervision.operation import Operation, Tell
 from bascule_ops.supervision.trial import HOLD_FILE, POLL, Generation, NotReadyError
 
@@ -28,36 +38,37 @@ class Succession:
     Args:
         supervisor: theirs.
         supervisor_dir: where it has its files.
-        run_dir: where the workers' sockets are.
-        target: the path that a worker has to answer.
-        start_timeout: seconds for a successor to answer, or more where loading took longer.
+        trial: of the processes of these names.
+        start_limit: seconds for a successor to answer; the one before it serves meanwhile.
         stop_limit: seconds for one worker to end.
         tell: is told whose turn it is.
+        pause: sleeps for so many seconds.
     """
 
     def __init__(
         self,
         supervisor: Supervisor,
         supervisor_dir: Path,
-        run_dir: Path,
-        target: str,
+        trial: Callable[[Collection[str]], Generation],
         *,
-        start_timeout: float,
+        start_limit: float,
         stop_limit: float,
         tell: Tell,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._supervisor = supervisor
         self._hold = supervisor_dir / HOLD_FILE
-        self._run_dir = run_dir
-        self._target = target
-        self._start_timeout = start_timeout
+        self._trial = trial
+        self._start_limit = start_limit
         self._stop_limit = stop_limit
         self._tell = tell
+        self._pause = pause
 
-    def replace(self, name: str) -> str:
-        """Replace the worker that runs as `name`; return what has become of it.
+    def replace(self, name: str, *, is_silent: bool = False) -> str:
+        """Replace the worker that runs, or ran, as `name`; return what has become of it.
 
-        Raises `NotReadyError` where no successor serves; then it goes on.
+        `is_silent`: it may finish nothing, so nobody waits for that. Raises `NotReadyError` where
+        no successor serves; then it goes on.
         """
         number = name.rpartition("-")[2]
         worker = f"worker-{number}"
@@ -65,66 +76,83 @@ class Succession:
         self._tell(Operation(kind="restart", process=worker, number=1, of=1))
         began = time.monotonic()
         before = self._supervisor.process(f"{WORKERS}:{name}")["pid"]
-        generation = Generation(self._supervisor, self._run_dir, self._target, (successor,))
-        self._begin(successor, generation)
+        generation = self._trial((successor,))
+        with self._held():
+            self._start(successor, generation)
         generation.check_all()
         ready = time.monotonic()
-        self._end(name)
+        with self._held():  # one that ends just now, and is started again, does not take it back
+            self._stop(name)
+        if not is_silent:
+            self._wait_for_end(name)
         after = self._supervisor.process(f"{WORKERS}:{successor}")["pid"]
+        drained = "" if is_silent else f", drained in {time.monotonic() - ready:.1f} s"
         return (
-            f"{worker} is back: process {before} -> {after}, ready in {ready - began:.1f} s,"
-            f" drained in {time.monotonic() - ready:.1f} s"
+            f"{worker} is back: process {before or 'none'} -> {after},"
+            f" ready in {ready - began:.1f} s{drained}"
         )
 
-    def _begin(self, successor: str, generation: Generation) -> None:
-        """Start a successor, and let it have the socket when it answers."""
-        if self._hold.exists() and not self._is_held_by_this():
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Keep workers from sockets on which others answer."""
+        if is_held_by_others(self._hold):
             raise NotReadyError("another generation takes over")
-        if not self._has_ended(successor):
-            self._hold.unlink(missing_ok=True)
-            return  # of an attempt that was cut short
         self._hold.write_text(HELD)
         try:
-            self._supervisor.start(f"{WORKERS}:{successor}")
-            generation.try_all(starts.limit(self._start_timeout, starts.took(self._run_dir)))
-        except BaseException:
-            self._end(successor)
-            raise
+            yield
         finally:
-            if self._is_held_by_this():
-                self._hold.unlink()
+            if not is_held_by_others(self._hold):
+                self._hold.unlink(missing_ok=True)
 
-    def _is_held_by_this(self) -> bool:
-        """Whether no other generation takes over, which has the workers here held for good."""
+    def _start(self, successor: str, generation: Generation) -> None:
+        """Start a successor, and wait until it answers."""
+        if self._state(successor) == State.STOPPING:  # it was replaced, and nobody waited for it
+            self._wait_for_end(successor)
+        if self._has_ended(successor):  # else of an attempt that was cut short
+            self._supervisor.start(f"{WORKERS}:{successor}")
         try:
-            return self._hold.read_text() == HELD
-        except FileNotFoundError:
-            return False
+            generation.try_all(self._start_limit)
+        except NotReadyError:
+            self._stop(successor)
+            self._wait_for_end(successor)
+            raise
+
+    def _state(self, name: str) -> int:
+        return self._supervisor.process(f"{WORKERS}:{name}")["state"]
 
     def _has_ended(self, name: str) -> bool:
-        return self._supervisor.process(f"{WORKERS}:{name}")["state"] in ENDED
+        return self._state(name) in ENDED
 
-    def _end(self, name: str) -> None:
-        if self._has_ended(name):
-            return
-        self._supervisor.stop(f"{WORKERS}:{name}")
+    def _stop(self, name: str) -> None:
+        if not self._has_ended(name):
+            self._supervisor.stop(f"{WORKERS}:{name}")
+
+    def _wait_for_end(self, name: str) -> None:
         deadline = time.monotonic() + self._stop_limit
         while not self._has_ended(name):
             if time.monotonic() > deadline:
                 raise NotReadyError(f"{name} did not stop within {self._stop_limit:g} s")
-            time.sleep(POLL)
+            self._pause(POLL)
+
+
+def is_held_by_others(hold: Path) -> bool:
+    """Whether another generation takes over, which has the workers here held for good."""
+    try:
+        return hold.read_text() != HELD
+    except FileNotFoundError:
+        return False
 
 
 def from_environment(tell: Tell) -> Succession:
     """Return one for the stack that the environment names."""
     stack = variables.read(os.environ)
     directory = variables.directory("SUPERVISOR_DIR", os.environ)
+    supervisor = Supervisor(str(directory / "supervisor.sock"))
     return Succession(
-        Supervisor(str(directory / "supervisor.sock")),
+        supervisor,
         directory,
-        stack.run_dir,
-        stack.health_path,
-        start_timeout=stack.start_timeout,
+        partial(Generation, supervisor, stack.run_dir, stack.health_path),
+        start_limit=starts.limit(stack.start_timeout, starts.took(stack.run_dir)),
         stop_limit=stack.graceful_timeout + STOP_MARGIN,
         tell=tell,
     )

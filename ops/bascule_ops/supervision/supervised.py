@@ -6,9 +6,9 @@ the server. With the argument ``site`` it is what ``basculectl up`` starts there
 for generations (supervisord-site.conf). It ends when SIGTERM has stopped everything (0); when
 nothing serves any more, with the reason that `process_events` left as the last line on standard
 error (1); at once when a setting is wrong (2). supervisord itself exits 0 whatever became of its
-programs. Where both outputs go to the log file that ``SUPERVISOR_LOG_FILE`` names, SIGUSR2 moves
-them to the new file of that name (`log_rotation`), and who writes to the log by way of this process
-follows.
+programs. SIGHUP means new workers, one after another. Where both outputs go to the log file that
+``SUPERVISOR_LOG_FILE`` names, SIGUSR2 moves them to the new file of that name (`log_rotation`), and
+who writes to the log by way of this process follows.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
 
-from supervisor import supervisord  # type: ignore[import-untyped]
+from supervisor import events, supervisord  # type: ignore[import-untyped]
 
 from bascule_ops import files
 from bascule_ops.errors import Refused
@@ -29,9 +30,11 @@ from bascule_ops.settings import variables
 from bascule_ops.settings.directories import check_owner
 from bascule_ops.supervision import log_writing, tries
 from bascule_ops.supervision.log_rotation import reopen_output
-from bascule_ops.supervision.process_events import REASON_FILE
+from bascule_ops.supervision.process_events import REASON_FILE, REPLACE_ALL
 from bascule_ops.supervision.slots import LOG_ROUTE, SITE
 from bascule_ops.supervision.trial import HOLD_FILE, is_served, write_numbers
+
+STOPS = (signal.SIGTERM, signal.SIGQUIT)  # stopsignal of the programs
 
 
 def lead_to_the_log(directory: Path) -> None:
@@ -54,6 +57,21 @@ def hold_back_beside_others(directory: Path, run_dir: Path) -> None:
 
 class Options(supervisord.ServerOptions):  # type: ignore[misc]  # it has no types
     """supervisord's, which also open what this process itself writes to anew."""
+
+    def get_signal(self) -> int | None:
+        """Return what came, but SIGHUP: at supervisord's own reload nobody serves for a while."""
+        number: int | None = super().get_signal()
+        if number != signal.SIGHUP:
+            return number
+        events.notify(events.RemoteCommunicationEvent(REPLACE_ALL, ""))
+        return None
+
+    def kill(self, pid: int, number: int) -> None:
+        """Send a signal; whoever is to end goes on for that, if it is stopped (SIGSTOP)."""
+        super().kill(pid, number)
+        if number in STOPS:
+            with contextlib.suppress(ProcessLookupError):  # it was quick
+                super().kill(pid, signal.SIGCONT)
 
     def reopenlogs(self) -> None:
         """Change to the log's new file; the programs' lines follow, by way of /dev/fd/1 and 2."""

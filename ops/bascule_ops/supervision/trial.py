@@ -113,12 +113,14 @@ class Generation:
         why = "no answer"
         for each in (own, path) if is_held else (path,):
             try:
-                answer = probe(each, self._target)
-            except (OSError, http.client.HTTPException) as error:
+                answer = probe(each, self._target, of=info["pid"])
+            except FileNotFoundError as error:  # a name of its own: it has taken the path over
                 why = why if each is path and is_held else f"no answer: {error}"
                 continue
-            if answer.is_from(info["pid"]):
-                return answer.is_ready, f"{worker}: {answer.status} from process {answer.pid}"
+            except (OSError, http.client.HTTPException) as error:
+                why = f"no answer: {error}"
+                break
+            return answer.is_ready, f"{worker}: {answer.status} from process {answer.pid}"
         return False, f"{worker}: {why}"
 
 
