@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from bascule.told import metrics
 
 from tests.harness.processes import Process
 from tests.harness.tree import LIMIT, Tree
@@ -58,6 +59,18 @@ def test_it_ends_with_0_and_only_json_when_it_is_asked_to(contained: Tree) -> No
         lines = [json.loads(line) for line in (process.out + process.err).splitlines()]
         assert all("worker" in line for line in lines)
         assert {line["worker"] for line in lines if line["event"] == "listening"} == {"0", "1"}
+
+
+def test_counters_that_no_worker_would_take_are_made_anew(contained: Tree) -> None:
+    counters = contained.root / "run" / "metrics"
+    counters.parent.mkdir()
+    counters.write_bytes(b"of another version")
+    with supervise(contained) as process:
+        wait_until((contained.root / "run" / "worker-0.sock").exists, "worker-0", limit=LIMIT)
+        assert "0" in {each.worker for each in metrics.read(counters)}
+        assert '"event": "counters_anew"' in process.err
+        process.signal(signal.SIGTERM)
+        assert process.wait(LIMIT) == 0
 
 
 def test_it_fails_with_a_last_line_that_says_why_when_no_worker_can_start(

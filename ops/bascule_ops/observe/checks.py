@@ -162,7 +162,7 @@ def metrics(document: Document) -> Iterator[Check]:
         yield bad(
             "metrics",
             f"the workers' counters cannot be read: {error}",
-            "ops/down, then ops/up makes the file anew",
+            "ops/restart makes the file anew",
         )
     else:
         yield good("metrics", "the workers' counters can be read")

@@ -21,6 +21,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bascule.told import metrics
 from supervisor import events, supervisord  # type: ignore[import-untyped]
 
 from bascule_ops import files
@@ -53,6 +54,27 @@ def hold_back_beside_others(directory: Path, run_dir: Path) -> None:
     else:
         hold.unlink(missing_ok=True)
         write_numbers(run_dir, variables.read(os.environ))
+
+
+def make_way_for_counters(run_dir: Path) -> None:
+    """Remove a file of counters that the workers would refuse, such as another version's.
+
+    Those that serve go on counting in what they have mapped.
+    """
+    file = run_dir / "metrics"
+    try:
+        metrics.read(file)
+    except metrics.MetricsFileError:
+        tell(
+            line(
+                "warning",
+                "counters_anew",
+                f"{file} is of another version, or broken: it is made anew",
+            )
+        )
+        file.unlink()
+    except FileNotFoundError:
+        pass
 
 
 class Options(supervisord.ServerOptions):  # type: ignore[misc]  # it has no types
@@ -137,7 +159,9 @@ def run() -> int:
         reason_file.unlink(missing_ok=True)
         lead_to_the_log(directory)
         if not is_site:
-            hold_back_beside_others(directory, Path(os.environ["RUN_DIR"]))
+            run_dir = Path(os.environ["RUN_DIR"])
+            make_way_for_counters(run_dir)
+            hold_back_beside_others(directory, run_dir)
     except (Refused, OSError) as error:
         tell(line("critical", "configuration", str(error)))
         return 2
