@@ -1,8 +1,8 @@
 """The load's application, which can be broken.
 
 The file ``import`` in RUN_DIR says how this module is imported. ``slow``: that lasts for as long as
-the file is there; ``fails``: it raises an exception. A query with ``holds=SECONDS`` has the call keep
-the interpreter for so long.
+the file is there; ``fails``: something that may come is not there; ``wrong``: the code is wrong. A
+query with ``holds=SECONDS`` has the call keep the interpreter for so long.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ def _order() -> str:
 
 while (order := _order()) == "slow":
     time.sleep(0.05)
+if order == "wrong":
+    raise ImportError("the code is wrong")
 if order:
     raise ConnectionError("the database does not answer yet")
 

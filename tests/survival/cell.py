@@ -32,6 +32,7 @@ WELL: Final = 120.0  # seconds until the stack must be well after the remedy
 COMMAND: Final = re.compile(
     r"ops/(?!runbooks)(?:[a-z]+)(?: (?:--[a-z-]+|reload))*|kill -CONT \d+|docker compose [^;,]+"
 )
+MEND_FIRST: Final = "mend that, then"
 FOLLOWS: Final = "--follow"
 
 
@@ -90,12 +91,15 @@ def run(fault: Fault, stack: Breakable, workers: int) -> Outcome:
         began = time.monotonic()
         with fault.inject(stack):
             told, check = _truth(fault, stack, began)
-            if fault.remedy and check:
-                if not re.search(fault.remedy, check["remedy"]):
-                    notes.append(f"another remedy is printed: {check['remedy']}")
-                done = _do(stack, check["remedy"], notes)
+            remedy = check["remedy"] if fault.remedy and check else ""
+            if not re.search(fault.remedy, remedy):
+                notes.append(f"another remedy is printed: {remedy}")
+            if remedy and MEND_FIRST not in remedy:
+                done = _do(stack, remedy, notes)
             elif not fault.heals:
                 load.wait_for(load.account.right.total() + LASTS)
+        if remedy and MEND_FIRST in remedy:
+            done = _do(stack, remedy, notes)
         mended = time.monotonic()
         well = _wait_until_well(stack, mended)
         if well is not None:

@@ -37,7 +37,7 @@ class Fault:
         says: what a check says of it, as a regular expression.
         heals: whether the stack may be well again without anybody's doing.
         remedy: what the check says is to be done, as a regular expression; it is done, as printed,
-            while the fault lasts, or after its `mend`.
+            while the fault lasts, or after its end where it says "mend that, then".
         settings: of the stack.
         modes: in which it can be done.
         after: seconds until it is one, such as a deadline.
@@ -89,7 +89,7 @@ def all_hang(stack: Breakable) -> Iterator[None]:
 
 
 def import_that(how: str) -> Injection:
-    """Have the next import be ``slow`` or ``fails``, and kill a worker."""
+    """Have the next import be ``slow``, or ``fails`` or is ``wrong``, and kill a worker."""
 
     @contextmanager
     def inject(stack: Breakable) -> Iterator[None]:
@@ -206,6 +206,13 @@ def socket_removed(stack: Breakable) -> Iterator[None]:
 
 
 @contextmanager
+def number_changed(stack: Breakable) -> Iterator[None]:
+    """Tell nginx of a worker that is not there."""
+    (stack.sockets / "workers").write_text("7\n")
+    yield
+
+
+@contextmanager
 def counters_broken(stack: Breakable) -> Iterator[None]:
     """Write something else over the workers' counters."""
     with (stack.sockets / "metrics").open("r+b") as file:
@@ -285,6 +292,18 @@ ALL: Final = (
 )
 # What else a check can be about, by what it says is to be done.
 REMEDIES: Final = (
+    Fault(
+        "the code is wrong",
+        import_that("wrong"),
+        r"worker-\d could not be started",
+        remedy="ops/logs shows why; mend that, then ops/restart",
+    ),
+    Fault(
+        "nginx knows too many workers",
+        number_changed,
+        "nginx knows 7 workers",
+        remedy="where it does not, ops/restart tells it once more",
+    ),
     Fault(
         "nginx is ended by hand",
         ended("nginx"),
