@@ -52,7 +52,7 @@ class Containers(Stack):
         }
 
     def up(self, **settings: str) -> subprocess.CompletedProcess[str]:
-        """Start it. Not with `ops/up`, which builds the images from this copy."""
+        """Start it."""
         return self.run(
             *("docker", "compose", "up", "--detach", "--no-build", "--wait"), **settings
         )

@@ -2,25 +2,57 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Final, NoReturn
 
 from bascule_ops import program
 from bascule_ops.errors import CommandError
+from bascule_ops.supervision.trial import HOLD_FILE, TAKEN_FILE
 
 # What runs Bascule's own programs in the server's image (server/Dockerfile).
 IMAGE_PYTHON: Final = "/opt/bascule/ops/bin/python"
 # As compose looks for them.
 FILES: Final = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
-
-
+SERVICE: Final = "server"
+HOLD: Final = f"/run/supervisor/{HOLD_FILE}"  # in a container of the server
+TAKEN: Final = f"/run/supervisor/{TAKEN_FILE}"
+# Asks docker compose for the containers of the server, as `servers` reads it.
+SERVERS: Final = ("ps", "--all", "--format", "json", SERVICE)
 LIMIT: Final = 3.0  # seconds for the engine to answer a question
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A container of the server.
+
+    Attributes:
+        id: its id.
+        runs: whether it runs.
+        is_beside: whether it is not the one that docker compose starts, but one that
+            `bascule_ops.generations` has made beside that.
+    """
+
+    id: str
+    runs: bool
+    is_beside: bool
+
+
+def servers(listed: str) -> list[Server]:
+    """The containers of the server, from what docker compose lists."""
+    found = [json.loads(line) for line in listed.splitlines()]
+    one_off = "com.docker.compose.oneoff=True"
+    return [
+        Server(each["ID"], each["State"] == "running", one_off in each["Labels"].split(","))
+        for each in found
+    ]
 
 
 class EngineSilentError(CommandError):
@@ -73,16 +105,23 @@ class Containers:
         """Whether any of them runs."""
         return self._may_be_there() and bool(self.read("ps", "--quiet"))
 
-    def server_runs(self) -> bool:
-        """Whether the server's does."""
-        if not self._may_be_there():
-            return False
-        services = self.read("ps", "--status", "running", "--services") or ""
-        return "server" in services.split()
+    def server(self) -> str:
+        """The id of the server's container whose workers serve; empty where none runs."""
+        found = [each for each in self.servers if each.runs]
+        for each in found:
+            test = f"[ -e {TAKEN} ] && [ ! -e {HOLD} ]"
+            if each.is_beside and _asked(("docker", "exec", each.id, "sh", "-c", test)) is not None:
+                return each.id
+        return next((each.id for each in sorted(found, key=lambda each: each.is_beside)), "")
 
     def _may_be_there(self) -> bool:
         """Whether it makes sense to ask: who is asked says whether there is an engine."""
         return self.has_file() and bool(shutil.which("docker"))
+
+    @cached_property
+    def servers(self) -> list[Server]:
+        """The server's containers, as they were when first asked for; none where none is told."""
+        return servers(self.read(*SERVERS) or "") if self._may_be_there() else []
 
     def compose(self, *words: str) -> int:
         """Run docker compose, which speaks for itself; return its exit status."""
@@ -94,17 +133,29 @@ class Containers:
         """What docker compose prints; None where it fails."""
         return _asked(("docker", "compose", *words), self._root)
 
+    def end_servers_beside(self) -> None:
+        """Stop those that docker compose leaves alone, when nginx has finished its requests."""
+        ids = [each.id for each in self.servers if each.is_beside]
+        if ids:
+            self.compose("stop", "nginx")
+            for words in (("stop", *ids), ("rm", "--force", *ids)):
+                subprocess.run(("docker", *words), stdout=subprocess.DEVNULL, check=False)
+
     def port(self, inside: int) -> int | None:
         """The port of this machine at which nginx's `inside` is published."""
         found = self.read("port", "nginx", str(inside))
         return int(found.rpartition(":")[2]) if found else None
 
-    def become(self, command: str, *words: str, terminal: tuple[str, ...] = ("-T",)) -> NoReturn:
-        """Become the same command in the server's container."""
+    def become(self, command: str, *words: str, terminal: tuple[str, ...] = ()) -> NoReturn:
+        """Become the same command in the server's container; `terminal`: what its options are."""
+        server = self.server()
+        if not server:
+            raise CommandError(
+                f"the container of server does not run: {program.named('status')} says more"
+            )
         door = f"{program.VARIABLE}={program.prefix()}"
         sys.stdout.flush()
-        os.chdir(self._root)
-        prefix = ("docker", "compose", "exec", *terminal, "--env", door, "server")
+        prefix = ("docker", "exec", "--interactive", *terminal, "--env", door, server)
         program_words = (IMAGE_PYTHON, "-P", "-m", "bascule_ops", command, *words)
         os.execvp("docker", [*prefix, *program_words])  # noqa: S606 (no shell is wanted)
 

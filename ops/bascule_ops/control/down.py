@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
+from bascule_ops.control import journal
 from bascule_ops.control.containers import EngineSilentError
 from bascule_ops.control.output import say
 from bascule_ops.control.project import Project
@@ -34,12 +35,14 @@ def run(_options: argparse.Namespace, project: Project) -> int:
     except EngineSilentError as error:
         has_containers, silent = False, str(error)
     if has_containers:
+        stack.containers.end_servers_beside()
         if stack.containers.compose("--profile", "*", "down", "--remove-orphans"):
             raise CommandError("docker compose could not stop the stack; its message is above")
         is_stopped = True
     stack.local.recall_settings()
     is_stopped = is_stopped or bool(stack.local.pid() or stack.local.pid_before())
     stack.local.stop()
+    journal.forget(project.root)
     if silent:
         say("Stopped, what ran here." if is_stopped else "Nothing runs here.")
         raise CommandError(silent)

@@ -61,6 +61,10 @@ class LocalStack:
             return None
         return pid if is_ours and module.encode() in words else None
 
+    def generation(self, slot: str) -> int | None:
+        """The id of a generation's supervisord; None where none runs."""
+        return self._pid(SUPERVISED, self.run_dir / slot / "supervisord.pid")
+
     def tell_url(self, environ: Mapping[str, str]) -> None:
         """Keep where a stack answers that has such settings."""
         url = site.url(environ["NGINX_PORT"], environ["HEALTH_PATH"])
@@ -87,8 +91,7 @@ class LocalStack:
 
     def _stop_orphans(self) -> None:
         # Generations first, which would start their workers again.
-        generations = [self.run_dir / slot / "supervisord.pid" for slot in slots.SLOTS]
-        for generation in filter(None, [self._pid(SUPERVISED, each) for each in generations]):
+        for generation in filter(None, map(self.generation, slots.SLOTS)):
             _terminate(generation)
             self._wait_for_end(generation)
         for pid in self._orphans():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import sys
@@ -12,10 +13,10 @@ from typing import Final
 from bascule_ops.arguments import add_colour, add_json
 from bascule_ops.control.containers import EngineSilentError, are_inside, engine_answers
 from bascule_ops.control.project import Project
+from bascule_ops.control.replacing import cut_off
 from bascule_ops.control.stack import Stack, find, not_running
 from bascule_ops.errors import CommandError, NotRunning
-from bascule_ops.observe import absent, running, status
-from bascule_ops.program import named
+from bascule_ops.observe import absent, running, snapshot, status
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -155,19 +156,19 @@ def _observe(
     if are_inside():
         return run(options)
     stack = find(project)
+    if command == "status":
+        os.environ[snapshot.CUT_OFF] = json.dumps(cut_off(stack))
     if stack.local.marker.exists():
         stack.local.recall_settings()
         return run(options)
-    if not stack.containers.server_runs():  # one question, where all is well
-        if command == "status" or not stack.containers.run():
-            return nobody(stack)
-        raise CommandError(f"the container of server does not run: {named('status')} says more")
+    if not (stack.containers.server() or (command != "status" and stack.containers.run())):
+        return nobody(stack)
     words = list(options.words)
-    terminal: tuple[str, ...] = ("-T",)
+    terminal: tuple[str, ...] = ("--env", snapshot.CUT_OFF)
     if needs_terminal and sys.stdin.isatty() and sys.stdout.isatty():
         names = {"TERM": "xterm", "NO_COLOR": ""}
         pairs = [f"{name}={os.environ.get(name, other)}" for name, other in names.items()]
-        terminal = ("--env", pairs[0], "--env", pairs[1])
+        terminal = ("--tty", "--env", pairs[0], "--env", pairs[1])
     # Nobody's terminal is behind the container's output, so whether there is one is said here.
     elif sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
         words = ["--colour", "always", *words]

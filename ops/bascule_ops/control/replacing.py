@@ -3,71 +3,160 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from bascule_ops import program
 from bascule_ops.arguments import checked
+from bascule_ops.control import journal
 from bascule_ops.control.interrupts import Interrupts
-from bascule_ops.control.local import LocalStack
+from bascule_ops.control.journal import Entry, Journal, Order, alone
 from bascule_ops.control.output import say
 from bascule_ops.control.project import Project
-from bascule_ops.control.stack import find, not_running
+from bascule_ops.control.stack import Stack, find, not_running
 from bascule_ops.errors import CommandError, Refused
 from bascule_ops.generations.containers import ContainerSite
-from bascule_ops.generations.local import LocalSite
-from bascule_ops.generations.replacement import Site, replace
+from bascule_ops.generations.local import LocalSite, left_over
+from bascule_ops.generations.replacement import Left, Site, mend, replace
 from bascule_ops.settings import variables
 
-LOCK: Final = ".operation"  # in the project
 _EXIT: Final = "Exit status 0: done. 1: not done, and the old workers serve. 2: wrong arguments"
+_DONE: Final = "Done: the new workers serve."
+_UNKNOWN: Final = Entry(0, Order("deploy"))  # where the journal is gone
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
-def _replace(
-    options: argparse.Namespace,
-    project: Project,
-    make_local: Callable[[LocalStack], Site],
-    make_containers: Callable[[Mapping[str, str]], Site],
-) -> int:
-    """Put other workers into service, alone; return the exit status."""
-    environ = dict(os.environ)  # compose has defaults of its own
-    stack = find(project)
-    mode = stack.mode
-    if mode == "none":
-        raise CommandError(not_running())
-    interrupts = Interrupts()
-    try:
-        with _alone(project.root, program.named(options.command)):
-            site = make_local(stack.local) if mode == "local" else make_containers(environ)
-            replace(site, options.timeout, interrupts)
-    finally:
-        interrupts.restore()
-    say("Done: the new workers serve.")
-    if site.note:
-        say(site.note)
-    return 0
+class _Work:
+    """The one operation on a stack that runs."""
 
+    def __init__(self, project: Project) -> None:
+        self._environ = dict(os.environ)  # compose has defaults of its own
+        self._stack = find(project)
+        if self._stack.mode == "none":
+            raise CommandError(not_running())
+        self._interrupts = Interrupts()
 
-@contextmanager
-def _alone(root: Path, name: str) -> Iterator[None]:
-    """Keep a lock of the project: two operations would take the other's new workers for the old."""
-    with (root / LOCK).open("a+") as lock:
+    def do(self, order: Order) -> int:
+        """Put other workers into service; return the exit status."""
+        with self._alone() as entries:
+            self._check(order)
+            entry = entries.read() or _UNKNOWN
+            earlier = self._site(entry.order)
+            if left := earlier.left():
+                say("An operation before this one was cut off; that comes first.")
+                self._mend(earlier, left, entry, entries)
+            return self._carry_out(order, entries)
+
+    def end(self, *, is_resumed: bool) -> int:
+        """Bring to its end what was cut off, or do it anew; return the exit status."""
+        with self._alone() as entries:
+            found = entries.read()
+            entry = found or _UNKNOWN
+            site = self._site(entry.order)
+            left = site.left()
+            if not (left or found):
+                raise CommandError("no operation was cut off")
+            is_done = entry.is_proven or bool(left and left.has_taken_over)
+            if left:
+                self._mend(site, left, entry, entries)
+            if is_resumed and found and not is_done:
+                say(f"{entry} begins again.")
+                self._check(entry.order)
+                return self._carry_out(entry.order, entries)
+            entries.clear()
+            say(_DONE if is_done else "What served goes on.")
+        return 0
+
+    @contextmanager
+    def _alone(self) -> Iterator[Journal]:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            other = lock.read().strip() or "another operation"
-            raise CommandError(f"{other} is at work here; wait for its end") from None
-        lock.truncate(0)
-        lock.write(f"{name} (process {os.getpid()})\n")
-        lock.flush()
-        yield
+            with alone(self._stack.project.root) as entries:
+                yield entries
+        finally:
+            self._interrupts.restore()
+
+    def _carry_out(self, order: Order, entries: Journal) -> int:
+        site = self._site(order)
+        entry = Entry(os.getpid(), order)
+        entries.write(entry)
+        try:
+            replace(site, order.timeout, self._interrupts, lambda: self._prove(entry, entries))
+        finally:
+            if not site.left():
+                entries.clear()
+        say(_DONE)
+        if site.note:
+            say(site.note)
+        return 0
+
+    def _mend(self, site: Site, left: Left, entry: Entry, entries: Journal) -> None:
+        limit = entry.order.timeout
+        mend(site, left, limit, self._interrupts, lambda: self._prove(entry, entries))
+
+    def _prove(self, entry: Entry, entries: Journal) -> None:
+        """Keep that the new workers serve; the next start is to know how many were asked for."""
+        if entry.order.workers:
+            file = self._stack.project.root / ".env"
+            before = file.read_bytes() if file.exists() else b""
+            _write(file, _with_workers(before, entry.order.workers))
+        entries.write(entry.proven())
+
+    def _site(self, order: Order) -> Site:
+        is_restart, is_rollback = order.command == "restart", order.command == "rollback"
+        if self._stack.mode == "local":
+            environ = None if is_restart else {**os.environ, **order.settings}
+            return LocalSite(self._stack.local, environ, is_rollback=is_rollback)
+        return ContainerSite(
+            self._stack.project.root,
+            {**self._environ, **order.settings},
+            is_restart=is_restart,
+            build=order.build,
+            tag=order.tag,
+            is_rollback=is_rollback,
+        )
+
+    def _check(self, order: Order) -> None:
+        """Refuse what local mode cannot do."""
+        if self._stack.mode == "docker" or order.command == "restart":
+            return
+        if order.build or order.tag:
+            raise Refused(
+                "--build and --image are for containers; in local mode the code is the project's"
+            )
+        variables.read({**os.environ, **order.settings})
+        _check_installed(self._stack.project.root)
+
+
+def cut_off(stack: Stack) -> dict[str, str] | None:
+    """What is to be said of an operation that was killed; None where none has left a thing."""
+    left = None
+    with suppress(OSError):  # another version's, or one that is about to go
+        if stack.local.marker.exists():
+            left = left_over(stack.local)
+        elif any(each.is_beside for each in stack.containers.servers):
+            with suppress(CommandError):
+                left = ContainerSite(stack.project.root, os.environ).left()
+    name = journal.cut_off(stack.project.root) if left else ""
+    return _words(name, left) if left and name else None
+
+
+def _words(name: str, left: Left) -> dict[str, str]:
+    serves = f"{left.what} {left.serves} is proven and serves"
+    if left.has_taken_over:
+        rest = f", {left.what} {left.other} is left over" if left.other else ""
+        return {
+            "message": f"{name} was cut off when its new workers had taken over: {serves}{rest}",
+            "remedy": "ops/deploy --resume finishes it",
+        }
+    return {
+        "message": f"{name} was cut off: {serves}, {left.what} {left.other} is left over and is "
+        "not to serve",
+        "remedy": "ops/deploy --resume goes on with it, ops/deploy --abort removes what is left",
+    }
 
 
 def _add_timeout(parser: argparse.ArgumentParser) -> None:
@@ -109,12 +198,7 @@ Settings (the environment, .env) and, with containers, new code are for deploy.
     @staticmethod
     def run(options: argparse.Namespace, project: Project) -> int:
         """Restart; return the exit status."""
-        return _replace(
-            options,
-            project,
-            LocalSite,
-            lambda environ: ContainerSite(project.root, environ, is_restart=True),
-        )
+        return _Work(project).do(Order("restart", options.timeout))
 
 
 class DeployCommand:
@@ -146,41 +230,31 @@ finished. {_EXIT} or settings."""
             *("--image",), type=checked(_tag), metavar="TAG",
             help="containers: use the server's image that has this tag",
         )  # fmt: skip
+        image.add_argument(
+            *("--resume",), action="store_true",
+            help="go on with an operation that was killed, or begin it again",
+        )  # fmt: skip
+        image.add_argument(
+            *("--abort",), action="store_true",
+            help="remove what an operation left that was killed; where its workers have taken "
+            "over, finish it",
+        )  # fmt: skip
         _add_timeout(parser)
 
     @staticmethod
     def run(options: argparse.Namespace, project: Project) -> int:
         """Deploy; return the exit status."""
-        return _deploy(options, project, build=options.build, tag=options.image or "")
+        if options.resume or options.abort:
+            return _Work(project).end(is_resumed=options.resume)
+        return _Work(project).do(
+            Order("deploy", options.timeout, options.build, options.image or "")
+        )
 
 
 def _tag(text: str) -> str:
     if not _TAG.fullmatch(text):
         raise ValueError(f'it is "{text}": give it an image\'s tag')
     return text
-
-
-def _deploy(
-    options: argparse.Namespace,
-    project: Project,
-    *,
-    build: bool = False,
-    tag: str = "",
-    is_rollback: bool = False,
-) -> int:
-    def local(stack: LocalStack) -> Site:
-        if build or tag:
-            raise Refused(
-                "--build and --image are for containers; in local mode the code is the project's"
-            )
-        variables.read(os.environ)
-        _check_installed(project.root)
-        return LocalSite(stack, None if is_rollback else os.environ, is_rollback=is_rollback)
-
-    def containers(environ: Mapping[str, str]) -> Site:
-        return ContainerSite(project.root, environ, build=build, tag=tag, is_rollback=is_rollback)
-
-    return _replace(options, project, local, containers)
 
 
 def _check_installed(root: Path) -> None:
@@ -216,7 +290,7 @@ where it is the code that is wrong."""
     @staticmethod
     def run(options: argparse.Namespace, project: Project) -> int:
         """Go back; return the exit status."""
-        return _deploy(options, project, is_rollback=True)
+        return _Work(project).do(Order("rollback", options.timeout))
 
 
 class ScaleCommand:
@@ -224,10 +298,10 @@ class ScaleCommand:
 
     HELP: Final = "change the number of workers while they serve"
     DESCRIPTION: Final = """\
-Changes the number of worker processes, 1 to 99, while they serve: it writes WORKERS into .env,
-so that the next start knows it as well, and deploys. Where that fails, .env is put back and the
-workers that there are go on. nginx has to reload for it, and one before 1.27.4 waits first until
-idle clients have come back or have gone, at most 65 s."""
+Changes the number of worker processes, 1 to 99, while they serve: it deploys, and
+once that many serve it writes WORKERS into .env, so that the next start knows it as well. Where it
+fails, .env is as it was and the workers that there are go on. nginx has to reload for it, and one
+before 1.27.4 waits first until idle clients have come back or have gone, at most 65 s."""
     EPILOG: Final = f"{_EXIT}."
 
     @staticmethod
@@ -246,20 +320,7 @@ idle clients have come back or have gone, at most 65 s."""
                     f"{name} is set, in the environment or in .env, and goes before WORKERS, which "
                     f"this writes: change {name} there, then {program.named('deploy')}"
                 )
-        if find(project).mode == "none":
-            raise CommandError(not_running())
-        os.environ["WORKERS"] = str(options.workers)
-        file = project.root / ".env"
-        before = file.read_bytes() if file.exists() else None
-        _write(file, _with_workers(before or b"", options.workers))
-        try:
-            return _deploy(options, project)
-        except BaseException:
-            if before is None:
-                file.unlink()
-            else:
-                _write(file, before)
-            raise
+        return _Work(project).do(Order("scale", options.timeout, workers=options.workers))
 
 
 def _number(text: str) -> int:

@@ -1,27 +1,36 @@
-"""Generations in containers: docker compose makes a second one of the service ``server``.
+"""Generations in containers: the new one begins in a container beside docker compose's.
 
-It shares the volume of the sockets with the first. So ``docker compose ps``, ``logs`` and ``up`` go
-on to know what serves.
+Of two containers of a service ``docker compose up`` stops one, which may be the one that serves; it
+leaves alone what ``docker compose run`` has made. So a new generation is tried, and serves, in such
+a container beside the service's. Only then its image gets the name that compose starts, the
+service's container is made of it, and takes the sockets over in its turn.
 """
 
 from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from bascule_ops.control.containers import IMAGE_PYTHON
+from bascule_ops.control.containers import (
+    HOLD,
+    IMAGE_PYTHON,
+    SERVERS,
+    SERVICE,
+    TAKEN,
+    Server,
+    servers,
+)
 from bascule_ops.control.output import warn
 from bascule_ops.errors import CommandError
-from bascule_ops.supervision.trial import HOLD_FILE
+from bascule_ops.generations.replacement import Left
+from bascule_ops.program import named
 
-SERVICE: Final = "server"
 KEPT: Final = 3  # images that are kept for going back to, by name
-HOLD: Final = f"/run/supervisor/{HOLD_FILE}"
 _SHOWN: Final = 15  # lines of the log, where the new workers fail
 _HASH: Final = '{{index .Config.Labels "com.docker.compose.config-hash"}} {{.Image}}'
 
@@ -57,87 +66,100 @@ class ContainerSite:
         self._build = build
         self._tag = tag
         self._is_rollback = is_rollback
-        self._old = self._new = ""
-        self._image = self._before = self._running = self._chosen = ""
+        self._name = ""  # the image's that compose starts
+        self._old = self._new = self._chosen = ""
+
+    def _serving(self) -> str:
+        """The service's container that may serve; empty where there is none."""
+        ids = [each.id for each in self._servers() if not each.is_beside]
+        return next((each for each in ids if not _has(each, HOLD)), ids[0] if ids else "")
+
+    def left(self) -> Left | None:
+        """See `replacement.Site`."""
+        self._old = self._serving()
+        others = [each for each in self._servers() if each.id != self._old]
+        if not others:
+            return None
+        # Where compose's own is there as well, that is the one to be made once more.
+        beside = next((each.id for each in others if each.is_beside), others[0].id)
+        self._new = beside
+        has_taken_over = _has(beside, TAKEN) and not _has(beside, HOLD)
+        serves, other = (beside, self._old) if has_taken_over else (self._old, beside)
+        return Left("container", serves[:12], other[:12], has_taken_over)
 
     def prepare(self) -> str:
         """See `replacement.Site`."""
-        containers = self._containers()
-        if not containers:
-            raise CommandError("the server has no container; ops/up starts the stack")
-        if len(containers) > 1:
-            raise CommandError(
-                "the server has more than one container, left over from a deployment that was "
-                "killed: remove the one that does not serve (docker compose ps, docker rm --force)"
-            )
-        (self._old,) = containers
-        # Not `config --images`, which names those that the service depends on as well.
-        configuration = json.loads(self._compose("config", "--format", "json"))
-        image = configuration["services"][SERVICE].get(
-            "image", f"{configuration['name']}-{SERVICE}"
-        )
-        self._image = image if ":" in image.rpartition("/")[2] else f"{image}:latest"
-        self._running = _docker("inspect", "--format", "{{.Image}}", self._old)
-        self._before = _image_id(self._image) or self._running
-        if self._is_restart:
-            self._chosen = self._running
-        else:
-            self._choose()
+        self._old = self._serving()
+        if not self._old:
+            raise CommandError(f"the server has no container; {named('up')} starts it")
+        self._chosen = _image(self._old) if self._is_restart else self._choose()
         return self._chosen[7:19]
 
-    def _choose(self) -> None:
-        """Give the image that is to serve its name."""
-        repository, _, tag = self._image.rpartition(":")
+    def _choose(self) -> str:
+        """The image that is to serve."""
+        repository, _, tag = self._image_name().rpartition(":")
         wanted = f"{tag}-previous" if self._is_rollback else self._tag
         if self._build:
-            # Its image may be built on another service's (basculectl init).
-            self._compose("build", "--quiet", "--with-dependencies", SERVICE)
-        elif wanted:
-            if not _image_id(f"{repository}:{wanted}"):
-                words = "there is nothing to go back to" if self._is_rollback else "not deployed"
-                raise CommandError(
-                    f"{words}: there is no image {repository}:{wanted}; "
-                    f"docker image ls {repository} lists them"
-                )
-            _docker("tag", f"{repository}:{wanted}", self._image)
-        self._chosen = _image_id(self._image)
-        if not self._chosen:
-            raise CommandError(f"there is no image {self._image}; --build makes it")
+            wanted = f"{tag}-candidate"
+            made = self._configuration(f"{repository}:{wanted}")
+            # It may be built on another service's (basculectl init).
+            self._compose_with(made, "build", "--quiet", "--with-dependencies", SERVICE)
+        if found := _image_id(f"{repository}:{wanted or tag}"):
+            return found
+        if not wanted:
+            raise CommandError(f"there is no image {repository}:{tag}; --build makes it")
+        words = "there is nothing to go back to" if self._is_rollback else "not deployed"
+        raise CommandError(
+            f"{words}: there is no image {repository}:{wanted}; "
+            f"docker image ls {repository} lists them"
+        )
+
+    def _image_name(self) -> str:
+        if not self._name:
+            # Not `config --images`, which names those that the service depends on as well.
+            made = json.loads(self._compose("config", "--format", "json"))
+            image = made["services"][SERVICE].get("image", f"{made['name']}-{SERVICE}")
+            self._name = image if ":" in image.rpartition("/")[2] else f"{image}:latest"
+        return self._name
+
+    def _configuration(self, image: str) -> dict[str, Any]:
+        """What compose makes of the project's files, with another image of the server."""
+        found: dict[str, Any] = json.loads(self._compose("config", "--format", "json"))
+        found["services"][SERVICE]["image"] = image
+        return found
 
     def start(self) -> str:
         """See `replacement.Site`."""
-        environ = self._environ_that_runs() if self._is_restart else {}
-        _docker("tag", self._chosen, self._image)
-        try:
-            self._compose(
-                *("up", "--detach", "--no-build", "--no-deps", "--no-recreate"),
-                *("--scale", f"{SERVICE}=2", SERVICE),
-                environ=environ,
-            )
-        finally:
-            if self._is_restart:  # whoever has built another one since still finds it
-                _docker("tag", self._before, self._image)
-        self._new = self._other_container()
-        if not self._new:
-            raise CommandError("docker compose made no second container")
+        if self._is_restart:
+            self._keep_settings(self._old)
+        configuration = self._configuration(self._chosen)
+        self._new = self._compose_with(
+            configuration,
+            *("run", "--detach", "-T", "--no-deps"),
+            *("--name", f"{configuration['name']}-{SERVICE}-next", SERVICE),
+        ).split()[-1]
         return self._new[:12]
 
-    def _environ_that_runs(self) -> dict[str, str]:
-        """The settings of the container that serves, where those of compose are others by now."""
-        listed = json.loads(_docker("inspect", "--format", "{{json .Config.Env}}", self._old))
+    def _keep_settings(self, container: str) -> None:
+        """Have compose go by a container's settings, where its own are others by now."""
+        listed = json.loads(_docker("inspect", "--format", "{{json .Config.Env}}", container))
         runs = {name: value for name, _, value in (each.partition("=") for each in listed)}
         configuration = json.loads(self._compose("config", "--format", "json"))
         wanted = configuration["services"][SERVICE].get("environment") or {}
         there = {name: runs.get(name, "") for name in wanted}
-        return {name: value for name, value in there.items() if value != (wanted[name] or "")}
+        others = {name: value for name, value in there.items() if value != (wanted[name] or "")}
+        self._environ = {**self._environ, **others}
 
     def try_new(self, limit: float | None) -> int:
         """See `replacement.Site`."""
+        return self._try(self._new, limit)
+
+    def _try(self, container: str, limit: float | None) -> int:
         try:
             words = ("--timeout", f"{limit:g}") if limit else ()
-            return len(self._trial(self._new, "try", *words).splitlines())
+            return len(self._trial(container, "try", *words).splitlines())
         except CommandError as error:
-            done = _run("docker", "logs", "--tail", "40", self._new)
+            done = _run("docker", "logs", "--tail", "40", container)
             lines = (done.stdout + done.stderr).splitlines()
             shown = [each for each in lines if '"event": "request"' not in each][-_SHOWN:]
             warn("\n  ".join(["The last lines of the new container's log:", *shown]))
@@ -151,24 +173,49 @@ class ContainerSite:
         """See `replacement.Site`."""
         if not self._old:
             return "what served goes on"
-        # An interrupt may have come between the container's start and our knowing of it.
-        if new := self._new or self._other_container():
-            _docker("rm", "--force", new)
-        if self._before:
-            _docker("tag", self._before, self._image)
-        return f"container {self._old[:12]} serves"
+        if _has(self._old, HOLD):
+            self._release(self._old)
+        # An interrupt may have come between a container's start and our knowing of it.
+        for each in self._servers():
+            if each.id == self._old:
+                continue
+            if _has(each.id, TAKEN):  # it has served, and may have requests
+                self._end(each.id)
+            else:
+                _docker("rm", "--force", each.id)
+        return f"{_named(self._old)} serves"
 
     def take_over(self) -> None:
         """See `replacement.Site`."""
-        # One of the old workers that is started again from now on must not take a socket back.
-        _docker("exec", self._old, "sh", "-c", f": >{HOLD}")
+        self._pass_on(self._old, self._new)
+
+    def _pass_on(self, giver: str, taker: str) -> None:
+        """Let one container have the sockets of another, which may be gone."""
+        # A worker of the giver's that is started again must not take its socket back.
+        _run("docker", "exec", giver, "sh", "-c", f": >{HOLD}")
         try:
-            self._trial(self._new, "release")
+            self._release(taker)
         except CommandError as error:
             raise CommandError(
-                f"the take-over is incomplete: {error}. Container {self._old[:12]} still serves "
-                f"the rest; try again, or remove {self._new[:12]}"
+                f"the take-over is incomplete: {error}. {_named(giver)} still serves the rest"
             ) from error
+
+    def _release(self, container: str) -> None:
+        """Let the workers of a container have the sockets."""
+        _docker("exec", container, "sh", "-c", f": >{TAKEN} && rm -f {HOLD}")
+        self._trial(container, "release")
+
+    def _keep_images(self) -> None:
+        """Let what is gone back to keep a name; older ones lose theirs, and go with it."""
+        name = self._image_name()
+        if self._old and (before := _image(self._old)) != self._chosen:
+            _docker("tag", before, f"{name}-previous")
+        _docker("tag", self._chosen, f"{name}-deployed-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+        named = f"reference={name}-deployed-*"
+        names = _docker("image", "ls", "--filter", named, "--format", "{{.Repository}}:{{.Tag}}")
+        for each in (*sorted(names.split(), reverse=True)[KEPT:], f"{name}-candidate"):
+            with suppress(CommandError):
+                _docker("image", "rm", each)
 
     def tell_nginx(self) -> str:
         """See `replacement.Site`."""
@@ -178,27 +225,52 @@ class ContainerSite:
             warn(f"nginx could not be reloaded ({error}): docker compose restart nginx")
             return "not reloaded"
 
-    def retire(self) -> str:
+    def retire(self, limit: float | None, proven: Callable[[], None]) -> str:
         """See `replacement.Site`."""
-        _docker("stop", self._old)
-        status = _docker("inspect", "--format", "{{.State.ExitCode}}", self._old)
-        _docker("rm", self._old)
+        self._chosen = _image(self._new)
         if not self._is_restart:
-            self._name_images()
+            self._keep_images()
+        cut_short = [self._end(each.id) for each in self._servers() if not each.is_beside]
+        # Not before: where a container is not as its settings and its tag say, docker compose makes
+        # another one, and stops nginx for that.
+        proven()
+        if not self._is_restart:
+            _docker("tag", self._chosen, self._image_name())
+        made = self._make_compose_s_own()
+        try:
+            _docker("start", made)
+            self._try(made, limit)
+            self._pass_on(self._new, made)
+        except CommandError as error:
+            raise CommandError(
+                f"{_named(self._new)} serves, and the one that docker compose has made of the same "
+                f"image does not: {error}. {named('deploy')} --resume tries it again"
+            ) from error
+        cut_short.append(self._end(self._new))
+        if not self._is_restart:
             self.note = self._note_on_nginx()
-        return "" if status == "0" else f"exit status {status}: requests were cut short"
+        return ", ".join([f"docker compose has {made[:12]}", *filter(None, cut_short)])
 
-    def _name_images(self) -> None:
-        """Let what is gone back to keep a name; older ones lose theirs, and go with it."""
-        if self._running != self._chosen:
-            _docker("tag", self._running, f"{self._image}-previous")
-        now = datetime.now(UTC)
-        _docker("tag", self._chosen, f"{self._image}-deployed-{now:%Y%m%d-%H%M%S}")
-        named = f"reference={self._image}-deployed-*"
-        names = _docker("image", "ls", "--filter", named, "--format", "{{.Repository}}:{{.Tag}}")
-        for name in sorted(names.split(), reverse=True)[KEPT:]:
-            with suppress(CommandError):
-                _docker("image", "rm", name)
+    def _make_compose_s_own(self) -> str:
+        """Have docker compose make the service's container of what serves; return its id."""
+        self._keep_settings(self._new)
+        words = ("up", "--no-start", "--no-build", "--no-deps", SERVICE)
+        if self._chosen == _image_id(self._image_name()):
+            self._compose(*words)
+        else:  # another image has been built since this one began to serve
+            self._compose_with(self._configuration(self._chosen), *words)
+        made = self._serving()
+        if not made:
+            raise CommandError("docker compose made no container")
+        return made
+
+    @staticmethod
+    def _end(container: str) -> str:
+        """Stop a container and remove it; return what is to be said of its end."""
+        _docker("stop", container)
+        status = _docker("inspect", "--format", "{{.State.ExitCode}}", container)
+        _docker("rm", "--force", container)  # docker compose may have started it again
+        return "" if status == "0" else f"exit status {status}: requests were cut short"
 
     def _note_on_nginx(self) -> str:
         """Tell of what cannot be done without a gap, and is not done."""
@@ -216,15 +288,34 @@ class ContainerSite:
             "docker compose up --detach --no-deps nginx"
         )
 
-    def _containers(self) -> list[str]:
-        return self._compose("ps", "--all", "--quiet", SERVICE).split()
+    def _servers(self) -> list[Server]:
+        return servers(self._compose(*SERVERS))
 
-    def _other_container(self) -> str:
-        return next((each for each in self._containers() if each != self._old), "")
+    def _compose(self, *words: str) -> str:
+        return _docker("compose", *words, directory=self._root, environ=self._environ)
 
-    def _compose(self, *words: str, environ: Mapping[str, str] | None = None) -> str:
-        environ = {**self._environ, **(environ or {})}
-        return _docker("compose", *words, directory=self._root, environ=environ)
+    def _compose_with(self, configuration: Mapping[str, Any], *words: str) -> str:
+        """Do it with a configuration that stands in no file."""
+        where = ("--project-directory", str(self._root), "--file", "-")
+        return _docker(
+            *("compose", *where, *words),
+            directory=self._root,
+            environ=self._environ,
+            given=json.dumps(configuration),
+        )
+
+
+def _named(container: str) -> str:
+    return f"container {container[:12]}" if container else "no container"
+
+
+def _has(container: str, file: str) -> bool:
+    """Whether a container runs and has a file."""
+    return not _run("docker", "exec", container, "test", "-e", file).returncode
+
+
+def _image(container: str) -> str:
+    return _docker("inspect", "--format", "{{.Image}}", container)
 
 
 def _image_id(name: str) -> str:
@@ -234,24 +325,32 @@ def _image_id(name: str) -> str:
 
 
 def _docker(
-    *words: str, directory: Path | None = None, environ: Mapping[str, str] | None = None
+    *words: str,
+    directory: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    given: str = "",
 ) -> str:
     """What docker prints. Raises `CommandError` with its words where it fails."""
-    done = _run("docker", *words, directory=directory, environ=environ)
+    done = _run("docker", *words, directory=directory, environ=environ, given=given)
     if done.returncode:
         raise CommandError(done.stderr.strip() or f"docker {words[0]} failed")
     return done.stdout.strip()
 
 
 def _run(
-    *command: str, directory: Path | None = None, environ: Mapping[str, str] | None = None
+    *command: str,
+    directory: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    given: str = "",
 ) -> subprocess.CompletedProcess[str]:
+    """Run it; it has the operation's lock as well, and so nobody comes in between if we die."""
     return subprocess.run(
         command,
         cwd=directory,
         env=environ,
-        stdin=subprocess.DEVNULL,
+        input=given,
         capture_output=True,
         text=True,
         check=False,
+        close_fds=False,
     )

@@ -13,8 +13,9 @@ from typing import Final
 from xmlrpc.client import Fault
 
 from bascule_ops.control.local import LocalStack
-from bascule_ops.control.output import say, warn
+from bascule_ops.control.output import warn
 from bascule_ops.errors import CommandError
+from bascule_ops.generations.replacement import Left
 from bascule_ops.program import named
 from bascule_ops.settings import variables
 from bascule_ops.supervision import failures, slots, starts
@@ -79,9 +80,17 @@ class LocalSite:
         self._old_environ = slots.read_environment(self._run_dir / self._old / slots.ENVIRONMENT)
         self._environ = self._old_environ
 
+    def left(self) -> Left | None:
+        """See `replacement.Site`."""
+        self._take_sides()
+        left = left_over(self._local)
+        if left and left.has_taken_over:
+            self._environ = slots.read_environment(self._run_dir / self._new / slots.ENVIRONMENT)
+        return left
+
     def prepare(self) -> str:
         """See `replacement.Site`."""
-        self._settle()
+        self._take_sides()
         tell = self._alone.enter_context(alone(self._run_dir / self._old, waits=False))
         tell(Operation(kind="deployment", process="", number=0, of=0))
         environ = self._environ = self._new_environment()
@@ -104,6 +113,7 @@ class LocalSite:
             stderr=stderr,
             text=True,
             check=False,
+            close_fds=False,  # it has the operation's lock as well
         )
 
     def _new_environment(self) -> dict[str, str]:
@@ -117,27 +127,6 @@ class LocalSite:
             return self._old_environ
         others = {name: value for name, value in wanted.items() if name not in KEPT}
         return others | {n: self._old_environ[n] for n in KEPT if n in self._old_environ}
-
-    def _settle(self) -> None:
-        """Bring to an end what an operation was at that was killed."""
-        if self._has_ended(self._new):
-            return
-        say("An operation before this one was cut off; that comes first.")
-        if (self._run_dir / self._new / HOLD_FILE).exists():
-            self._end(self._new)
-            self._hold(self._old).unlink(missing_ok=True)
-            return
-        # The new workers had the sockets already.
-        self._hold(self._old).write_text("")
-        self._name(slots.read_environment(self._run_dir / self._new / slots.ENVIRONMENT))
-        self._end(self._old)
-        self._take_sides()
-
-    def _name(self, environ: Mapping[str, str]) -> None:
-        """Give the new generation the name of what serves, and let others know of it."""
-        slots.let_serve(self._run_dir, self._new)
-        write_numbers(self._run_dir, variables.read(environ))
-        self._local.tell_url(environ)
 
     def start(self) -> str:
         """See `replacement.Site`."""
@@ -187,8 +176,10 @@ class LocalSite:
 
     def abandon(self) -> str:
         """See `replacement.Site`."""
+        self._environ = self._old_environ
+        if self._hold(self._old).exists():
+            self._release(self._old)
         self._end(self._new)
-        self._hold(self._old).unlink(missing_ok=True)
         self._alone.close()
         return "the workers that were there serve"
 
@@ -196,16 +187,26 @@ class LocalSite:
         """See `replacement.Site`."""
         # One of the old workers that is started again must not take its socket back.
         self._hold(self._old).write_text("")
-        self._hold(self._new).unlink()
-        new = Supervisor(str(self._run_dir / self._new / "supervisor.sock"))
         try:
-            self._generation(new).check_all()
-        except (NotReadyError, *_REFUSALS) as error:
+            self._release(self._new)
+        except CommandError as error:
             raise CommandError(
-                f"{error}. The old workers still serve where the new ones do not; the next "
-                "deployment finishes it"
+                f"{error}. The old workers still serve where the new ones do not; "
+                f"{named('deploy')} --resume finishes it"
             ) from error
-        self._name(self._environ)
+        if self._wanted is not None or self._is_rollback:
+            slots.write_environment(self._run_dir / PREVIOUS, self._old_environ)
+        write_numbers(self._run_dir, variables.read(self._environ))
+        self._local.tell_url(self._environ)
+
+    def _release(self, slot: str) -> None:
+        """Let the workers of a slot have the sockets."""
+        slots.let_take_over(self._run_dir, slot)
+        supervisor = Supervisor(str(self._run_dir / slot / "supervisor.sock"))
+        try:
+            self._generation(supervisor).check_all()
+        except (NotReadyError, *_REFUSALS) as error:
+            raise CommandError(f"the take-over is incomplete: {error}") from error
 
     def tell_nginx(self) -> str:
         """See `replacement.Site`."""
@@ -216,10 +217,10 @@ class LocalSite:
             return "refused"
         return done.stdout.strip()
 
-    def retire(self) -> str:
+    def retire(self, _limit: float | None, proven: Callable[[], None]) -> str:
         """See `replacement.Site`."""
-        if self._wanted is not None or self._is_rollback:
-            slots.write_environment(self._run_dir / PREVIOUS, self._old_environ)
+        proven()
+        slots.let_serve(self._run_dir, self._new)
         self._end(self._old)
         self._alone.close()
         return ""
@@ -239,6 +240,16 @@ class LocalSite:
             limit = 2 * variables.drain_seconds(self._old_environ) + STOP_MARGIN
             _wait_for(lambda: self._has_ended(slot), limit, f"{slots.program(slot)} did not end")
         slots.clear(self._run_dir, slot)
+
+
+def left_over(local: LocalStack) -> Left | None:
+    """What was left by an operation that was killed, without asking anybody."""
+    old = slots.serving(local.run_dir)
+    new = slots.other(old)
+    if not (local.run_dir / new).exists():
+        return None
+    has_taken_over = slots.has_taken_over(local.run_dir, new) and bool(local.generation(new))
+    return Left("generation", *((new, old) if has_taken_over else (old, new)), has_taken_over)
 
 
 def _process(slot: str) -> str:

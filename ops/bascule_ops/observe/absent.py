@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from bascule_ops.observe import disks, machine_checks, snapshot
+from bascule_ops.observe import disks, machine_checks, process_checks, snapshot
 from bascule_ops.observe.findings import Check, bad, good
 from bascule_ops.observe.settings import Settings
 from bascule_ops.observe.status import NOT_RUNNING, UNHEALTHY, findings, rooms, verdict
@@ -30,7 +30,10 @@ ROOT: Final = Path(__file__).parents[3]
 STATES: Final = {
     "created": ("has not been started", "ops/up starts it"),
     "paused": ("stands still: somebody paused it", "docker compose unpause"),
-    "restarting": ("ends again and again", "ops/logs shows why; mend that, then ops/up"),
+    "restarting": (
+        "ends again and again",
+        "ops/logs shows why; mend that, then ops/up, with --build where it was the code",
+    ),
     "removing": ("is being removed", "ops/up makes it anew"),
     "dead": ("could not be removed", "ops/down, then ops/up"),
     "": ("is not there", "ops/up makes it"),
@@ -98,6 +101,7 @@ def document(
     now = datetime.now(UTC)
     if found:
         judgements = [judged(service, found, now) for service in SERVICES]
+        judgements += process_checks.cut_off(made)
     else:
         judgements = [bad("stack", reason, remedy)]
     made["checks"] = list(map(asdict, [*judgements, *machine_checks.disk(made)]))

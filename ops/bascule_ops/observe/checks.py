@@ -16,6 +16,7 @@ from bascule_ops.observe.findings import Check, Document, answering, bad, count,
 from bascule_ops.observe.machine_checks import certificates, disk, log, memory, served, spool
 from bascule_ops.observe.process_checks import (
     crash_loop,
+    cut_off,
     observer,
     sockets,
     stopped,
@@ -174,6 +175,7 @@ ALL: Final[tuple[Callable[[Document], Iterator[Check]], ...]] = (
     nginx,
     nginx_workers,
     workers,
+    cut_off,
     sockets,
     hung,
     internal_errors,

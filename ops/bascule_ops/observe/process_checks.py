@@ -193,6 +193,14 @@ def _at_work(document: Document, name: str, state: str) -> str:
     return f"being restarted{place}: {AT_WORK[state]}"
 
 
+def cut_off(document: Document) -> Iterator[Check]:
+    """No operation was killed and left something."""
+    if found := document["cut_off"]:
+        yield bad("operation", found["message"], found["remedy"])
+    else:
+        yield good("operation", "no operation was cut off")
+
+
 def sockets(document: Document) -> Iterator[Check]:
     """Every worker that serves can be reached by nginx."""
     operation = document["operation"]

@@ -6,6 +6,7 @@ snapshot of a stack in which everything hangs says so, in time.
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -22,6 +23,8 @@ from bascule_ops.observe.asking import SilentError, SourceError, ask_all
 from bascule_ops.observe.settings import Settings
 from bascule_ops.supervision import operation
 
+# In the environment, from who can see it: what was cut off, as `process_checks.cut_off` reads it.
+CUT_OFF: Final = "BASCULECTL_CUT_OFF"
 LIMIT: Final = 1.7  # seconds for all parts together: the whole must be there within 2
 # For who asks once, and would rather wait than miss a worker whose interpreter is busy: within 5 s.
 PATIENT_LIMIT: Final = 3.0
@@ -72,6 +75,7 @@ def _document(settings: Settings, answers: dict[str, Any]) -> dict[str, Any]:
         "processes": processes,
         "stopped": got("stopped", []),
         "operation": got("operation", None),
+        "cut_off": json.loads(os.environ.get(CUT_OFF) or "null"),
         "workers": _workers(settings, answers, counted, processes),
         "retired": [],
         "sockets": got("sockets", []),

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NoReturn
 
-from bascule_ops.supervision.trial import HOLD_FILE
+from bascule_ops.supervision.trial import HOLD_FILE, TAKEN_FILE
 
 # The argument of `supervised` for the supervisord of the site.
 SITE: Final = "site"
@@ -50,6 +50,18 @@ def let_serve(run_dir: Path, slot: str) -> None:
     link.unlink(missing_ok=True)
     link.symlink_to(slot)
     link.rename(run_dir / SERVING)
+
+
+def let_take_over(run_dir: Path, slot: str) -> None:
+    """Let the workers of a slot have the sockets."""
+    (run_dir / slot / TAKEN_FILE).touch()
+    (run_dir / slot / HOLD_FILE).unlink(missing_ok=True)
+
+
+def has_taken_over(run_dir: Path, slot: str) -> bool:
+    """Whether they were let, and no others since."""
+    directory = run_dir / slot
+    return (directory / TAKEN_FILE).exists() and not (directory / HOLD_FILE).exists()
 
 
 def prepare(run_dir: Path, slot: str, environ: Mapping[str, str], *, is_held: bool) -> None:

@@ -23,6 +23,8 @@ from bascule_ops.supervision import starts
 from bascule_ops.supervision.client import ENDED, ProcessInfo, State, Supervisor, workers
 
 HOLD_FILE = "hold"
+# Beside it: whose workers are, or were, let have the sockets.
+TAKEN_FILE = "taken"
 # How many workers nginx is to know of, and their deadline for a call (seconds), in RUN_DIR: nginx
 # reads both whenever it starts or reloads.
 NUMBER_FILE = "workers"
