@@ -13,6 +13,7 @@ from bascule_ops.control.containers import engine_answers
 from bascule_ops.control.local_start import start
 from bascule_ops.control.output import say, warn
 from bascule_ops.control.project import Project, has_tls
+from bascule_ops.control.replacing import cut_off
 from bascule_ops.control.stack import Stack, find
 from bascule_ops.errors import CommandError, Refused
 from bascule_ops.settings import variables
@@ -21,11 +22,16 @@ from bascule_ops.settings.directories import check_run_dir
 BROKEN: Final = 500  # and above: not what a stack answers that was just started either
 HELP: Final = "start the stack and wait until it answers"
 DESCRIPTION: Final = """\
-Starts the stack, waits until it answers, and prints its address.
+Starts what is missing of the stack, waits until it answers, and prints its address. Doing it again
+is harmless.
 
-Where a container engine answers and the project has a compose file, it does `docker compose up`.
+Where a container engine answers and the project has a compose file, it does `docker compose up`. It
+starts the images that are there, those of the last deployment, and makes only such as there are
+none of. New code in the project is for `deploy --build`, which loses no request, or, where nothing
+serves, for `up --build`.
+
 Elsewhere it runs the same nginx configuration and the same workers right here (local mode), as the
-user who calls it. Doing it again is harmless."""
+user who calls it, with the code that is there."""
 EPILOG: Final = """\
 Settings come from the environment and from the project's file .env.
 
@@ -44,6 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         *("--local",), action="store_const", const="local", dest="mode",
         help="local mode, even where an engine runs",
     )  # fmt: skip
+    parser.add_argument(
+        "--build",
+        action="store_true",
+        help="containers: make the images first; what differs is stopped and started anew",
+    )
 
 
 def run(options: argparse.Namespace, project: Project) -> int:
@@ -56,9 +67,13 @@ def run(options: argparse.Namespace, project: Project) -> int:
     stack = find(project)
     mode = options.mode or ("docker" if stack.containers.are_possible() else "local")
     if mode == "docker":
-        _up_docker(stack)
+        _up_docker(stack, ("--build",) if options.build else ())
+    elif options.build:
+        raise Refused("--build is for containers; in local mode the code is the project's")
     else:
         _up_local(stack)
+    if found := cut_off(stack):
+        warn(f"{found['message']}; {program.spelled(found['remedy'])}")
     return 0
 
 
@@ -75,7 +90,7 @@ def _announce(url: str, status: int, status_port: str, tls_port: str) -> None:
     say("    ".join(commands))
 
 
-def _up_docker(stack: Stack) -> None:
+def _up_docker(stack: Stack, build: tuple[str, ...]) -> None:
     if not engine_answers():
         raise CommandError(
             "no container engine answers, or it has no compose; "
@@ -92,7 +107,7 @@ def _up_docker(stack: Stack) -> None:
             'STATUS_PORT is "off": that is for local mode; with containers set it to a port, '
             "which is for this machine only"
         )
-    if containers.compose("up", "--detach", "--build", "--wait"):
+    if containers.compose("up", "--detach", "--wait", *build):
         raise CommandError(f"docker compose could not start the stack; see {program.named('logs')}")
     port = containers.port(8080)
     if port is None:
