@@ -74,7 +74,7 @@ def test_a_person_reads_the_verdict_and_what_to_do(status: Any) -> None:
     assert out.splitlines()[:3] == [
         "NOT HEALTHY: server (0 of 2 workers answer)",
         "! the container of server stands still: somebody paused it",
-        "  remedy: docker compose unpause",
+        "  remedy: docker compose unpause server",
     ]
 
 

@@ -257,7 +257,6 @@ ALL: Final = (
         "a call holds the interpreter",
         interpreter_held,
         r"worker-\d runs but does not answer",
-        remedy="where it stays like that, ops/restart replaces it",
     ),
     Fault("the import is slow", import_that("slow"), r"worker-\d is loading", heals=False),
     Fault(
@@ -349,17 +348,10 @@ REMEDIES: Final = (
         modes=LOCAL,
     ),
     Fault(
-        "nginx is paused",
-        compose("pause nginx"),
-        "nginx does not answer",
-        remedy="docker compose unpause nginx",
-        modes=CONTAINERS,
-    ),
-    Fault(
         "the server is paused",
         compose("pause server"),
         "the container of server stands still",
-        remedy="docker compose unpause",
+        remedy="docker compose unpause (server|.service.)",
         modes=CONTAINERS,
     ),
     Fault(

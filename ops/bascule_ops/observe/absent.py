@@ -29,7 +29,7 @@ ROOT: Final = Path(__file__).parents[3]
 # What the engine's states mean, and what to do then.
 STATES: Final = {
     "created": ("has not been started", "ops/up starts it"),
-    "paused": ("stands still: somebody paused it", "docker compose unpause"),
+    "paused": ("stands still: somebody paused it", "docker compose unpause {service}"),
     "restarting": (
         "ends again and again",
         "ops/logs shows why; mend that, then ops/up, with --build where it was the code",
@@ -66,6 +66,7 @@ def judged(service: str, found: list[Container], now: datetime) -> Check:
     state, container = next(iter(states.items()), ("", None))
     if container is None or state != "exited":
         meaning, remedy = STATES.get(state, (f"is {state}", "ops/down, then ops/up"))
+        remedy = remedy.format(service=service)
         return bad(service, f"the container of {service} {meaning}", remedy)
     # The engine has nanoseconds, Python microseconds.
     ended = datetime.fromisoformat(container.finished[:19] + "+00:00")

@@ -41,8 +41,8 @@ STATES: Final = {
     "STOPPED": ("is stopped", "ops/restart starts it"),
     "RUNNING": (
         "runs but does not answer",
-        "something holds its interpreter, or its machine has no time left: ops/logs shows its last "
-        "lines; where it stays like that, ops/restart replaces it, with the requests that it has",
+        "wait: something holds its interpreter, or its machine has no time left (ops/logs shows "
+        "its last lines); where that takes half of BASCULE_TIMEOUT, a successor replaces it",
     ),
     "BACKOFF": ("ends at its start, and is tried again", "ops/logs shows why; mend that"),
     "STOPPING": (

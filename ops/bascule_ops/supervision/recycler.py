@@ -37,8 +37,8 @@ from bascule_ops.supervision.client import (
     workers,
 )
 from bascule_ops.supervision.operation import alone
-from bascule_ops.supervision.silence import Silence, unanswering
-from bascule_ops.supervision.successor import from_environment, is_held_by_others
+from bascule_ops.supervision.silence import Silence, asked
+from bascule_ops.supervision.successor import Succession, from_environment, is_held_by_others
 from bascule_ops.supervision.trial import HOLD_FILE, NotReadyError
 
 # Seconds until it is tried again to replace a worker that cannot ask for it; those that can wait as
@@ -162,20 +162,31 @@ class Recycler:
                     info = supervisor.process(f"{WORKERS}:{wish.name}")
                     if info["pid"] != wish.pid:
                         continue  # somebody has restarted it since
-                    if wish.is_silent and not self._is_silent(info):
-                        continue  # it has gone on meanwhile
+                    if wish.is_silent:
+                        self._replace_silent(wish, info, from_environment(at_work))
+                        continue
                     if wish.why:
                         tell(f"{wish.worker} is to be replaced: {wish.why}", "warning")
-                    succession = from_environment(at_work)
-                    tell(succession.replace(wish.name, is_silent=wish.is_silent))
+                    tell(from_environment(at_work).replace(wish.name))
             except _FAILURES as error:
                 if isinstance(error, Fault) and error.faultCode == SHUTDOWN_STATE:
                     continue
                 goes_on = "goes on, since it" if wish.pid else "is not there, and"
                 tell(f"{wish.worker} {goes_on} has no successor: {error}", "error")
 
-    def _is_silent(self, info: ProcessInfo) -> bool:
-        return info["pid"] in unanswering(self._run_dir, [info], self._silence.pace)
+    def _replace_silent(self, wish: Wish, info: ProcessInfo, succession: Succession) -> None:
+        """Replace a worker that is still silent; one that then cannot even end is killed.
+
+        So that what waits for it may go on to another worker, while nginx still tries that.
+        """
+        with asked(self._run_dir, [info]) as unanswered:
+            if not unanswered(self._silence.pace):
+                return
+            tell(f"{wish.worker} is to be replaced: {wish.why}", "warning")
+            tell(succession.replace(wish.name, is_silent=True))
+            if unanswered(self._silence.pace):
+                with contextlib.suppress(Fault):  # it has just ended
+                    self._supervisor().signal(f"{WORKERS}:{wish.name}", "KILL")
 
 
 def given_up(processes: Iterable[ProcessInfo]) -> Iterator[str]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import select
 import socket
 import time
-from collections.abc import Callable, Collection
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -58,12 +58,30 @@ class Silence:
 
 
 def unanswering(run_dir: Path, processes: Collection[ProcessInfo], limit: float) -> set[int]:
-    """Return the processes that are asked how they are, and do not answer within `limit` seconds.
+    """Return who of these is asked how it is, and does not answer within `limit` seconds."""
+    with asked(run_dir, processes) as unanswered:
+        return unanswered(limit)
 
-    Whom a debugger holds (ptrace) is left to who looks at it.
+
+@contextmanager
+def asked(
+    run_dir: Path, processes: Collection[ProcessInfo]
+) -> Iterator[Callable[[float], set[int]]]:
+    """Ask processes how they are; yields what waits for so many seconds, and returns who is silent.
+
+    They may answer until the block ends, though others have taken their places by then. Whom a
+    debugger holds (ptrace) is left to who looks at it.
     """
-    found: set[int] = set()
-    asked: dict[socket.socket, int] = {}
+    silent: set[int] = set()
+    waiting: dict[socket.socket, int] = {}
+
+    def unanswered(limit: float) -> set[int]:
+        deadline = time.monotonic() + limit
+        while waiting and (left := deadline - time.monotonic()) > 0:
+            for sock in select.select(list(waiting), [], [], left)[0]:
+                del waiting[sock]
+        return silent | set(waiting.values())
+
     with ExitStack() as stack:
         for info in processes:
             if not info["pid"] or proc.state(info["pid"]) == proc.TRACED:
@@ -73,14 +91,10 @@ def unanswering(run_dir: Path, processes: Collection[ProcessInfo], limit: float)
             try:
                 sock.connect(str(run_dir / f"worker-{info['name'].rpartition('-')[2]}.status"))
             except BlockingIOError:  # too many have asked it already
-                found.add(info["pid"])
+                silent.add(info["pid"])
             except OSError:
                 continue  # it loads, or has just ended
             else:
                 if proc.listener(sock) == info["pid"]:
-                    asked[sock] = info["pid"]
-        deadline = time.monotonic() + limit
-        while asked and (left := deadline - time.monotonic()) > 0:
-            for sock in select.select(list(asked), [], [], left)[0]:
-                del asked[sock]
-    return found | set(asked.values())
+                    waiting[sock] = info["pid"]
+        yield unanswered
