@@ -167,6 +167,8 @@ def _absent(worker: Document, name: str, process: Document | None) -> Check:
     loading = worker.get("loading_s")
     if loading is not None:
         state = "LOADING"
+    elif state == "STARTING":  # it serves; supervisord wants to see it live for a while
+        state = "RUNNING"
     meaning, remedy = STATES.get(state, UNKNOWN_STATE)
     words = f"{name} {meaning}"
     if process and loading is not None:

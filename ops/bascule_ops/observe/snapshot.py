@@ -187,4 +187,4 @@ def _workers(
 def _loads(process: dict[str, Any], error: str) -> bool:
     """Whether a worker has started and does not listen yet, which it does with its application."""
     unheard = error in (sources.GONE, sources.UNHEARD)
-    return process["state"] == "STARTING" or (process["state"] == "RUNNING" and unheard)
+    return unheard and process["state"] in ("STARTING", "RUNNING")
