@@ -45,7 +45,7 @@ def name(event: str, arguments: tuple[Any, ...]) -> str:
 
 def _is_hidden(path: str) -> bool:
     """Whether nobody sees it, until it is renamed."""
-    return os.path.basename(path).startswith(".") and not path.endswith("/.env")
+    return path.rpartition("/")[2].startswith(".") and not path.endswith("/.env")
 
 
 def _place(path: str) -> str:
