@@ -21,6 +21,7 @@ ELSEWHERE = {
     "where a part runs another version": "a check that breaks: tests/ops/test_faults.py",
     "mend that, then ops/up": "a container that ends again and again needs another image",
     "or ops/runbooks/memory.md; ops/up starts it": "a container killed for want of memory ended",
+    "where they do not, ops/restart has them do it": "they do: see that supervisord is killed",
     "docker compose exec server sh -c '": "before kill -CONT",
 }
 

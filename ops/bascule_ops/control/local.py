@@ -6,10 +6,11 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
+from xmlrpc.client import Fault
 
 from bascule_ops import proc
 from bascule_ops.control import site
@@ -17,6 +18,8 @@ from bascule_ops.control.output import warn
 from bascule_ops.errors import CommandError
 from bascule_ops.settings import variables
 from bascule_ops.supervision import slots
+from bascule_ops.supervision.client import BESIDE, ENDED, Supervisor
+from bascule_ops.supervision.trial import HOLD_FILE
 
 SUPERVISED: Final = "bascule_ops.supervision.supervised"
 # Of Bascule 0.1, which may still run when its checkout has become 0.2; to be removed in 0.3.
@@ -65,6 +68,19 @@ class LocalStack:
         """The id of a generation's supervisord; None where none runs."""
         return self._pid(SUPERVISED, self.run_dir / slot / "supervisord.pid")
 
+    def start_what_ended(self) -> bool:
+        """Have nginx and what is beside the workers start again; whether any of it had ended."""
+        found = False
+        for directory in (self.run_dir, self.run_dir / slots.SERVING):
+            supervisor = Supervisor(str(directory / "supervisor.sock"))
+            with suppress(OSError, Fault):  # it has ended itself, or somebody was quicker
+                for each in supervisor.processes():
+                    is_ours = each["name"] in BESIDE or each["name"] == "nginx"
+                    if is_ours and each["state"] in ENDED:
+                        supervisor.start(each["name"])
+                        found = True
+        return found
+
     def tell_url(self, environ: Mapping[str, str]) -> None:
         """Keep where a stack answers that has such settings."""
         url = site.url(environ["NGINX_PORT"], environ["HEALTH_PATH"])
@@ -94,21 +110,26 @@ class LocalStack:
         for generation in filter(None, map(self.generation, slots.SLOTS)):
             _terminate(generation)
             self._wait_for_end(generation)
-        for pid in self._orphans():
-            _terminate(pid)
-        for pid in self._orphans():
-            self._wait_for_end(pid)
-
-    def _orphans(self) -> Iterator[int]:
-        """Workers, observers and nginxes that outlived their supervisord (it was killed)."""
         nginx = os.environ["NGINX_RUN_DIR"]
         places = (f"unix:{self.run_dir}/worker-", f"unix:{self.run_dir}/observer.sock")
         signs = [os.fsencode(sign) for sign in (*places, f"-p {nginx}/")]
-        for process in _processes():
-            with suppress(OSError):
-                words = (process / "cmdline").read_bytes()
-                if any(sign in words for sign in signs) or self._is_orphaned_nginx(process, words):
-                    yield int(process.name)
+        self._stop_all(
+            lambda process, words: (
+                any(sign in words for sign in signs) or self._is_orphaned_nginx(process, words)
+            )
+        )
+
+    def stop_orphans_of(self, slot: str) -> None:
+        """Stop what outlived a generation's supervisord, which was killed; wait for the drain."""
+        sign = os.fsencode(f"{self.run_dir / slot / HOLD_FILE}\0")
+        self._stop_all(lambda _, words: sign in words)
+
+    def _stop_all(self, is_meant: Callable[[Path, bytes], bool]) -> None:
+        """Stop the processes that are meant, by where /proc has them and by their command lines."""
+        for pid in list(_meant(is_meant)):
+            _terminate(pid)
+        for pid in list(_meant(is_meant)):
+            self._wait_for_end(pid)
 
     def _is_orphaned_nginx(self, process: Path, words: bytes) -> bool:
         """Whether it is nginx's worker and its master was killed: it serves on, and holds the port.
@@ -155,8 +176,12 @@ def _send(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-def _processes() -> list[Path]:
-    return [path for path in Path("/proc").iterdir() if path.name.isdigit()]
+def _meant(is_meant: Callable[[Path, bytes], bool]) -> Iterator[int]:
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            with suppress(OSError):
+                if is_meant(process, (process / "cmdline").read_bytes()):
+                    yield int(process.name)
 
 
 def _name(process: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ from bascule_ops.settings import variables
 from bascule_ops.settings.directories import check_run_dir
 
 BROKEN: Final = 500  # and above: not what a stack answers that was just started either
+_PAUSE: Final = 0.2
 HELP: Final = "start the stack and wait until it answers"
 DESCRIPTION: Final = """\
 Starts what is missing of the stack, waits until it answers, and prints its address. Doing it again
@@ -131,6 +133,8 @@ def _up_local(stack: Stack) -> None:
     if pid := local.pid():
         url = _known_url(local.url_file, pid)
         status = site.status_of(url)
+        if local.start_what_ended():
+            status = _wait_for_answer(url)
         if status is None or status >= BROKEN:
             fault = "does not answer" if status is None else f"is answered with {status}"
             raise CommandError(
@@ -150,6 +154,15 @@ def _up_local(stack: Stack) -> None:
             f"Port 80 is taken or not allowed for this user, so it is port {environ['NGINX_PORT']}."
         )
     _announce(url, status, environ["NGINX_STATUS_PORT"], environ.get("NGINX_TLS_PORT", ""))
+
+
+def _wait_for_answer(url: str) -> int | None:
+    """The status of the site once it answers; None where it does not in time."""
+    say("Starting what had ended ...")
+    deadline = time.monotonic() + variables.read(os.environ).start_timeout
+    while (status := site.status_of(url)) is None and time.monotonic() < deadline:
+        time.sleep(_PAUSE)
+    return status
 
 
 def _known_url(file: Path, pid: int) -> str:

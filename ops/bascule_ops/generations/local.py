@@ -239,6 +239,7 @@ class LocalSite:
                 self._site.stop(_process(slot))
             limit = 2 * variables.drain_seconds(self._old_environ) + STOP_MARGIN
             _wait_for(lambda: self._has_ended(slot), limit, f"{slots.program(slot)} did not end")
+        self._local.stop_orphans_of(slot)
         slots.clear(self._run_dir, slot)
 
 

@@ -124,6 +124,8 @@ def _remedy_of_silence(document: Document) -> str:
     for each in document["stopped"]:
         if each["name"] == "supervisord":
             return _go_on(document, each["pid"])
+    if document["errors"]["supervisor"] == sources.LOST:
+        return "wait: others take their places; where they do not, ops/restart has them do it"
     return "a worker that ends now stays away: ops/down, then ops/up"
 
 

@@ -9,7 +9,7 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from http.client import HTTPException
 from pathlib import Path
@@ -43,6 +43,7 @@ NGINX_COUNTERS = ("active", "reading", "writing", "waiting", "accepted", "handle
 STOPS = "it is being stopped"
 GONE = "its socket is not there"
 UNHEARD = "nobody listens on its socket"
+LOST = "it has ended, and left its workers"  # the one of local mode that looks after them
 # A body that nginx writes to its disk, as it does with uploads (nginx/templates/40-status...).
 SPOOLED = b"x" * 4096
 # What a worker tells of itself (docs/server.md).
@@ -111,17 +112,25 @@ def _asked(address: str, request: bytes, limit: float) -> tuple[str, str]:
     return "".join(answer.split(" ", 2)[1:2]), answer
 
 
-def processes(supervisor_dirs: Iterable[Path], limit: float) -> list[dict[str, Any]]:
-    """Every process that a supervisord looks after, but for other ones (`slots`)."""
+def processes(supervisor_dirs: Sequence[Path], limit: float) -> list[dict[str, Any]]:
+    """Every process that a supervisord looks after, but for other ones (`slots`).
+
+    Of several supervisords the last looks after the others.
+    """
     deadline = time.monotonic() + limit
     others = set(map(slots.program, slots.SLOTS))
-    found = []
-    for supervisor_dir in supervisor_dirs:
-        with _supervisor(supervisor_dir, deadline - time.monotonic()) as supervisor:
-            infos = [each for each in supervisor.processes() if each["group"] not in others]
+    found: list[dict[str, Any]] = []
+    for supervisor_dir in reversed(supervisor_dirs):
+        try:
+            with _supervisor(supervisor_dir, deadline - time.monotonic()) as supervisor:
+                infos = [each for each in supervisor.processes() if each["group"] not in others]
+        except SourceError as error:
+            if supervisor_dir != supervisor_dirs[-1] and str(error) in (GONE, UNHEARD):
+                raise SourceError(LOST) from None
+            raise
         infos = workers(infos) + [each for each in infos if each["group"] != WORKERS]
         failed = _by_worker(failures.read(supervisor_dir))
-        found += [_process(each, failed.get(_name(each), [])) for each in infos]
+        found = [_process(each, failed.get(_name(each), [])) for each in infos] + found
     return found
 
 

@@ -17,7 +17,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import subprocess
 import sys
+import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
@@ -39,7 +41,7 @@ from bascule_ops.supervision.client import (
     ProcessInfo,
     Supervisor,
 )
-from bascule_ops.supervision.recycler import Recycler
+from bascule_ops.supervision.recycler import Recycler, tell
 
 REASON_FILE = "fatal.json"
 REPLACE_ALL = "replace-all"  # what `supervised` says where it got SIGHUP
@@ -74,11 +76,23 @@ def why_it_ends(told: str, payload: dict[str, str], supervisor: Supervisor) -> s
         return told if serves_no_more(process, supervisor.processes()) else ""
     run_dir = Path(os.environ["RUN_DIR"])
     if state == "EXITED" and payload["groupname"] in map(slots.program, slots.SLOTS):
-        with contextlib.suppress(FileNotFoundError):  # it was killed, and its workers serve
-            slot = slots.serving(run_dir)
-            if payload["groupname"] == slots.program(slot):
+        slot = slots.serving(run_dir)
+        if payload["groupname"] == slots.program(slot):
+            try:
                 return (run_dir / slot / REASON_FILE).read_text(encoding="utf-8")
+            except FileNotFoundError:  # it was killed, and its workers serve
+                threading.Thread(target=replace_generation, daemon=True).start()
     return ""
+
+
+def replace_generation() -> None:
+    """Have others take the places of workers whose supervisord was killed."""
+    tell("supervisord of the workers has ended: others take their places", "warning")
+    project = ("--project", os.environ["PROJECT_DIR"])
+    command = (sys.executable, "-P", "-m", "bascule_ops", *project, "restart")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        tell(f"the workers were not replaced: {done.stderr.strip()}", "error")
 
 
 def has_failed(eventname: str, payload: dict[str, str]) -> bool:
