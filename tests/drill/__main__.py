@@ -5,35 +5,14 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
+from tests.drill import containers, local
 from tests.drill.case import Outcome, run
 from tests.drill.cases import IN_CONTAINERS, LOCAL
-from tests.drill.containers import Containers, images
+from tests.drill.containers import Containers
 from tests.drill.local import Local
-from tests.drill.stack import Stack
 
 HEADER = f"{'case':<42}{'requests':>9}{'failed':>7}{'excused':>8}{'pause s':>9}{'slowest s':>10}{'own stall s':>12}"
-
-
-@contextmanager
-def local() -> Iterator[Callable[[], Stack]]:
-    """Yield a maker of stacks in local mode, which share one virtual environment."""
-    first = Local()
-    first.run("ops/up", "--local")
-    first.run("ops/down")
-    try:
-        yield lambda: Local(first.root / ".venv-run")
-    finally:
-        first.remove()
-
-
-@contextmanager
-def containers() -> Iterator[Callable[[], Stack]]:
-    """Yield a maker of stacks of containers, which share their images."""
-    with images() as prefix:
-        yield lambda: Containers(prefix)
 
 
 def row(name: str, outcome: Outcome) -> str:
@@ -67,7 +46,8 @@ def main() -> int:
     failed = False
     # Whoever ends it finds no stack left behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with containers() if arguments.docker else local() as make:
+    stacks = containers.maker(Containers) if arguments.docker else local.maker(Local)
+    with stacks as make:
         print(HEADER)
         for case in cases:
             if arguments.case and case.name not in arguments.case:

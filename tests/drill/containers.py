@@ -6,9 +6,9 @@ import json
 import shutil
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.drill.stack import Stack
 from tests.harness.processes import ROOT
@@ -105,3 +105,13 @@ class Containers(Stack):
 
     def _in_nginx(self, *command: str) -> str:
         return self.must("docker", "compose", "exec", "-T", "nginx", *command).stdout
+
+
+ContainersKind = TypeVar("ContainersKind", bound=Containers)
+
+
+@contextmanager
+def maker(kind: Callable[[str], ContainersKind]) -> Iterator[Callable[[], ContainersKind]]:
+    """Yield what makes stacks of a kind, which share their images."""
+    with images() as prefix:
+        yield lambda: kind(prefix)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from tests.drill.stack import Stack
 from tests.harness.tree import LIMIT
@@ -51,6 +54,21 @@ class Local(Stack):
 
     def _nginx(self) -> int:
         return int((self.run_dir / "nginx" / "nginx.pid").read_text())
+
+
+LocalKind = TypeVar("LocalKind", bound=Local)
+
+
+@contextmanager
+def maker(kind: Callable[[Path | None], LocalKind]) -> Iterator[Callable[[], LocalKind]]:
+    """Yield what makes stacks of a kind, which share one virtual environment."""
+    first = kind(None)
+    first.run("ops/up", "--local")
+    first.run("ops/down")
+    try:
+        yield lambda: kind(first.root / ".venv-run")
+    finally:
+        first.remove()
 
 
 def is_gone(pid: str) -> bool:

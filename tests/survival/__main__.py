@@ -6,14 +6,14 @@ import argparse
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 
+from tests.drill import containers, local
 from tests.faults.stack import may_mount
 from tests.harness.processes import ROOT
 from tests.survival.cell import TRUTH, Outcome, run
 from tests.survival.faults import ALL, REMEDIES, Fault
-from tests.survival.stacks import Breakable, Containers, Local, images
+from tests.survival.stacks import Containers, Local
 
 FAULTS = (*ALL, *REMEDIES)
 COLUMNS = ("fault", "workers", "mode", "sent", "lost", "missed", "told s", "well s", "remedy")
@@ -31,25 +31,6 @@ was done as it is printed. What must not be stands below a row.
 """
 
 
-@contextmanager
-def local() -> Iterator[Callable[[], Breakable]]:
-    """Yield a maker of stacks in local mode, which share one virtual environment."""
-    first = Local()
-    first.run("ops/up", "--local")
-    first.run("ops/down")
-    try:
-        yield lambda: Local(first.root / ".venv-run")
-    finally:
-        first.remove()
-
-
-@contextmanager
-def containers() -> Iterator[Callable[[], Breakable]]:
-    """Yield a maker of stacks of containers, which share their images."""
-    with images() as prefix:
-        yield lambda: Containers(prefix)
-
-
 def row(fault: Fault, workers: int, mode: str, outcome: Outcome) -> tuple[str, ...]:
     """Return a cell's line of the table."""
     told, well = (
@@ -62,9 +43,9 @@ def row(fault: Fault, workers: int, mode: str, outcome: Outcome) -> tuple[str, .
 
 def cells(arguments: argparse.Namespace) -> Iterator[tuple[tuple[str, ...], list[str]]]:
     """Run the cells; yield each one's line, and what of it must not be."""
-    makers = {"local": local, "containers": containers}
-    for mode in arguments.mode or makers:
-        with makers[mode]() as make:
+    for mode in arguments.mode or ("local", "containers"):
+        is_local = mode == "local"
+        with local.maker(Local) if is_local else containers.maker(Containers) as make:
             for fault in FAULTS:
                 is_wanted = not arguments.fault or fault.name in arguments.fault
                 if mode not in fault.modes or not is_wanted:

@@ -8,8 +8,8 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -199,10 +199,3 @@ class Containers(drill_containers.Containers, Breakable):
         """See `Breakable`."""
         (container, *_) = self._containers("server")
         return self.must("docker", "inspect", "--format={{.Image}}", container).stdout.strip()
-
-
-@contextmanager
-def images() -> Iterator[str]:
-    """See `tests.drill.containers.images`."""
-    with drill_containers.images() as prefix:
-        yield prefix
