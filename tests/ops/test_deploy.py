@@ -142,7 +142,7 @@ def test_what_a_killed_deployment_left_behind_is_cleared_up_by_the_next(tree: Tr
 
 
 def test_a_change_of_scale_that_fails_puts_the_file_back(tree: Tree) -> None:
-    settings = "# mine\nWORKERS=2\nBASCULE_THREADS=4\nSTART_TIMEOUT=3"
+    settings = "# mine\nWORKERS=2\nBASCULE_THREADS=4"
     (tree.root / ".env").write_text(settings)
     assert tree.up().returncode == 0
     (tree.root / "app" / "hello.py").write_text("raise RuntimeError('a bad deployment')\n")

@@ -46,11 +46,11 @@ def test_it_keeps_the_settings_that_the_workers_have(tree: Tree) -> None:
 
 
 def test_code_that_does_not_load_changes_nothing(tree: Tree) -> None:
-    assert tree.up(START_TIMEOUT="3").returncode == 0
+    assert tree.up().returncode == 0
     before = tree.worker_pids()
     wsgi = tree.root / "app" / "hello.py"
     good = wsgi.read_text()
-    wsgi.write_text("raise RuntimeError('a bad deployment')\n")
+    wsgi.write_text("open('tries', 'a').write('x')\nraise RuntimeError('a bad deployment')\n")
 
     with tree.load() as failures:
         done = tree.run("ops/restart")
@@ -59,6 +59,7 @@ def test_code_that_does_not_load_changes_nothing(tree: Tree) -> None:
     assert "a bad deployment. Nothing has changed: the workers that were there" in done.stderr
     assert failures == []
     assert tree.worker_pids() == before
+    assert len((tree.root / "tries").read_text()) == 2  # one of each: who waits is to hear of it
 
     wsgi.write_text(good)
     again = tree.run("ops/restart")

@@ -168,7 +168,7 @@ def run() -> int:
     complaint = io.StringIO()
     supervisord.ServerOptions = Options  # its main() makes them, once a reload
     log_writing.take_over()
-    tries.take_over(variables.read(os.environ).start_timeout)
+    tries.take_over(variables.read(os.environ).start_timeout, directory / HOLD_FILE)
     # It asks for a place for temporary files, and needs none; a full /tmp would end the start.
     tempfile.tempdir = str(directory)
     try:

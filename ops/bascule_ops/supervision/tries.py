@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from supervisor import process, states  # type: ignore[import-untyped]
 from supervisor.options import decode_wait_status  # type: ignore[import-untyped]
@@ -18,10 +19,12 @@ class Process(process.Subprocess):  # type: ignore[misc]  # it has no types
 
     One with a wrong setting, or whose application cannot be loaded, is not started again. One whose
     application may load yet, since what it needs may come, is started again for `start_timeout`
-    seconds. None of them has started, however long it took to say so.
+    seconds; but not while the file `hold` is there, for then others serve, and who has it tried is
+    to hear at once what is wrong. None of them has started, however long it took to say so.
     """
 
     start_timeout: float
+    hold: Path
     laststart: float
     backoff: int
     _tried_since = 0.0
@@ -36,7 +39,8 @@ class Process(process.Subprocess):  # type: ignore[misc]  # it has no types
             return
         now = time.time()
         self._tried_since = self._tried_since or self.laststart
-        left = self._tried_since + self.start_timeout - now
+        patience = 0.0 if self.hold.exists() else self.start_timeout
+        left = self._tried_since + patience - now
         is_over = status in FINAL or left <= 0
         # What supervisord takes for a start that failed, and for the last try or one before that.
         self.state, self.laststart = states.ProcessStates.STARTING, now - self.config.startsecs / 2
@@ -49,7 +53,8 @@ class Process(process.Subprocess):  # type: ignore[misc]  # it has no types
             self.spawnerr = f"{AGAIN} {left:.0f} s"
 
 
-def take_over(start_timeout: float) -> None:
+def take_over(start_timeout: float, hold: Path) -> None:
     """Have supervisord make its processes of this kind."""
     Process.start_timeout = start_timeout
+    Process.hold = hold
     process.Subprocess = Process
