@@ -301,7 +301,13 @@ MECHANISMS: Final[dict[str, Mechanism]] = {
     ),
     "replaced_threads": Mechanism(
         "A thread that hangs is replaced; the process ends where as many hang as there are threads.",
-        (Edit("worker.py", "        if hung < threads or", "        if 2 * hung < threads or"),),
+        (
+            Edit(
+                "worker.py",
+                "        if hung >= self._config.threads and",
+                "        if 2 * hung >= self._config.threads and",
+            ),
+        ),
     ),
     "places_for_others": Mechanism(
         "Long calls leave a place, and where they hold all a further one opens for other kinds.",
