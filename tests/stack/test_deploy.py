@@ -180,6 +180,21 @@ def test_an_image_that_is_not_ready_changes_nothing(
     assert releases.tags("bascule-server")[stack.tag] == image
 
 
+def test_a_command_that_runs_beside_the_server_is_left_alone(stack: Stack) -> None:
+    words = ("run", "--rm", "-T", "--no-deps", "server", "sh", "-c", "echo begun; read line || :")
+    command = stack.project.command(*words)
+    with Process(
+        command, env={**os.environ, **stack.environment}, stdin=subprocess.PIPE
+    ) as process:
+        process.wait_until(lambda: "begun" in process.out, "the command", limit=FACT_SECONDS)
+        done = stack.run("ops/restart")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "cut off" not in done.stdout + stack.run("ops/status").stdout
+        assert process.is_running()
+        process.end_input()
+        assert process.wait(FACT_SECONDS) == 0
+
+
 def test_an_interrupt_leaves_the_old_container_and_no_other(stack: Stack) -> None:
     bad = f"{stack.tag}-hangs"
     releases.build(bad, releases.HANGS, f"bascule-server:{stack.tag}")

@@ -26,6 +26,7 @@ HOLD: Final = f"/run/supervisor/{HOLD_FILE}"  # in a container of the server
 TAKEN: Final = f"/run/supervisor/{TAKEN_FILE}"
 # Asks docker compose for the containers of the server, as `servers` reads it.
 SERVERS: Final = ("ps", "--all", "--format", "json", SERVICE)
+BESIDE: Final = f"-{SERVICE}-next"  # how the name of a container beside docker compose's ends
 LIMIT: Final = 3.0  # seconds for the engine to answer a question
 
 
@@ -46,13 +47,17 @@ class Server:
 
 
 def servers(listed: str) -> list[Server]:
-    """The containers of the server, from what docker compose lists."""
-    found = [json.loads(line) for line in listed.splitlines()]
-    one_off = "com.docker.compose.oneoff=True"
-    return [
-        Server(each["ID"], each["State"] == "running", one_off in each["Labels"].split(","))
-        for each in found
-    ]
+    """The containers of the server, from what docker compose lists.
+
+    Of those that ``docker compose run`` has made, the one that `bascule_ops.generations` names; in
+    others somebody's own commands run.
+    """
+    found = []
+    for each in map(json.loads, listed.splitlines()):
+        is_beside = "com.docker.compose.oneoff=True" in each["Labels"].split(",")
+        if not is_beside or each["Name"].endswith(BESIDE):
+            found.append(Server(each["ID"], each["State"] == "running", is_beside))
+    return found
 
 
 class EngineSilentError(CommandError):

@@ -201,7 +201,7 @@ def _tell_written(
 
 def _tell_next(root: Path) -> None:
     if (root / "manage.py").exists():
-        migrate = "docker compose run --build --rm --entrypoint python3 server manage.py migrate"
+        migrate = "docker compose run --build --rm server python3 manage.py migrate"
         say(f"Next: {migrate}")
         say("      docker compose up --build --detach --wait && curl localhost")
         say("  or: python manage.py migrate && basculectl up, without a container engine")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bascule_ops.control.containers import (
+    BESIDE,
     HOLD,
     IMAGE_PYTHON,
     SERVERS,
@@ -136,7 +137,7 @@ class ContainerSite:
         self._new = self._compose_with(
             configuration,
             *("run", "--detach", "-T", "--no-deps"),
-            *("--name", f"{configuration['name']}-{SERVICE}-next", SERVICE),
+            *("--name", f"{configuration['name']}{BESIDE}", SERVICE),
         ).split()[-1]
         return self._new[:12]
 

@@ -35,6 +35,7 @@ from bascule_ops.supervision.process_events import REASON_FILE, REPLACE_ALL
 from bascule_ops.supervision.slots import LOG_ROUTE, SITE
 from bascule_ops.supervision.trial import HOLD_FILE, is_served, write_numbers
 
+NOT_RUN, NOT_FOUND = 126, 127
 STOPS = (signal.SIGTERM, signal.SIGQUIT)  # stopsignal of the programs
 
 
@@ -147,9 +148,26 @@ def _make(directory: str) -> None:
         raise Refused(f"user {os.getuid()} may not write to {directory}: change its owner")
 
 
+def become(command: list[str]) -> int:
+    """Become a command, as `docker compose run server COMMAND` asks; else return the exit status.
+
+    The statuses are those of shells: it is not there, or cannot be run.
+    """
+    try:
+        os.execvp(command[0], command)  # noqa: S606 (no shell is wanted)
+    except OSError as error:
+        print(f"cannot run {command[0]}: {error.strerror}", file=sys.stderr)
+        return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUN
+
+
 def run() -> int:
-    """Run supervisord until it ends; return the exit status."""
+    """Run supervisord until it ends; return the exit status.
+
+    Any other arguments are a command, which is run in its place.
+    """
     is_site = sys.argv[1:] == [SITE]
+    if sys.argv[1:] and not is_site:
+        return become(sys.argv[1:])
     configuration = files.SITE if is_site else files.SUPERVISOR
     try:
         prepare()
