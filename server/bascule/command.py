@@ -168,12 +168,14 @@ def _check(config: Config, *, shows: bool) -> int:
     return 0
 
 
-def _status(error: ConfigError | StartError) -> int:
+def _status(error: ConfigError | StartError, arguments: cli.Arguments) -> int:
     if isinstance(error, ConfigError):
         return EXIT_USAGE
-    if isinstance(error, LoadError):
-        return EXIT_CANNOT_LOAD_YET if may_load_later(error) else EXIT_CANNOT_LOAD
-    return EXIT_CANNOT_START
+    if not isinstance(error, LoadError):
+        return EXIT_CANNOT_START
+    # Bascule's own stack holds workers back, and knows what to make of it.
+    is_of_stack = bool(arguments.last("hold"))
+    return EXIT_CANNOT_LOAD_YET if is_of_stack and may_load_later(error) else EXIT_CANNOT_LOAD
 
 
 def _run(arguments: cli.Arguments) -> int:
@@ -202,20 +204,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code.
 
     0: stopped as asked; 1: requests, or a check, were cut short; 2: wrong settings; 3: it cannot
-    start; 4: the application cannot be loaded; 75: nor can this one, but what it needs may come;
-    130: interrupted before it served.
+    start; 4: the application cannot be loaded; 75: nor can this one, but what it needs may come
+    (with --hold); 130: interrupted before it served.
     """
     argv = sys.argv[1:] if argv is None else argv
     streams.secure()
+    arguments = cli.Arguments()
     try:
-        return _run(cli.parse(argv))
+        arguments = cli.parse(argv)
+        return _run(arguments)
     except (ConfigError, StartError) as error:
         if _debugging(argv):
             traceback.print_exc()
         elif isinstance(error, LoadError):
             print(explain(error), end="", file=sys.stderr)  # noqa: T201
         print(f"bascule: {error}", file=sys.stderr)  # noqa: T201
-        return _status(error)
+        return _status(error, arguments)
     except KeyboardInterrupt:  # before it serves; after that the server hears of it
         print("bascule: interrupted while the application was loaded", file=sys.stderr)  # noqa: T201
         return EXIT_INTERRUPTED

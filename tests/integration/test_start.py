@@ -172,7 +172,7 @@ def test_a_port_in_use_is_said_in_one_line() -> None:
 
 def test_debugging_adds_the_traceback() -> None:
     result = finished("--log-level", "debug", application_name("fails_to_import"))
-    assert result.returncode == 75
+    assert result.returncode == 4
     assert "Traceback" in result.stderr
     assert result.stderr.splitlines()[-1].endswith("RuntimeError: no database here")
 

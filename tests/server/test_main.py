@@ -278,13 +278,14 @@ def test_a_wrong_variable_is_one_line_and_exit_code_2(modules: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("is_held", [True, False])
 def test_an_application_that_does_not_load_is_explained_in_the_last_line(
-    modules: Path, name: str, says: str, check: bool
+    modules: Path, name: str, says: str, check: bool, is_held: bool
 ) -> None:
-    bind = ["--bind", f"unix:{modules}/app.sock"]
-    done = run(modules, *bind, *(["--check-config"] if check else []), name)
-    # What its own code raises may not be raised when it is loaded again.
-    assert done.returncode == (75 if "ValueError" in says else 4)
+    options = ["--bind", f"unix:{modules}/app.sock", *(["--check-config"] if check else [])]
+    done = run(modules, *options, *(["--hold", "hold"] if is_held else []), name)
+    # What its own code raises may not be raised when it is loaded again, which the stack does.
+    assert done.returncode == (75 if is_held and "ValueError" in says else 4)
     last = done.stderr.splitlines(keepends=True)[-1]
     assert re.fullmatch(r"bascule: [^\n]+\n", last)
     assert says in last

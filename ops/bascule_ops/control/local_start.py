@@ -146,7 +146,8 @@ def _check_application(root: Path) -> float:
     while True:
         began = time.monotonic()
         done = subprocess.run(
-            [os.environ["PYTHON"], "-P", "-m", "bascule", "--check-config"],
+            # --hold: as the stack's workers, which say by their status that they may load yet.
+            [os.environ["PYTHON"], "-P", "-m", "bascule", "--check-config", "--hold", "hold"],
             cwd=root,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
