@@ -27,7 +27,7 @@ class Supervisord:
         return [{"group": "bascule", "name": "worker-0", "pid": 0, "state": State.BACKOFF, "start": 0}]
 
 try:
-    print(Generation(Supervisord(), Path(sys.argv[1]), "/").try_all(0.3))
+    print(Generation(Supervisord(), Path(sys.argv[1]), "/", Path(sys.argv[1])).try_all(0.3))
 except NotReadyError as error:
     print(f"not ready: {error}")
 """

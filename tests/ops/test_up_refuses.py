@@ -168,7 +168,7 @@ def test_workers_that_cannot_start_end_it_with_their_own_words(tree: Tree) -> No
     done = tree.up(BASCULE_APP="broken:application", START_TIMEOUT="3")
     assert_refused(tree, done, "could not be started", "the database is not there", status=1)
     assert re.search(
-        r"^ops/up: the stack did not start: bascule:worker-[01] could not be started: .*"
+        r"^ops/up: the stack did not start: bascule:(worker|successor)-[01] could not be started: .*"
         r"RuntimeError: the database is not there\n\Z",
         done.stderr,
         re.MULTILINE,

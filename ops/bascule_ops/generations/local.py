@@ -142,12 +142,11 @@ class LocalSite:
         new = Supervisor(str(self._run_dir / self._new / "supervisor.sock"))
         try:
             _wait_for(lambda: self._begins(new), limit, f"{slots.program(self._new)} did not begin")
-            return len(self._generation(new).try_all(limit))
+            return len(self._generation(self._new).try_all(limit))
         except (NotReadyError, CommandError, *_REFUSALS) as error:
             self._show_log()
-            raise CommandError(
-                f"the new workers are not ready: {self._last_words() or error}"
-            ) from error
+            why = error if isinstance(error, NotReadyError) else self._last_words() or error
+            raise CommandError(f"the new workers are not ready: {why}") from error
 
     def _begins(self, new: Supervisor) -> bool:
         """Whether the new supervisord answers. Raises `CommandError` where it has ended."""
@@ -158,13 +157,15 @@ class LocalSite:
         except OSError:
             return False
 
-    def _generation(self, new: Supervisor) -> Generation:
-        return Generation(new, self._run_dir, self._environ["HEALTH_PATH"])
+    def _generation(self, slot: str) -> Generation:
+        directory = self._run_dir / slot
+        supervisor = Supervisor(str(directory / "supervisor.sock"))
+        return Generation(supervisor, self._run_dir, self._environ["HEALTH_PATH"], directory)
 
     def _last_words(self) -> str:
         """What a worker said that could not be started; empty where there is none."""
         ended = failures.read(self._run_dir / self._new).values()
-        return next((f"a worker could not be started: {each[-1]['words']}" for each in ended), "")
+        return next((f"a worker cannot be started: {each[-1]['words']}" for each in ended), "")
 
     def _show_log(self) -> None:
         """Print what was written since the beginning, without the lines of ordinary requests."""
@@ -202,9 +203,8 @@ class LocalSite:
     def _release(self, slot: str) -> None:
         """Let the workers of a slot have the sockets."""
         slots.let_take_over(self._run_dir, slot)
-        supervisor = Supervisor(str(self._run_dir / slot / "supervisor.sock"))
         try:
-            self._generation(supervisor).check_all()
+            self._generation(slot).check_all()
         except (NotReadyError, *_REFUSALS) as error:
             raise CommandError(f"the take-over is incomplete: {error}") from error
 

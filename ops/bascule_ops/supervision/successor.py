@@ -151,7 +151,7 @@ def from_environment(tell: Tell) -> Succession:
     return Succession(
         supervisor,
         directory,
-        partial(Generation, supervisor, stack.run_dir, stack.health_path),
+        partial(Generation, supervisor, stack.run_dir, stack.health_path, directory),
         start_limit=starts.limit(stack.start_timeout, starts.took(stack.run_dir)),
         stop_limit=stack.graceful_timeout + STOP_MARGIN,
         tell=tell,

@@ -19,7 +19,7 @@ from xmlrpc.client import Fault
 from bascule_ops import atomic
 from bascule_ops.readiness import probe
 from bascule_ops.settings import variables
-from bascule_ops.supervision import starts
+from bascule_ops.supervision import failures, starts
 from bascule_ops.supervision.client import ENDED, ProcessInfo, State, Supervisor, workers
 
 HOLD_FILE = "hold"
@@ -30,6 +30,7 @@ TAKEN_FILE = "taken"
 NUMBER_FILE = "workers"
 TIMEOUT_FILE = "timeout"
 POLL = 0.1  # seconds
+WORDS_LIMIT = 2.0  # seconds
 TAKE_OVER_LIMIT = 10.0  # seconds; a held worker looks for the file every half
 
 
@@ -63,13 +64,20 @@ class Generation:
         supervisor: theirs.
         run_dir: where the sockets are.
         target: the path that a worker has to answer.
+        supervisor_dir: where the supervisord has its files.
         names: which processes are meant; else who is each worker at present.
     """
 
     def __init__(
-        self, supervisor: Supervisor, run_dir: Path, target: str, names: Collection[str] = ()
+        self,
+        supervisor: Supervisor,
+        run_dir: Path,
+        target: str,
+        supervisor_dir: Path,
+        names: Collection[str] = (),
     ) -> None:
         self._supervisor = supervisor
+        self._supervisor_dir = supervisor_dir
         self._run_dir = run_dir
         self._target = target
         self._names = names
@@ -108,8 +116,7 @@ class Generation:
         """Whether the process itself answers well, and a line about it."""
         worker = f"worker-{info['name'].rpartition('-')[2]}"
         if info["state"] in ENDED:
-            state = State(info["state"]).name
-            raise NotReadyError(f"{worker} cannot be started: supervisor says {state}")
+            raise NotReadyError(f"{worker} cannot be started: {self._why_ended(info)}")
         path = self._run_dir / f"{worker}.sock"
         own = path.with_name(f".{path.name}.{info['pid']}")
         why = "no answer"
@@ -125,6 +132,16 @@ class Generation:
             return answer.is_ready, f"{worker}: {answer.status} from process {answer.pid}"
         return False, f"{worker}: {why}"
 
+    def _why_ended(self, info: ProcessInfo) -> str:
+        """What a process said last; supervisord's listener writes it down a moment later."""
+        deadline = time.monotonic() + WORDS_LIMIT
+        while time.monotonic() < deadline:
+            known = failures.read(self._supervisor_dir).get(f"{info['group']}:{info['name']}")
+            if known and known[-1]["time"] >= info["start"]:
+                return known[-1]["words"]
+            time.sleep(POLL)
+        return f"supervisor says {State(info['state']).name}"
+
 
 def main() -> int:
     """Run from ``ops/deploy``, in the container that is new."""
@@ -137,7 +154,7 @@ def main() -> int:
     run_dir = stack.run_dir
     supervisor_dir = variables.directory("SUPERVISOR_DIR", environ)
     supervisor = Supervisor(str(supervisor_dir / "supervisor.sock"))
-    generation = Generation(supervisor, run_dir, stack.health_path)
+    generation = Generation(supervisor, run_dir, stack.health_path, supervisor_dir)
     limit = arguments.timeout or starts.limit(stack.start_timeout, starts.took(run_dir))
     deadline = time.monotonic() + limit
     try:
