@@ -95,9 +95,12 @@ def test_calls_that_hang_in_both_workers_at_once_leave_nobody_else_without_an_an
     tree: Tree, settings: dict[str, str]
 ) -> None:
     before = start(tree, **settings)
-    # More than a worker has threads, in each of the two.
+    # More than a worker has threads, in each of the two. Some of them may begin when others have been
+    # given up: then as many hang as it has threads after twice the timeout.
     with tree.load() as failures, hanging(tree, 20):
-        wait_until(lambda: len(told(tree, "info")) >= 2, "two replacements", limit=LIMIT)
+        wait_until(
+            lambda: len(told(tree, "info")) >= 2, "two replacements", limit=2 * LIMIT, interval=0.5
+        )
     assert failures == []
     assert not set(before.values()) & set(tree.worker_pids().values())
 
