@@ -55,7 +55,9 @@ def test_code_that_does_not_load_changes_nothing(tree: Tree) -> None:
     with tree.load() as failures:
         done = tree.run("ops/restart")
     assert done.returncode == 1
-    assert re.search(r"the new workers are not ready: worker-\d cannot be started: .*bad", done.stderr)
+    assert re.search(
+        r"the new workers are not ready: worker-\d cannot be started: .*bad", done.stderr
+    )
     assert "a bad deployment. Nothing has changed: the workers that were there" in done.stderr
     assert failures == []
     assert tree.worker_pids() == before
