@@ -51,7 +51,8 @@ class Workers:
             [sys.executable, "-c", WORKER, path, str(backlog), *words], stdout=subprocess.PIPE
         )
         self._stack.enter_context(process)
-        self._stack.callback(process.kill)
+        # Not process.kill(), for which one that is stopped under a tracer has ended.
+        self._stack.callback(os.kill, process.pid, signal.SIGKILL)
         assert process.stdout
         assert process.stdout.readline() == b"listens\n"
         return info(number, process.pid)
