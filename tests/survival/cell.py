@@ -94,10 +94,10 @@ def run(fault: Fault, stack: Breakable, workers: int) -> Outcome:
             remedy = check["remedy"] if fault.remedy and check else ""
             if not re.search(fault.remedy, remedy):
                 notes.append(f"another remedy is printed: {remedy}")
+            if not fault.heals:
+                load.wait_for(load.account.right.total() + LASTS)
             if remedy and MEND_FIRST not in remedy:
                 done = _do(stack, remedy, notes)
-            elif not fault.heals:
-                load.wait_for(load.account.right.total() + LASTS)
         if remedy and MEND_FIRST in remedy:
             done = _do(stack, remedy, notes)
         mended = time.monotonic()

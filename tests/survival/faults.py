@@ -250,6 +250,7 @@ ALL: Final = (
         all_hang,
         r"requests? hangs?",
         heals=False,
+        remedy="ops/restart ends them",
         after=TIMEOUT,
         settings={"BASCULE_TIMEOUT": str(TIMEOUT)},
     ),

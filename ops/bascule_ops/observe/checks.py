@@ -79,7 +79,7 @@ def hung(document: Document) -> Iterator[Check]:
         f"{count(len(found), 'request hangs,', 'requests hang, the longest')} "
         f"for {request['age_s']:.0f} s in worker-{worker}: {request['method']} {request['path']}",
         "ops/running --stacks shows where; its thread is replaced by another one, and the worker "
-        "once as many hang as it has threads",
+        "once as many hang as it has threads; ops/restart ends them",
     )
 
 
