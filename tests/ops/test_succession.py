@@ -319,3 +319,10 @@ def test_whatever_workers_suffer_from_somebody_serves(number: int) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         machine, settings=settings(max_examples=150, stateful_step_count=6, deadline=None)
     )
+
+
+@pytest.mark.parametrize("state", [State.RUNNING, State.FATAL])
+def test_a_worker_that_has_no_program_for_a_successor_is_left_alone(state: State) -> None:
+    alone = Program("0", "worker-0", state, pid=1).info()  # as with `bascule --workers`
+    assert [*half_replaced([alone])] == []
+    assert [*given_up([alone])] == []

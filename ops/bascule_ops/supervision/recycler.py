@@ -205,12 +205,12 @@ def half_replaced(processes: Iterable[ProcessInfo]) -> Iterator[Wish]:
 
 
 def _programs(processes: Iterable[ProcessInfo]) -> Iterable[list[ProcessInfo]]:
-    """Return the two programs of each worker."""
+    """Return the two programs of each worker, where it has two: `processes` has no successors."""
     found: defaultdict[str, list[ProcessInfo]] = defaultdict(list)
     for info in processes:
         if info["group"] == WORKERS:
             found[info["name"].rpartition("-")[2]].append(info)
-    return found.values()
+    return [programs for programs in found.values() if len(programs) > 1]
 
 
 def _who_asks(text: str) -> int:
