@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
 import json
 import os
 import signal
@@ -33,6 +32,7 @@ from bascule.config import Config, build
 from supervisor import supervisord  # type: ignore[import-untyped]
 
 from bascule_ops.supervision.client import ENDED, WORKERS, State, Supervisor
+from bascule_ops.supervision.foreground import supervise
 from bascule_ops.supervision.process_events import REASON_FILE
 
 # How often it is looked whether a process has stopped or started (seconds).
@@ -240,16 +240,9 @@ def _supervise(config: Config, number: int) -> int:
         # They have the address as a descriptor, and supervisord has the other file.
         os.environ |= {"BASCULE_BIND": "", "BASCULE_PID": ""}
         Options.socket_path = str(directory / SOCKET)
-        supervisord.ServerOptions = Options
-        complaint = io.StringIO()
-        try:
-            # supervisord prints only where it refuses to start.
-            with contextlib.redirect_stderr(complaint):
-                supervisord.main(["--configuration", str(file)])
-        except SystemExit as end:
-            if end.code:
-                _tell(" ".join(complaint.getvalue().split()) or f"supervisord: {end.code}")
-                return 1
+        if complaint := supervise(Options, file):
+            _tell(complaint)
+            return 1
         with contextlib.suppress(FileNotFoundError):
             reason = json.loads((directory / REASON_FILE).read_text(encoding="utf-8"))
             _tell(f"nothing serves any more: {reason['message']}")

@@ -14,7 +14,6 @@ who writes to the log by way of this process follows.
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import signal
 import sys
@@ -30,6 +29,7 @@ from bascule_ops.json_log import line
 from bascule_ops.settings import variables
 from bascule_ops.settings.directories import check_owner
 from bascule_ops.supervision import log_writing, tries
+from bascule_ops.supervision.foreground import supervise
 from bascule_ops.supervision.log_rotation import reopen_output
 from bascule_ops.supervision.process_events import REASON_FILE, REPLACE_ALL
 from bascule_ops.supervision.slots import LOG_ROUTE, SITE
@@ -183,22 +183,13 @@ def run() -> int:
     except (Refused, OSError) as error:
         tell(line("critical", "configuration", str(error)))
         return 2
-    complaint = io.StringIO()
-    supervisord.ServerOptions = Options  # its main() makes them, once a reload
     log_writing.take_over()
     tries.take_over(variables.read(os.environ).start_timeout, directory / HOLD_FILE)
     # It asks for a place for temporary files, and needs none; a full /tmp would end the start.
     tempfile.tempdir = str(directory)
-    try:
-        # supervisord prints only where it refuses to start: as plain text, so it is kept
-        # and told as a line of the log.
-        with contextlib.redirect_stderr(complaint):
-            supervisord.main(["--configuration", str(configuration)])
-    except SystemExit as end:
-        if end.code:
-            message = " ".join(complaint.getvalue().split()) or f"supervisord ended: {end.code}"
-            tell(line("critical", "configuration", message))
-            return 2
+    if complaint := supervise(Options, configuration):
+        tell(line("critical", "configuration", complaint))
+        return 2
     if reason_file.exists():
         tell(reason_file.read_text(encoding="utf-8"))
         return 1
