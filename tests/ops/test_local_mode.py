@@ -177,8 +177,12 @@ def test_nginx_learns_of_another_number_of_workers_and_status_says_where_it_diff
     assert "! nginx knows 3 workers, and there are to be 1\n  remedy: wait: it learns" in told
     number.write_text("1\n")
     wait_until(lambda: judged(0), "none", limit=LIMIT)
-    lines = [line for line in tree.log() if line["event"] == "workers_changed"]
-    assert [line["workers"] for line in lines] == [3, 1]
+
+    def learnt() -> list[int]:
+        return [line["workers"] for line in tree.log() if line["event"] == "workers_changed"]
+
+    # It is told when nginx's old processes have left, which answer no status any more by then.
+    wait_until(lambda: learnt() == [3, 1], "both changes in the log", limit=LIMIT, seen=learnt)
     pids = tree.pids()
     assert tree.run("ops/down").returncode == 0
     assert [pid for pid in pids if is_alive(pid)] == []
