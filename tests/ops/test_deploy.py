@@ -64,6 +64,8 @@ def test_a_second_operation_at_the_same_time_is_refused(running: Tree) -> None:
             done = running.run(command)
             assert done.returncode == 1
             assert "is at work here; wait for its end" in done.stderr
+    assert running.run("ops/restart").returncode == 0
+    assert not (running.root / ".operation").exists()
 
 
 def test_new_settings_reach_the_workers_and_the_commands(tree: Tree) -> None:

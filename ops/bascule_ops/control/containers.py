@@ -110,6 +110,13 @@ class Containers:
         """Whether any of them runs."""
         return self._may_be_there() and bool(self.read("ps", "--quiet"))
 
+    def name(self) -> str:
+        """The name of docker compose's project. Raises `CommandError` where its file is wrong."""
+        found = self.read("config", "--format", "json")
+        if found is None:
+            raise CommandError("docker compose config fails here: its message says why")
+        return str(json.loads(found)["name"])
+
     def server(self) -> str:
         """The id of the server's container whose workers serve; empty where none runs."""
         found = [each for each in self.servers if each.runs]

@@ -38,11 +38,12 @@ def run(_options: argparse.Namespace, project: Project) -> int:
         stack.containers.end_servers_beside()
         if stack.containers.compose("--profile", "*", "down", "--remove-orphans"):
             raise CommandError("docker compose could not stop the stack; its message is above")
+        journal.forget(journal.path(project.root, stack.containers.name()))
         is_stopped = True
     stack.local.recall_settings()
     is_stopped = is_stopped or bool(stack.local.pid() or stack.local.pid_before())
     stack.local.stop()
-    journal.forget(project.root)
+    journal.forget(journal.path(project.root))
     if silent:
         say("Stopped, what ran here." if is_stopped else "Nothing runs here.")
         raise CommandError(silent)

@@ -1,8 +1,9 @@
-"""Which operation is at work on a project, or was when it was killed: a file in the project.
+"""Which operation is at work on a stack, or was when it was killed: a file in the project.
 
+Each stack has its own: a project may have several in containers, by other COMPOSE_PROJECT_NAMEs.
 Whoever replaces workers holds a lock on it, and so do the programs that it runs. What the file says
 while nobody holds the lock is of an operation that was killed; how far that had come is for the
-site to show (`bascule_ops.generations.replacement.Left`).
+site to show (`bascule_ops.generations.replacement.Left`). An operation that ends removes it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Final, TextIO
 from bascule_ops.errors import CommandError
 from bascule_ops.program import named
 
-FILE: Final = ".operation"
+_FILE: Final = ".operation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ class Entry:
 class Journal:
     """The file, whose lock this process has."""
 
-    def __init__(self, file: TextIO) -> None:
+    def __init__(self, path: Path, file: TextIO) -> None:
+        self._path = path
         self._file = file
 
     def read(self) -> Entry | None:
@@ -79,35 +81,58 @@ class Journal:
 
     def write(self, entry: Entry) -> None:
         """Keep what is begun."""
-        self.clear()
+        self._file.truncate(0)
         json.dump(asdict(entry), self._file)
         self._file.flush()
 
     def clear(self) -> None:
         """It is ended."""
-        self._file.truncate(0)
+        self._path.unlink(missing_ok=True)
+
+
+def path(root: Path, stack: str = "") -> Path:
+    """Where that of a stack is; `stack`: the name of its compose project, empty in local mode."""
+    return root / f"{_FILE}{stack and f'-{stack}'}"
 
 
 @contextmanager
-def alone(root: Path) -> Iterator[Journal]:
+def alone(path: Path) -> Iterator[Journal]:
     """Keep others out: two would take each other's workers for the old. Raises `CommandError`."""
-    with (root / FILE).open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            other = _read(file) or "another operation"
-            raise CommandError(f"{other} is at work here; wait for its end") from None
+    with _locked(path) as file:
         os.set_inheritable(file.fileno(), True)
-        yield Journal(file)
+        yield Journal(path, file)
 
 
-def cut_off(root: Path) -> str:
+@contextmanager
+def _locked(path: Path) -> Iterator[TextIO]:
+    while True:
+        with path.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                other = _read(file) or "another operation"
+                raise CommandError(f"{other} is at work here; wait for its end") from None
+            if not _is_there(path, file):  # whoever had the lock has removed it
+                continue
+            try:
+                yield file
+            finally:
+                if _is_there(path, file) and not _read(file):
+                    path.unlink()
+            return
+
+
+def _is_there(path: Path, file: TextIO) -> bool:
+    return path.exists() and path.samefile(f"/proc/self/fd/{file.fileno()}")
+
+
+def cut_off(path: Path) -> str:
     """What people call the operation that was killed; empty where one is at work.
 
     It is asked where there is something left of one: for a moment it keeps others out.
     """
     try:
-        with (root / FILE).open("r") as file:
+        with path.open("r") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return str(_read(file) or "an operation")
     except BlockingIOError:
@@ -116,9 +141,9 @@ def cut_off(root: Path) -> str:
         return "an operation"
 
 
-def forget(root: Path) -> None:
+def forget(path: Path) -> None:
     """Nothing is left of what was killed: the stack is stopped."""
-    (root / FILE).unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
 
 
 def _read(file: TextIO) -> Entry | None:

@@ -14,7 +14,7 @@ from bascule_ops import program
 from bascule_ops.arguments import checked
 from bascule_ops.control import journal
 from bascule_ops.control.interrupts import Interrupts
-from bascule_ops.control.journal import Entry, Journal, Order, alone
+from bascule_ops.control.journal import Entry, Journal, Order
 from bascule_ops.control.output import say
 from bascule_ops.control.project import Project
 from bascule_ops.control.stack import Stack, find, not_running
@@ -74,7 +74,7 @@ class _Work:
     @contextmanager
     def _alone(self) -> Iterator[Journal]:
         try:
-            with alone(self._stack.project.root) as entries:
+            with journal.alone(self._stack.journal()) as entries:
                 yield entries
         finally:
             self._interrupts.restore()
@@ -140,7 +140,7 @@ def cut_off(stack: Stack) -> dict[str, str] | None:
         elif any(each.is_beside for each in stack.containers.servers):
             with suppress(CommandError):
                 left = ContainerSite(stack.project.root, os.environ).left()
-    name = journal.cut_off(stack.project.root) if left else ""
+    name = journal.cut_off(stack.journal()) if left else ""
     return _words(name, left) if left and name else None
 
 

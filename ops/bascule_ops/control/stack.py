@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal
 
 from bascule_ops import program
+from bascule_ops.control import journal
 from bascule_ops.control.containers import Containers
 from bascule_ops.control.local import LocalStack
 from bascule_ops.control.project import Project
@@ -30,6 +32,11 @@ class Stack:
         if self.containers.run():
             return "docker"
         return "local" if self.local.marker.exists() else "none"
+
+    def journal(self) -> Path:
+        """Where is kept which operation is at work on it."""
+        name = "" if self.mode == "local" else self.containers.name()
+        return journal.path(self.project.root, name)
 
 
 def find(project: Project) -> Stack:
