@@ -7,15 +7,22 @@
 #
 # With the one argument "reload" it renders the configuration anew for an nginx that runs
 # already, and has it read that where it differs; one that nginx refuses is put back as it was
-# (exit 1). With "check" it only renders it, and asks nginx whether it is good.
+# (exit 1). With "check" it only renders it, and asks nginx whether it is good; with "check-image" it
+# does while an image is built, where no other container has a name yet.
 set -eu
 
-# Fails, in nginx's words, where it refuses what has been rendered.
-nginx_accepts() { "$NGINX_BINARY" -p "$NGINX_RUN_DIR/" -c nginx.conf -e stderr -t -q; }
+# Fails, in nginx's words, where it refuses what has been rendered; the project's own files have the
+# names that their authors know.
+nginx_accepts() {
+    words=$("$NGINX_BINARY" -p "$NGINX_RUN_DIR/" -c nginx.conf -e stderr -t -q 2>&1) && status=0 || status=1
+    [ -z "$words" ] ||
+        printf '%s\n' "$words" | sed "s#$NGINX_RUN_DIR/\(site\.d\|http\.d\)/#$NGINX_PROJECT_DIR/\1/#" >&2
+    return "$status"
+}
 
 # Puts back what was rendered before.
 undo_reload() {
-    rm -rf "$NGINX_RUN_DIR/conf.d" "$NGINX_RUN_DIR/snippets"
+    (cd "$NGINX_RUN_DIR" && rm -rf conf.d snippets site.d http.d)
     cp -R "$before/." "$NGINX_RUN_DIR/"
     rm -rf "$before"
 }
@@ -34,7 +41,11 @@ if [ "${1-}" = reload ]; then
     before=$NGINX_RUN_DIR/temp/before-reload
     rm -rf "$before"
     mkdir "$before"
-    cp -R "$NGINX_RUN_DIR/conf.d" "$NGINX_RUN_DIR/snippets" "$NGINX_RUN_DIR"/*.conf "$before/"
+    for each in conf.d snippets site.d http.d; do
+        # An earlier version's had no more than the first two.
+        [ ! -d "$NGINX_RUN_DIR/$each" ] || cp -R "$NGINX_RUN_DIR/$each" "$before/"
+    done
+    cp "$NGINX_RUN_DIR"/*.conf "$before/"
     trap undo_reload EXIT
     trap 'exit 143' HUP INT TERM
 fi
@@ -48,10 +59,7 @@ for hook in "$hooks"/*; do
 done
 
 if [ "${1-}" = reload ]; then
-    if ! refusal=$(nginx_accepts 2>&1); then
-        printf '%s\n' "$refusal" >&2
-        exit 1
-    fi
+    nginx_accepts || exit 1
     for changed in "$before"/*; do
         diff -r "$changed" "$NGINX_RUN_DIR/${changed##*/}" >/dev/null || break
         changed=
@@ -71,6 +79,12 @@ fi
 if [ "${1-}" = check ]; then
     nginx_accepts
     exit
+fi
+
+if [ "${1-}" = check-image ]; then
+    nginx_accepts && exit
+    case $words in *'host not found in upstream'*) exit 0 ;; esac
+    exit 1
 fi
 
 if [ $# -gt 0 ]; then

@@ -3,7 +3,7 @@
 #
 # nginx before 1.27.4 closes idle connections at once when it reloads, and what a client sends on one
 # in that instant is lost. So each answer is first made the last one on its connection ("Connection:
-# close", templates/30-site.conf.template), until every connection that was there has had such an
+# close", snippets/site.conf.template), until every connection that was there has had such an
 # answer, or has idled away; then there is nobody left to close a connection on.
 set -eu
 
@@ -61,7 +61,7 @@ reload() {
 
     # Written by docker-entrypoint.d/30-upstream.sh where nginx itself leaves connections open for a while.
     if [ ! -s "$NGINX_RUN_DIR/keepalive.conf" ]; then
-        ports=$(sed -n 's/^ *listen .*\b\([0-9]\{1,5\}\) .*/\1/p' "$NGINX_RUN_DIR/conf.d/30-site.conf" "$NGINX_RUN_DIR/tls.conf")
+        ports=$(sed -n 's/^listen \(.*:\)\{0,1\}\([0-9]\{1,5\}\)[ ;].*/\2/p' "$NGINX_RUN_DIR/listen.conf")
         trap 'rm -f "$closing"' EXIT
         trap 'exit 143' HUP INT TERM
         : >"$closing"

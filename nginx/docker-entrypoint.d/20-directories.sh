@@ -12,7 +12,7 @@ remedy='give nginx a directory that its user may write to (a tmpfs in a containe
 mkdir -p "$NGINX_RUN_DIR" 2>/dev/null || fail "cannot make NGINX_RUN_DIR=$NGINX_RUN_DIR: $remedy"
 [ -w "$NGINX_RUN_DIR" ] || fail "cannot write to NGINX_RUN_DIR=$NGINX_RUN_DIR: $remedy"
 
-rm -rf "$NGINX_RUN_DIR/conf.d" "$NGINX_RUN_DIR/snippets"
+(cd "$NGINX_RUN_DIR" && rm -rf conf.d snippets site.d http.d)
 # What stays behind when nginx is killed, and reload.sh: nginx does not bind over the first, would
 # close each connection after one answer for the second, and seems to run by the third. Unless it does.
 [ -n "${NGINX_RELOAD-}" ] || (cd "$NGINX_RUN_DIR" && rm -f status.sock closing nginx.pid)
@@ -21,3 +21,9 @@ cp "$NGINX_SOURCE_DIR/nginx.conf" "$NGINX_RUN_DIR/nginx.conf" ||
     fail "cannot copy nginx.conf from NGINX_SOURCE_DIR=$NGINX_SOURCE_DIR to $NGINX_RUN_DIR"
 cp -R "$NGINX_SOURCE_DIR/snippets" "$NGINX_RUN_DIR/snippets" ||
     fail "cannot copy snippets from NGINX_SOURCE_DIR=$NGINX_SOURCE_DIR to $NGINX_RUN_DIR"
+# The project's own, with what lies beside them (a file of passwords, say).
+for part in site.d http.d; do
+    mkdir "$NGINX_RUN_DIR/$part"
+    [ ! -d "$NGINX_PROJECT_DIR/$part" ] || cp -R "$NGINX_PROJECT_DIR/$part/." "$NGINX_RUN_DIR/$part/" ||
+        fail "cannot copy $NGINX_PROJECT_DIR/$part to $NGINX_RUN_DIR"
+done

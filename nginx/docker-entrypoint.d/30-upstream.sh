@@ -1,6 +1,6 @@
 #!/bin/sh
 # Writes the includes whose content depends on more than a value: the upstream's servers, the
-# IPv6 listener, the inside listener's port, idle connections at a reload, nginx's own counters, its
+# site's listener, the inside listener's port, idle connections at a reload, nginx's own counters, its
 # compiler of expressions.
 set -eu
 
@@ -34,10 +34,11 @@ for socket in $sockets; do
 done >"$NGINX_RUN_DIR/upstream_servers.conf"
 printf '%s\n' "$told" >"$NGINX_RUN_DIR/workers.conf"
 
-# The file is there when the kernel knows IPv6.
-if [ -e /proc/net/if_inet6 ]; then
-    printf 'listen [::]:%s default_server;\n' "$NGINX_PORT"
-fi >"$NGINX_RUN_DIR/listen_ipv6.conf"
+# The file of /proc is there when the kernel knows IPv6. With TLS more follows (35-tls.envsh).
+{
+    printf 'listen %s;\n' "$NGINX_PORT"
+    [ ! -e /proc/net/if_inet6 ] || printf 'listen [::]:%s;\n' "$NGINX_PORT"
+} >"$NGINX_RUN_DIR/listen.conf"
 
 if [ "$NGINX_STATUS_PORT" != off ]; then
     printf 'listen %s:%s;\n' "$NGINX_STATUS_HOST" "$NGINX_STATUS_PORT"

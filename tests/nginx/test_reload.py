@@ -50,14 +50,14 @@ def test_what_has_not_changed_is_not_read_again(nginx: Nginx) -> None:
 
 
 def test_a_configuration_that_is_refused_is_put_back(nginx: Nginx) -> None:
-    before = rendered(nginx, "conf.d/30-site.conf")
+    before = rendered(nginx, "snippets/site.conf")
     done = reload(nginx, NGINX_SEND_TIMEOUT="soon")
     assert done.returncode == 2
     assert "NGINX_SEND_TIMEOUT" in done.stderr
     done = reload(nginx, NGINX_CLIENT_MAX_BODY_SIZE="99999999999999999999g")
     assert done.returncode == 1
     assert "client_max_body_size" in done.stderr
-    assert rendered(nginx, "conf.d/30-site.conf") == before
+    assert rendered(nginx, "snippets/site.conf") == before
     answer = nginx.request("/")
     assert answer.status == 200
 

@@ -110,8 +110,8 @@ def test_a_large_text_is_compressed_for_who_accepts_it(nginx: Nginx) -> None:
 def test_the_same_is_served_over_ipv6_where_there_is_any(nginx: Nginx) -> None:
     from pathlib import Path
 
-    listening = (Path(nginx.environ["NGINX_RUN_DIR"]) / "listen_ipv6.conf").read_text()
+    listening = (Path(nginx.environ["NGINX_RUN_DIR"]) / "listen.conf").read_text()
     if Path("/proc/net/if_inet6").exists():
-        assert listening == f"listen [::]:{nginx.port} default_server;\n"
+        assert f"listen [::]:{nginx.port};\n" in listening
     else:
-        assert listening == ""
+        assert "[::]" not in listening

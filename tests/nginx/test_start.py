@@ -90,7 +90,7 @@ def test_an_empty_setting_is_an_unset_one(binary: str) -> None:
     empty = [name for name in names if name not in here]
     assert "NGINX_SEND_TIMEOUT" in empty
     with Nginx(binary, WORKERS="", **dict.fromkeys(empty, "")) as nginx:
-        site = (nginx.directory / "nginx/conf.d/30-site.conf").read_text()
+        site = (nginx.directory / "nginx/snippets/site.conf").read_text()
         assert "send_timeout 30s;" in site
         assert workers_of(nginx) == ["worker-0.sock", "worker-1.sock"]
 

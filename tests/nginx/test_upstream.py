@@ -102,7 +102,7 @@ def test_what_nginx_waits_for_follows_from_the_workers_deadline(
     binary: str, settings: dict[str, str], retries: str, reads: str
 ) -> None:
     with Nginx(binary, **settings) as nginx:
-        site = Path(nginx.environ["NGINX_RUN_DIR"], "conf.d", "30-site.conf").read_text()
+        site = Path(nginx.environ["NGINX_RUN_DIR"], "snippets", "site.conf").read_text()
     assert f"proxy_next_upstream_timeout {retries};" in site
     assert f"proxy_read_timeout {reads};" in site
 

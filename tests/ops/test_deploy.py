@@ -75,7 +75,7 @@ def test_new_settings_reach_the_workers_and_the_commands(tree: Tree) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert list(tree.worker_pids()) == ["worker-0"]
     assert [x["threads"] for x in tree.log() if x["event"] == "listening"][-1] == 3
-    assert "send_timeout 21s;" in (tree.run_dir / "nginx/conf.d/30-site.conf").read_text()
+    assert "send_timeout 21s;" in (tree.run_dir / "nginx/snippets/site.conf").read_text()
     assert tree.run("ops/status").returncode == 0
 
     # The one process that supervises is the one that it was, and all ends with it.

@@ -121,7 +121,7 @@ def test_settings_are_read_from_the_env_file_and_the_environment_wins(tree: Tree
     assert list(tree.worker_pids()) == ["worker-0"]
     listening = [line for line in tree.log() if line["event"] == "listening"]
     assert [line["threads"] for line in listening] == [3]
-    rendered = Path(tree.run_dir / "nginx/conf.d/30-site.conf").read_text()
+    rendered = Path(tree.run_dir / "nginx/snippets/site.conf").read_text()
     assert "send_timeout 20s;" in rendered
 
 

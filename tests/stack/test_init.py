@@ -145,7 +145,11 @@ def test_it_answers_after_two_commands(
     made = repository(fill)
     assert {"chain.toml", ".env.example"} < set(repositories.new_files(made.root))
     assert not [each for each in repositories.new_files(made.root) if each.endswith(".whl")]
+    own = made.root / "nginx" / "site.d"
+    own.mkdir(parents=True)
+    (own / "own.conf").write_text("location = /of-nginx { return 204; }\n")
     made.compose("up", "--detach", "--wait")
+    assert made.get("/of-nginx").status == 204
     reply = made.get()
     assert reply.status == 200
     assert re.search(body, reply.text), reply.text

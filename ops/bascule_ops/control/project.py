@@ -57,6 +57,7 @@ class Project:
             "LOG_ROUTE": f"{run_dir}/fd",
             "NGINX_RUN_DIR": f"{run_dir}/nginx",
             "NGINX_SOURCE_DIR": str(files.NGINX),
+            "NGINX_PROJECT_DIR": str(self.root / "nginx"),
             "PROJECT_DIR": str(self.root),
             "PYTHON": sys.executable,
             "OPS_PYTHON": sys.executable,
