@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests.harness.fetch import fetch
 from tests.harness.killed import EVERYWHERE
 from tests.harness.processes import ROOT, Process
 from tests.harness.waiting import wait_until
@@ -121,6 +122,26 @@ def test_a_deployment_is_mended_wherever_it_was_killed_and_nothing_is_lost(stack
             load.wait_for(load.account.right.total() + BEFORE)
             assert not load.account.failures, (place, *load.account.lines())
     assert load.account.is_complete
+
+
+def test_what_serves_alone_is_started_again_by_the_engine(stack: Stack) -> None:
+    (before,) = servers(stack).values()
+    wanted = "1" if before == "2" else "2"
+    killed(stack, "run docker tag|3", "deploy", "--image", f"{stack.tag}-{wanted}")
+    (beside,) = servers(stack)
+    assert servers(stack)[beside] == wanted
+    # As at the end of the engine, or of the machine; `docker kill` would have the engine leave it so.
+    pid = run("docker", "inspect", "--format", "{{.State.Pid}}", beside)
+    os.kill(int(pid), signal.SIGKILL)
+    address = stack.project.address()
+
+    def serves() -> bool:
+        return servers(stack) == {beside: wanted} and fetch(address, "/").status == 200
+
+    wait_until(serves, "it to serve again", limit=FACT_SECONDS)
+    done = stack.run("ops/deploy", "--resume")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(servers(stack).values()) == [wanted]
 
 
 def test_compose_up_leaves_alone_what_serves_while_a_new_image_loads(

@@ -118,15 +118,16 @@ class ContainerSite:
     def _image_name(self) -> str:
         if not self._name:
             # Not `config --images`, which names those that the service depends on as well.
-            made = json.loads(self._compose("config", "--format", "json"))
+            made = self._configuration()
             image = made["services"][SERVICE].get("image", f"{made['name']}-{SERVICE}")
             self._name = image if ":" in image.rpartition("/")[2] else f"{image}:latest"
         return self._name
 
-    def _configuration(self, image: str) -> dict[str, Any]:
-        """What compose makes of the project's files, with another image of the server."""
+    def _configuration(self, image: str = "") -> dict[str, Any]:
+        """What compose makes of the project's files; `image`: another one for the server."""
         found: dict[str, Any] = json.loads(self._compose("config", "--format", "json"))
-        found["services"][SERVICE]["image"] = image
+        if image:
+            found["services"][SERVICE]["image"] = image
         return found
 
     def start(self) -> str:
@@ -145,8 +146,7 @@ class ContainerSite:
         """Have compose go by a container's settings, where its own are others by now."""
         listed = json.loads(_docker("inspect", "--format", "{{json .Config.Env}}", container))
         runs = {name: value for name, _, value in (each.partition("=") for each in listed)}
-        configuration = json.loads(self._compose("config", "--format", "json"))
-        wanted = configuration["services"][SERVICE].get("environment") or {}
+        wanted = self._configuration()["services"][SERVICE].get("environment") or {}
         there = {name: runs.get(name, "") for name in wanted}
         others = {name: value for name, value in there.items() if value != (wanted[name] or "")}
         self._environ = {**self._environ, **others}
@@ -189,6 +189,9 @@ class ContainerSite:
     def take_over(self) -> None:
         """See `replacement.Site`."""
         self._pass_on(self._old, self._new)
+        # Which docker compose gives to none that it runs.
+        policy = self._configuration()["services"][SERVICE].get("restart", "no")
+        _docker("update", f"--restart={policy}", self._new)
 
     def _pass_on(self, giver: str, taker: str) -> None:
         """Let one container have the sockets of another, which may be gone."""
