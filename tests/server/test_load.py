@@ -183,18 +183,36 @@ def test_what_is_there_and_cannot_be_called_is_said() -> None:
         ("nothing_like_it:application", "No module named 'nothing_like_it'"),
         ("site_:nothing_like_it", "module 'site_' has no attribute 'nothing_like_it'"),
         ("wants:application", "No module named 'want'"),
+        ("site_.application", "No module named 'site_.application'; 'site_' is not a package; "
+                              "did you mean 'site_:application'?"),
+        ("pack.deep.application", "No module named 'pack.deep.application'; "
+                                  "did you mean 'pack.deep:application'?"),
     ],
 )  # fmt: skip
 def test_a_name_that_is_nearly_right_is_corrected(name: str, said: str, here: Path) -> None:
     for package in ("pack", "pack/deep"):
         (here / package).mkdir()
-        (here / package / "__init__.py").touch()
+        (here / package / "__init__.py").write_text(HELLO)
     for module in ("pack/wsgi", "pack/deep/one", "pack/deep/only"):
         (here / f"{module}.py").write_text(HELLO)
     (here / "wants.py").write_text("import want")
     error = refused(name)
     kind = type(error.__cause__).__name__
     assert str(error) == f"cannot load {name}: {kind}: {said}"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("site_.py", "it is a path; name the module: site_"),
+        ("./site_.py:application", "it is a path; name the module: site_"),
+        ("pack/wsgi:application", "it is a path; name the module: pack.wsgi"),
+        (".site_:application", "it is no module's name, such as project.wsgi"),
+        ("site_.:application", "it is no module's name, such as project.wsgi"),
+    ],
+)
+def test_what_is_no_module_s_name_is_said(name: str, said: str) -> None:
+    assert str(refused(name)) == f"cannot load {name}: {said}"
 
 
 @pytest.mark.parametrize(

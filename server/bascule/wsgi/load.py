@@ -67,6 +67,7 @@ def load_application(name: str, directories: Sequence[str] = ()) -> WSGIApplicat
     if here not in sys.path and module_name.partition(".")[0] not in OWN_PACKAGES:
         sys.path.insert(0, here)
     try:
+        _check_name(module_name)
         module = importlib.import_module(module_name)
         if not path:
             found = _found_in(module)
@@ -89,12 +90,21 @@ def load_application(name: str, directories: Sequence[str] = ()) -> WSGIApplicat
         elif isinstance(error, AttributeError) and error.name and error.name in path:
             text += _nearest(error.name, _public(error.obj))
         elif missing and f"{module_name}.".startswith(f"{missing}."):
-            text += _nearest(missing, _modules_beside(missing, here))
+            text += _nearest(missing, _beside(missing, here))
         raise LoadError(text) from error
     if not callable(found):
         given = f"{path} gave no callable" if path.endswith(")") else "it is not callable"
         raise LoadError(f"cannot load {name}: {given} but {_a_kind_of(found)}")
     return cast("WSGIApplication", found)
+
+
+def _check_name(module: str) -> None:
+    """See to it that a module's name is one, and not a path."""
+    if os.sep in module or os.path.isfile(module):
+        own = os.path.relpath(module).removesuffix(".py").replace(os.sep, ".")
+        raise _NamingError(f"it is a path; name the module: {own}")
+    if not all(module.split(".")):
+        raise _NamingError("it is no module's name, such as project.wsgi")
 
 
 def _found_in(module: ModuleType) -> object:
@@ -225,13 +235,15 @@ def _frames_of_its_own(found: TracebackType | None) -> TracebackType | None:
     return TracebackType(following, found.tb_frame, found.tb_lasti, found.tb_lineno)
 
 
-def _modules_beside(module: str, directory: str) -> list[str]:
-    """Return the modules where one was looked for that is not there."""
+def _beside(module: str, directory: str) -> list[str]:
+    """Return what might be meant by a module that is not there: others, or a name within one."""
     import pkgutil  # noqa: PLC0415 - a worker has no use for it
 
     parent, dot, _ = module.rpartition(".")
-    paths = sys.modules[parent].__path__ if parent else [directory]
-    return [parent + dot + each.name for each in pkgutil.iter_modules(paths)]
+    found = sys.modules[parent] if parent else None
+    paths = getattr(found, "__path__", []) if parent else [directory]
+    within = [f"{parent}:{each}" for each in _public(found)] if parent else []
+    return [parent + dot + each.name for each in pkgutil.iter_modules(paths)] + within
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
