@@ -7,6 +7,7 @@ and what we have not are told, with the reason, and left out; other variables ar
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping
@@ -69,7 +70,8 @@ class SettingsFile:
 
     def _take_python(self, text: bytes, path: str) -> None:
         variables: dict[str, Any] = {"__name__": "__config__", "__file__": path}
-        sys.path.insert(0, os.getcwd())
+        here = os.getcwd()
+        sys.path.insert(0, here)
         try:
             exec(compile(text, path, "exec"), variables)  # noqa: S102 - gunicorn's files are programs
         # SystemExit too: it is no reason for this process to end in silence.
@@ -79,7 +81,9 @@ class SettingsFile:
             what = " ".join(f"{type(error).__name__}: {error}".split())
             raise ConfigError(f"{place}: {what}") from error
         finally:
-            sys.path.remove(os.getcwd())
+            os.chdir(here)  # where a file goes is its own matter, there too
+            with contextlib.suppress(ValueError):  # it has a list of its own
+                sys.path.remove(here)
         for name, value in variables.items():
             if text_ := reason(name, value):
                 self.notes.append(f"{self._name}: {name} has no effect: {text_}")

@@ -171,6 +171,16 @@ def test_a_file_may_import_what_is_beside_it_and_ask_the_environment(
     assert sys.path == before
 
 
+def test_where_a_file_goes_while_it_is_read_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    path = written(tmp_path, "import os, sys\nos.chdir('/')\nsys.path = ['/']\npidfile = 'a'\n")
+    assert of(path).pid == str(tmp_path / "a")
+    assert Path.cwd() == tmp_path
+
+
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
