@@ -110,7 +110,8 @@ def _address(address: str) -> str:
     host, colon, port = address.rpartition(":")
     number = address.removeprefix("fd://")
     is_descriptor = number != address and number.isascii() and number.isdigit()
-    is_endpoint = bool(colon and host) and port.isascii() and port.isdigit()
+    is_host = bool(colon and host) and (":" not in host or host[:1] + host[-1:] == "[]")
+    is_endpoint = is_host and port.isascii() and port.isdigit()
     if not (is_descriptor or (is_endpoint and int(port) <= 65535)):
         raise ValueError("must be HOST:PORT, :PORT, PORT, unix:PATH or fd://N")
     return address

@@ -228,8 +228,9 @@ def test_a_port_in_the_environment_counts_where_no_address_is_given() -> None:
     assert configured({"bind": ["a:1"]}, {"PORT": "5000"}).bind == ("a:1",)
     assert configured(environment={"PORT": "5000", "BASCULE_BIND": "a:1"}).bind == ("a:1",)
     assert configured(environment={"PORT": ""}) == configured()
-    with pytest.raises(ConfigError, match="PORT must be HOST:PORT"):
-        configured(environment={"PORT": "five"})
+    for wrong in ("five", ":8000", "tcp://10.0.0.1:80"):
+        with pytest.raises(ConfigError, match="PORT must be HOST:PORT"):
+            configured(environment={"PORT": wrong})
 
 
 def test_a_setting_may_be_written_in_each_of_its_spellings() -> None:
@@ -246,7 +247,8 @@ def test_all_settings_are_shown_as_toml() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["", "65536", ":", ":²", "host", "host:", "host:http", "fd://", "fd://²", "a:²"]
+    "address",
+    ["", "65536", ":", ":²", "host", "host:", "host:http", "fd://", "fd://²", "a:²", "::1:80"],
 )
 def test_an_address_may_not_be(address: str) -> None:
     with pytest.raises(ConfigError, match="must be HOST:PORT, :PORT, PORT, unix:PATH or fd://N"):
