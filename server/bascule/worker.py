@@ -524,7 +524,13 @@ class Worker:
             self._drain(Stop.QUICK, "SIGINT")
         elif number == signal.SIGUSR1:
             self._reopen_logs()
-        elif is_stray(number):
+        elif not is_stray(number):
+            pass
+        elif number == signal.SIGHUP:
+            self._drain(Stop.GRACEFUL, "SIGHUP")
+        elif number == signal.SIGQUIT:
+            self._drain(Stop.QUICK, "SIGQUIT")
+        else:
             event(
                 logging.WARNING,
                 "stray_signal",

@@ -116,6 +116,18 @@ def test_a_signal_that_nobody_handles_ends_no_process_and_is_logged(number: str)
             assert client.request(get()).body == b"hello"
 
 
+@pytest.mark.parametrize("number", ["SIGHUP", "SIGQUIT"])
+def test_what_ends_gunicorn_or_a_terminal_loses_no_request(number: str) -> None:
+    with served(HELLO) as server, server.client() as client:
+        client.send(b"GET / HTTP/1.1\r\n")  # in flight
+        server.signal(signal.Signals[number])
+        server.said(f"Stopping ({number})")
+        client.send(b"Host: a\r\n\r\n")
+        answer = client.read_final()
+        assert (answer.body, answer.says_close) == (b"hello", True)
+        assert server.wait() == 0
+
+
 @pytest.mark.parametrize("threads", ["1", "4"])
 def test_a_timer_of_a_call_ends_no_process(threads: str) -> None:
     source = IN_A_CALL.format(misuse="signal.setitimer(signal.ITIMER_REAL, 0.01)")

@@ -14,10 +14,11 @@ from typing import Final
 
 # What the server takes for itself.
 TAKEN: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-# Their default action ends a process (signal(7)); an application's timer may send them.
+# Their default action ends a process (signal(7)); an application's timer may send them, a terminal
+# that is closed, and who is used to gunicorn.
 ENDING: Final = (
-    *(signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF),
-    *(signal.SIGUSR2, signal.SIGIO),
+    *(signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGHUP),
+    *(signal.SIGUSR2, signal.SIGIO, signal.SIGQUIT),
 )
 
 _END: Final = b"\0"
