@@ -13,7 +13,6 @@ from importlib.util import find_spec
 from typing import Final
 
 from bascule.config import Config, ConfigError, settings, variable
-from bascule.engine.listen import open_listener
 
 _SUPERVISION: Final = "bascule_ops.supervision.processes"
 
@@ -23,12 +22,8 @@ def run(config: Config, number: int) -> int:
 
     Raises:
         ConfigError: several cannot be served so.
-        StartError: the address is not to be had.
     """
     _check(config, number)
-    listener = open_listener(config.bind[0], config.backlog)
-    listener.withdraw()
-    listener.socket.close()
     for setting in settings():
         os.environ[variable(setting.name)] = _text(getattr(config, setting.name))
     os.environ["BASCULE_APP"] = config.application
@@ -46,11 +41,8 @@ def _check(config: Config, number: int) -> None:
     asked = f"--workers {number}"
     if not all(find_spec(name) for name in ("bascule_ops", "supervisor")):
         raise ConfigError(f"{asked}: supervisor starts them, and is not installed")
-    addresses = ",".join(config.bind)
-    if len(config.bind) > 1 or addresses.startswith(("[", "fd:", "unix:@")):
-        raise ConfigError(
-            f"{asked}: they share one address, HOST:PORT of IPv4 or unix:PATH, not {addresses}"
-        )
+    if len(config.bind) > 1:
+        raise ConfigError(f"{asked}: they share one address, not {','.join(config.bind)}")
     if config.status_socket:
         raise ConfigError(f"{asked}: --status-socket is of one process")
 

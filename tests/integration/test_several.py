@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 
 from tests.harness.client import Client
 from tests.harness.ports import free_port, listen
+from tests.harness.servers import ServerProcess
 from tests.harness.waiting import wait_until
 
 from .project import ProjectServer, names_in, project
@@ -176,8 +179,8 @@ def test_a_unix_socket_is_there_for_the_group_and_removed_at_the_end() -> None:
     [
         ("raise ValueError('no')", (), 4, "bascule: cannot load site_:application: ValueError: no"),
         ("", ("--workers=none",), 2, "bascule: --workers must be a whole number from 1 up"),
-        ("", ("-b", ":1", "-b", ":2"), 2, "bascule: --workers 2: they share one address, HOST"),
-        ("", ("-b", "[::1]:80"), 2, "bascule: --workers 2: they share one address, HOST"),
+        ("", ("-b", ":1", "-b", ":2"), 2, "bascule: --workers 2: they share one address, not "),
+        (SITE.format(""), ("--pid", "/no/pid"), 3, "bascule: --pid: cannot write /no/pid: No such"),
         ("", ("--status-socket", "s"), 2, "bascule: --workers 2: --status-socket is of one"),
     ],
 )
@@ -194,6 +197,53 @@ def test_what_cannot_be_started_is_said_once_and_ends_with_its_own_status(
         assert server.err.splitlines()[-1].startswith(said)
         assert server.err.count("bascule: ") == 1
         assert names_in(server.directory) == set()
+
+
+def test_those_that_have_served_their_number_are_replaced_for_ever() -> None:
+    with project(SITE.format("one"), "-w", "2", "--max-requests", "2") as server:
+        server.start_there()
+        wait_until(lambda: server.err.count("Serving ") == 2, "both serve")
+        for _ in range(30):
+            assert asked(server)[0] == "one"
+        server.signal(signal.SIGTERM)
+        assert server.wait(20) == 0
+
+
+def test_their_socket_may_be_inherited(tmp_path: Path) -> None:
+    (tmp_path / "site_.py").write_text(SITE.format("one"))
+    with listen() as inherited:
+        command = [sys.executable, "-m", "bascule", "-w", "2", "site_"]
+        bind = ("--bind", f"fd://{inherited.fileno()}")
+        address, descriptors = inherited.getsockname(), [inherited.fileno()]
+        with ServerProcess(
+            [*command, *bind], address, cwd=tmp_path, pass_fds=descriptors
+        ) as server:
+            server.wait_until_it_answers()
+            server.signal(signal.SIGTERM)
+            assert server.wait(20) == 0
+
+
+@pytest.mark.parametrize("address", ["unix:@{}/abstract", "[::]:0", "0"])
+def test_their_address_may_be_of_any_kind(address: str) -> None:
+    with project(SITE.format("one"), "-w", "2", "--bind", "") as server:
+        server.argv[server.argv.index("")] = address.format(server.directory)
+        server.start_there()
+        wait_until(lambda: server.err.count("Serving ") == 2, "both serve")
+        (at,) = set(re.findall(r" on (?:http://|unix:)(\S+)", server.err))
+        host, _, port = at.rpartition(":")
+        server.address = ("127.0.0.1", int(port)) if host else "\0" + at[1:]
+        assert asked(server)[0] == "one"
+
+
+def test_the_file_of_a_process_that_runs_is_left_alone() -> None:
+    with several() as server, project(SITE.format("two"), "-w", "2") as second:
+        file = server.directory / "its.pid"
+        second.argv[-1:-1] = ("--pid", str(file))
+        second.start_there()
+        assert second.wait(20) == 3
+        said = f"bascule: --pid: process {server.pid} runs with {file}\n"
+        assert second.err == said
+        assert file.read_text() == f"{server.pid}\n"
 
 
 def test_an_address_in_use_is_said_as_for_one_process() -> None:

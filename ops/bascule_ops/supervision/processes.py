@@ -1,23 +1,21 @@
 """Several servers behind one address: what ``bascule --workers N`` becomes.
 
 ``python -P -m bascule_ops.supervision.processes N`` runs supervisord in this process, which the
-server has checked the settings for and put all of them into the environment. supervisord holds the
-listening socket for as long as any of them serves, and each has it as descriptor 0: whoever is
-restarted, connections wait for the others. SIGHUP restarts them one after another, with what has
-become of the code; SIGUSR1 has them open their logs anew; SIGTERM stops all.
+server has checked the settings for and put all of them into the environment. This process holds the
+listening socket until it ends, and each has it as descriptor 0: whoever is restarted, even all of
+them at once, connections wait. SIGHUP restarts them one after another, with what has become of the
+code; SIGUSR1 has them open their logs anew; SIGTERM stops all.
 
-The exit status is 0 where it was stopped, and 1 when nothing serves any more; the reason is on
-standard error. supervisord itself exits 0 whatever became of its programs.
+The exit status is 0 where it was stopped, 1 when nothing serves any more, and 3 where it cannot
+start; the reason is on standard error. supervisord itself exits 0 whatever became of its programs.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import signal
-import socket
 import stat
 import sys
 import tempfile
@@ -29,7 +27,10 @@ from typing import Final
 from xmlrpc.client import Fault
 
 from bascule.config import Config, build
-from supervisor import supervisord  # type: ignore[import-untyped]
+from bascule.engine.listen import Listener, open_listener
+from bascule.errors import StartError
+from bascule.pid_file import PidFile
+from supervisor import process, states, supervisord  # type: ignore[import-untyped]
 
 from bascule_ops.supervision.client import ENDED, WORKERS, State, Supervisor
 from bascule_ops.supervision.foreground import supervise
@@ -38,6 +39,7 @@ from bascule_ops.supervision.process_events import REASON_FILE
 # How often it is looked whether a process has stopped or started (seconds).
 INTERVAL: Final = 0.1
 SOCKET: Final = "supervisor.sock"
+CANNOT_START: Final = 3  # as bascule.command has it
 # Bytes that are copied at once, and how long the last are waited for (seconds).
 COPIED: Final = 65536
 PATIENCE: Final = 1.0
@@ -49,7 +51,7 @@ silent = true
 logfile = {directory}/supervisord.log
 logfile_maxbytes = 1MB
 logfile_backups = 0
-pidfile = {pid}
+pidfile = {directory}/supervisord.pid
 childlogdir = {directory}
 minfds = 1024
 
@@ -60,9 +62,7 @@ chmod = 0700
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 
-[fcgi-program:{WORKERS}]
-socket = {socket}
-socket_backlog = {backlog}
+[program:{WORKERS}]
 process_name = worker-%(process_num)d
 numprocs = {number}
 command = "{python}" -P -m bascule --bind fd://0
@@ -96,20 +96,14 @@ def configuration(config: Config, number: int, directory: Path) -> str:
     """Return supervisord's configuration.
 
     Args:
-        config: of each server; it has one address.
+        config: of each server.
         number: of servers.
         directory: for supervisord's own files.
     """
-    (address,) = config.bind
-    is_unix = address.startswith("unix:")
-    url = f"unix://{address.removeprefix('unix:')}" if is_unix else f"tcp://{address}"
     values = {
         "SOCKET": SOCKET,
         "WORKERS": WORKERS,
         "directory": directory,
-        "pid": config.pid or directory / "supervisord.pid",
-        "socket": url + ("\nsocket_mode = 0660" if is_unix else ""),
-        "backlog": min(config.backlog, 65535),
         "number": number,
         "python": sys.executable,
         "stop_seconds": int(config.graceful_timeout) + 5,
@@ -141,6 +135,39 @@ class Options(supervisord.ServerOptions):  # type: ignore[misc]  # it has no typ
         else:
             return number
         return None
+
+
+class Process(process.Subprocess):  # type: ignore[misc]  # it has no types
+    """supervisord's, which hands on the listening socket.
+
+    Attributes:
+        listener: its descriptor.
+    """
+
+    listener: int
+    killing: bool
+    laststart: float
+
+    @property
+    def _is_server(self) -> bool:
+        return bool(self.group.config.name == WORKERS)
+
+    def _prepare_child_fds(self) -> None:
+        if self._is_server:
+            self.pipes["child_stdin"] = self.listener
+        super()._prepare_child_fds()
+
+    def finish(self, pid: int, sts: int) -> None:
+        """See `supervisor.process.Subprocess`.
+
+        A server that ended well has served for as long as it was to (--max-requests): that is no
+        start that failed, however short it was.
+        """
+        is_starting = self.state == states.ProcessStates.STARTING
+        if self._is_server and is_starting and not (self.killing or sts):
+            self.change_state(states.ProcessStates.RUNNING)
+            self.laststart -= self.config.startsecs
+        super().finish(pid, sts)
 
 
 _restarting: Final = threading.Lock()
@@ -189,13 +216,31 @@ def _tell(message: str) -> None:
 def run(number: int) -> int:
     """Run supervisord until it ends; return the exit status."""
     config = build(os.environ["BASCULE_APP"], {}, os.environ)
-    (address,) = config.bind
     try:
-        with _openable(1), _openable(2):
+        with _listening(config) as listener, _openable(1), _openable(2):
+            Process.listener = listener.socket.fileno()
+            process.Subprocess = Process
             return _supervise(config, number)
+    except StartError as error:
+        _tell(str(error))
+        return CANNOT_START
+
+
+@contextlib.contextmanager
+def _listening(config: Config) -> Iterator[Listener]:
+    """Have the address and the file of --pid, as one process would."""
+    (address,) = config.bind
+    pid_file = PidFile(config.pid) if config.pid else None
+    listener = open_listener(address, config.backlog)
+    try:
+        listener.publish()
+        if pid_file:
+            pid_file.write()
+        yield listener
     finally:
-        if address.startswith("unix:"):
-            _remove(address.removeprefix("unix:"))
+        listener.withdraw()
+        if pid_file:
+            pid_file.remove()
 
 
 @contextlib.contextmanager
@@ -225,24 +270,25 @@ def _openable(number: int) -> Iterator[None]:
         thread.join(PATIENCE)
 
 
-def _remove(path: str) -> None:
-    """Remove a socket that supervisord has left, unless somebody else serves there by now."""
-    with socket.socket(socket.AF_UNIX) as client:
-        if client.connect_ex(path) == errno.ECONNREFUSED:
-            os.unlink(path)  # noqa: PTH108 - as the address has it
+@contextlib.contextmanager
+def _directory() -> Iterator[Path]:
+    try:
+        own = tempfile.TemporaryDirectory(prefix="bascule-")
+    except OSError as error:
+        raise StartError(f"no directory for supervisord's files (TMPDIR): {error}") from error
+    with own as name:
+        yield Path(name)
 
 
 def _supervise(config: Config, number: int) -> int:
-    with tempfile.TemporaryDirectory(prefix="bascule-") as name:
-        directory = Path(name)
+    with _directory() as directory:
         file = directory / "supervisord.conf"
         file.write_text(configuration(config, number, directory), encoding="utf-8")
-        # They have the address as a descriptor, and supervisord has the other file.
+        # They have the address as a descriptor, and this process has the other file.
         os.environ |= {"BASCULE_BIND": "", "BASCULE_PID": ""}
         Options.socket_path = str(directory / SOCKET)
         if complaint := supervise(Options, file):
-            _tell(complaint)
-            return 1
+            raise StartError(complaint)
         with contextlib.suppress(FileNotFoundError):
             reason = json.loads((directory / REASON_FILE).read_text(encoding="utf-8"))
             _tell(f"nothing serves any more: {reason['message']}")

@@ -203,8 +203,15 @@ def _check_length(what: str, name: str) -> None:
 
 
 def _shown(name: str | bytes) -> str:
-    """Return a bound unix socket's name; an abstract one's begins with a zero byte (unix(7))."""
-    return name if isinstance(name, str) else "@" + os.fsdecode(name[1:])
+    """Return a bound unix socket's name; an abstract one's begins with a zero byte (unix(7)).
+
+    One that was bound by a temporary name keeps that.
+    """
+    if isinstance(name, bytes):
+        return "@" + os.fsdecode(name[1:])
+    directory, own = os.path.split(name)
+    begin, _, pid = own[1:].rpartition(".")
+    return os.path.join(directory, begin) if own[:1] == "." and pid.isdigit() else name
 
 
 def _bind_abstract(name: str, backlog: int) -> Listener:
