@@ -219,6 +219,49 @@ def test_a_project_in_a_directory_is_pointed_at(init: Init) -> None:
     )  # fmt: skip
 
 
+def test_requirements_in_a_directory_are_pointed_at_unless_the_application_is_named(
+    init: Init,
+) -> None:
+    files = {"back/end/app.py": CALLABLE, "back/end/requirements.txt": ""}
+    assert init(files) == (
+        1, "", "basculectl init: back.end.app:application is here, but its requirements are in "
+        "back/end/requirements.txt: call it in back/end/, or name the application with --app\n"
+    )  # fmt: skip
+    assert init({}, "--app", "back.end.app:application")[0] == 0
+
+
+def test_a_factory_that_needs_arguments_is_pointed_at(init: Init) -> None:
+    factory = FACTORY.replace("create_app(", "create_app(name, ")
+    assert init({"shop/__init__.py": factory}) == (
+        1, "", "basculectl init: shop:create_app needs arguments: name it with them, such as "
+        "--app 'shop:create_app(\"production\")'\n"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("of", ["environment", ".env"])
+def test_what_compose_is_told_to_read_by_name_is_pointed_at(
+    of: str, init: Init, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"app.py": CALLABLE}
+    if of == ".env":
+        files[".env"] = "COMPOSE_FILE=a.yml:b.yml\n"
+    else:
+        monkeypatch.setenv("COMPOSE_FILE", "a.yml:b.yml")
+    said = init(files)[1].splitlines()[-1]
+    assert said == 'Compose reads what COMPOSE_FILE names, "a.yml:b.yml": add compose.yaml to it'
+    monkeypatch.setenv("COMPOSE_FILE", "compose.yaml:a.yml")
+    assert "COMPOSE_FILE" not in init({"compose.yaml": "services:\n"}, "--upgrade")[1]
+
+
+def test_files_that_cannot_be_read_are_passed_over(tmp_path: Path, init: Init) -> None:
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "loop.py").symlink_to("loop.py")
+    (tmp_path / "bytes.py").write_bytes(b"\xff\xfe\0")
+    files = {"deep.py": "(" * 5000, "deeper.py": "x = " + "-" * 50000 + "1", "app.py": CALLABLE}
+    assert init(files)[0] == 0
+    assert application(tmp_path) == "app:application"
+
+
 @pytest.mark.parametrize(
     "target",
     [
@@ -273,6 +316,7 @@ REQUIREMENTS = {
     "pyproject.toml": ({"pyproject.toml": PROJECT}, ["pyproject.toml ./"]),
     "uv.lock": ({"pyproject.toml": PROJECT, "uv.lock": "", "requirements.txt": ""}, ["pyproject.toml ./", "uv.lock ./"]),
     "poetry.lock": ({"pyproject.toml": PROJECT, "poetry.lock": ""}, ["pyproject.toml ./", "poetry.lock ./"]),
+    "Pipfile.lock": ({"Pipfile": "", "Pipfile.lock": "{}"}, ["Pipfile ./", "Pipfile.lock ./"]),
 }  # fmt: skip
 
 
@@ -391,6 +435,17 @@ def test_what_writes_nothing_has_no_volume(tmp_path: Path, init: Init) -> None:
     assert "data:" not in (tmp_path / "compose.yaml").read_text()
 
 
+def test_of_djangos_settings_those_are_served_that_the_module_for_servers_names(
+    tmp_path: Path, init: Init
+) -> None:
+    named = 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "mysite.production")\n'
+    settings = 'STATIC_URL = "static/"\nINSTALLED_APPS = ["django.contrib.staticfiles"]\n'
+    files = {"mysite/wsgi.py": named + DJANGO_WSGI, "mysite/production.py": settings}
+    _, said, _ = init(SITE | files | {"mysite/settings.py": SQLITE})
+    assert "ARG DJANGO_SETTINGS_MODULE=mysite.production\n" in (tmp_path / "Dockerfile").read_text()
+    assert "Data:" not in said
+
+
 def test_djangos_settings_are_chosen_by_the_environment(tmp_path: Path, init: Init) -> None:
     settings = (
         f'{SQLITE}\nSTATIC_URL = "static/"\nINSTALLED_APPS = ["django.contrib.staticfiles"]\n'
@@ -399,6 +454,8 @@ def test_djangos_settings_are_chosen_by_the_environment(tmp_path: Path, init: In
     assert "Static files: collectstatic, when the image is built (nginx serves" in said
     assert "ARG DJANGO_SETTINGS_MODULE=mysite.settings\n" in (tmp_path / "Dockerfile").read_text()
     assert "\n    DJANGO_SETTINGS_MODULE:\n" in (tmp_path / "compose.yaml").read_text()
+    in_server = "      DJANGO_SETTINGS_MODULE: ${DJANGO_SETTINGS_MODULE:-mysite.settings}\n"
+    assert in_server in (tmp_path / "compose.yaml").read_text()
     assert "\nDJANGO_SETTINGS_MODULE=mysite.settings\n" in (tmp_path / ".env.example").read_text()
     assert "Next: docker compose run --build --rm server python3 manage.py migrate\n" in said
 

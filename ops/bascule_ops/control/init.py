@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shlex
 import tomllib
 from pathlib import Path
 from typing import Final
+
+from bascule import env_file
+from bascule.config import ConfigError
 
 from bascule_ops.control.output import say
 from bascule_ops.control.project import Project
@@ -95,6 +99,7 @@ def run(options: argparse.Namespace, project: Project) -> int:
         say(f"Data: {', '.join(written)} (in containers they are in the volume data)")
     _tell_written(planned, there, new, kept)
     _tell_next(root)
+    _tell_compose_files(root, there)
     return 0
 
 
@@ -158,17 +163,34 @@ def _chosen(root: Path, sources: Sources, found: list[Candidate], target: str | 
 
 def _best(root: Path, sources: Sources, found: list[Candidate]) -> Candidate:
     if found:
+        _check_place(root, found[0])
         return found[0]
     for path in sorted(root.glob("*/manage.py")):
         raise CommandError(
             f"no WSGI application is here, but {path.relative_to(root)} is: call it in "
             f"{path.parent.name}/"
         )
+    for each in applications.with_arguments(sources):
+        raise CommandError(
+            f"{each} needs arguments: name it with them, such as --app '{each}(\"production\")'"
+        )
     where = f"{len(sources.modules)} Python modules" if sources.modules else "no Python module"
     raise CommandError(
         f"no WSGI application found ({where} in {root}): name it with --app MODULE:CALLABLE, such "
         "as --app shop.wsgi:application or --app 'shop:create_app()'"
     )
+
+
+def _check_place(root: Path, chosen: Candidate) -> None:
+    """Raise `CommandError` where it is of a project in a directory of the repository."""
+    if requirements.find(root).told:
+        return
+    for place in [each for each in chosen.path.parents if each.name]:
+        if told := requirements.find(root / place).told:
+            raise CommandError(
+                f"{chosen.target} is here, but its requirements are in {place / told}: call it in "
+                f"{place}/, or name the application with --app"
+            )
 
 
 def _tell_found(chosen: Candidate, others: list[Candidate]) -> None:
@@ -208,3 +230,13 @@ def _tell_next(root: Path) -> None:
         return
     say("Next: docker compose up --build --detach --wait && curl localhost")
     say("  or: basculectl up, which needs no container engine")
+
+
+def _tell_compose_files(root: Path, there: repository.Repository) -> None:
+    """Say what else is to be done where compose is told by name what it reads."""
+    try:
+        named = os.environ.get("COMPOSE_FILE") or env_file.read(root / ".env", {})["COMPOSE_FILE"]
+    except (KeyError, OSError, ConfigError):
+        return
+    if there.our_compose_file not in re.split("[:,]", named):
+        say(f'Compose reads what COMPOSE_FILE names, "{named}": add {there.our_compose_file} to it')

@@ -74,6 +74,19 @@ def find(sources: Sources) -> list[Candidate]:
     return sorted(found.values(), key=lambda each: (-each.score, each.target))
 
 
+def with_arguments(sources: Sources) -> list[str]:
+    """Factories that cannot be called without: ``MODULE:FACTORY``."""
+    return [
+        f"{module.name}:{name}"
+        for module in sources.modules.values()
+        for name, bound in module.bindings.items()
+        if name in FACTORIES
+        and any(
+            isinstance(each, ast.FunctionDef) and _within(sources, module, each) for each in bound
+        )
+    ]
+
+
 def _of_django(sources: Sources) -> Iterator[Candidate]:
     if project := django_project.find(sources):
         path = sources.modules[project.wsgi_module].path

@@ -17,7 +17,7 @@ class DjangoProject:
     """A Django project.
 
     Attributes:
-        settings: the module that manage.py names.
+        settings: the module that the module for servers names, else manage.py.
         wsgi_module, wsgi_callable: what WSGI_APPLICATION names.
         collects_static: whether `collectstatic` is one of its commands.
         static_url: what STATIC_URL says; empty where that is not written out.
@@ -45,6 +45,9 @@ def find(sources: Sources) -> DjangoProject | None:
         module, name = f"{settings.partition('.')[0]}.wsgi", "application"
         if module not in sources.modules:
             return None
+    # What is served may have other settings than what manage.py does on a developer's machine.
+    if (served := _settings(sources.modules[module]) or settings) != settings:
+        settings, modules = served, list(_with_star_imports(sources, served, set()))
     installed = [
         node.value
         for each in modules
@@ -60,7 +63,7 @@ def find(sources: Sources) -> DjangoProject | None:
 
 
 def _settings(manage: Module) -> str:
-    """The settings that manage.py, or what it imports from, names first."""
+    """The settings that a module names first."""
     for node in ast.walk(manage.tree):
         match node:
             case ast.Call(args=[ast.Constant(value=name), ast.Constant(value=str(value))]):

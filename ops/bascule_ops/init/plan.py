@@ -145,8 +145,10 @@ def make(repository: Repository, findings: Findings) -> Plan:
 
 def _compose(repository: Repository, findings: Findings) -> str:
     words: dict[str, str] = {"DOCKERFILE": repository.our_dockerfile, "BASE": _BASE}
-    if findings.static_files.settings:
+    if settings := findings.static_files.settings:
         words["DJANGO"] = "    DJANGO_SETTINGS_MODULE:"
+        name = "DJANGO_SETTINGS_MODULE"
+        words["DJANGO_SERVER"] = f"      {name}: ${{{name}:-{settings}}}"
     if findings.data:
         words["DATA"] = f"      # What the application writes.\n      - data:{data.PLACE}"
         words["DATA_VOLUME"] = "  data:"

@@ -48,9 +48,13 @@ def find(root: Path) -> Requirements:
     project = _pyproject(root)
     if (root / "uv.lock").is_file() and project:
         export = "uv export --frozen --no-dev --no-emit-project --output-file"
-        return _by_tool("uv.lock", "uv", export)
+        return _by_tool("pyproject.toml", "uv.lock", "uv", export)
     if (root / "poetry.lock").is_file() and project:
-        return _by_tool("poetry.lock", "poetry poetry-plugin-export", "poetry export --output")
+        packages, export = "poetry poetry-plugin-export", "poetry export --output"
+        return _by_tool("pyproject.toml", "poetry.lock", packages, export)
+    if (root / "Pipfile.lock").is_file() and (root / "Pipfile").is_file():
+        export = "pipenv requirements --exclude-index >"
+        return _by_tool("Pipfile", "Pipfile.lock", "pipenv", export)
     if name := next((each for each in _FILES if (root / each).is_file()), None):
         return _of_file(root, name)
     if project.get("project", {}).get("dependencies"):
@@ -72,7 +76,7 @@ def _pyproject(root: Path) -> dict[str, Any]:
         return {}
 
 
-def _by_tool(lock: str, packages: str, export: str) -> Requirements:
+def _by_tool(project: str, lock: str, packages: str, export: str) -> Requirements:
     """What a lock has, by way of the tool that wrote it, which stays behind."""
     tool, _, rest = export.partition(" ")
     commands = (
@@ -80,7 +84,7 @@ def _by_tool(lock: str, packages: str, export: str) -> Requirements:
         f"/opt/tool/bin/{tool} {rest} {_LOCKED}",
         f"{_PIP} --requirement {_LOCKED}",
     )
-    return Requirements(lock, ("pyproject.toml", lock), commands)
+    return Requirements(lock, (project, lock), commands)
 
 
 def _of_file(root: Path, name: str) -> Requirements:

@@ -133,10 +133,11 @@ def read(root: Path, top: Path, path: Path) -> Module | None:
     parts = path.relative_to(top).with_suffix("").parts
     name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
     try:
-        if path.stat().st_size > MAX_SIZE:
+        if not path.is_file() or path.stat().st_size > MAX_SIZE:
             return None
         return Module(name, path.relative_to(root), ast.parse(path.read_bytes()))
-    except (OSError, SyntaxError, ValueError):
+    # The last two: it is nested too deeply for the parser.
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
 
