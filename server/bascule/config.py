@@ -363,8 +363,8 @@ class Config(_Frozen):
         _switch,
         _PROCESS,
         "",
-        "for development: start anew where a file of the application's is saved; one that cannot "
-        "be loaded is answered with what is wrong",
+        "for development: start anew where a file of the application's or a template is saved, and "
+        "show errors in the browser of this machine; no call is too long",
     )
     reload_extra_file: tuple[str, ...] = _setting(
         (), _paths, _PROCESS, "FILE", "--reload looks at this file too; may be repeated"

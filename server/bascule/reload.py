@@ -1,11 +1,14 @@
 """``--reload``: the application is started anew whenever one of its files is saved.
 
 This process listens and never loads the application. One that it forks loads and serves it, looks
-at the files of all modules that are loaded by then, and ends once one of them has changed; then the
-next is forked. Connections wait in the sockets meanwhile, so nobody is refused.
+at the files of all modules that are loaded by then and at the project's templates, and ends once
+one of them has changed; then the next is forked. Connections wait in the sockets meanwhile, so
+nobody is refused.
 
 An application that cannot be loaded is stood in for: its clients get 500, and those on this machine
 learn why. The terminal says the same, and the next file that is saved ends that too.
+
+A debugger may hold a call, so no call is too long, and nothing but a save or a signal ends it all.
 """
 
 from __future__ import annotations
@@ -15,26 +18,29 @@ import importlib.util
 import os
 import signal
 import sys
+import termios
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from traceback import walk_tb
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from bascule import streams
 from bascule.config import Config
+from bascule.development import report, shown
+from bascule.development.templates import Templates
 from bascule.engine.listen import Listener, open_listener
 from bascule.errors import LoadError
 from bascule.guard import Place
 from bascule.pid_file import PidFile
 from bascule.worker import Worker
-from bascule.wsgi.load import check_library, explain, load_application
+from bascule.wsgi.load import check_library, load_application
 
 if TYPE_CHECKING:
-    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+    from wsgiref.types import WSGIApplication
 
-# How often it looks at the files (seconds), and how long requests have that are in flight then.
+# How often it looks at the files (seconds), and how long requests in flight have, at its end too.
 INTERVAL: Final = 0.2
 GRACE: Final = 1.0
 # The clock of a file system may be late by so much (nanoseconds).
@@ -43,16 +49,20 @@ CLOCK_STEP: Final = 20_000_000
 _LOOK: Final = Place("reload", "Whether a file has changed was not seen; the next look does")
 
 _TAKEN: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-# A proxy on this machine sets these for clients that are elsewhere.
-_FORWARDED: Final = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP")
-_ELSEWHERE: Final = "The application cannot be loaded; the terminal says why.\n"
+_UNLIMITED: Final = {"timeout": 0.0, "max_requests": 0, "max_memory": 0}
 
 # A file's: when it was saved, its size and its inode; all 0 where it is not there.
 _State = tuple[int, int, int]
 
 
-def run(config: Config) -> int:
+def run(
+    config: Config, dressed: Callable[[WSGIApplication], WSGIApplication] = lambda given: given
+) -> int:
     """Serve until told to stop; return the exit code, of each process that returns from it.
+
+    Args:
+        config: the settings.
+        dressed: gives what is served for the application that was loaded.
 
     Raises:
         StartError: a socket or the file of ``--pid`` is not to be had.
@@ -64,8 +74,8 @@ def run(config: Config) -> int:
     overseer = _Overseer()
     while overseer.is_to_go_on():
         if overseer.fork():
-            config = Config(**(vars(config) | {"pid": ""}))
-            return _serve(config, [each.shared() for each in listeners], overseer)
+            config = Config(**(vars(config) | _UNLIMITED | {"pid": ""}))
+            return _serve(config, [each.shared() for each in listeners], overseer, dressed)
         overseer.wait()
     for listener in listeners:
         listener.withdraw()
@@ -101,8 +111,10 @@ class _Overseer:
         self._is_stopping = False
         self._has_changed = True
         self._reader = self._writer = -1
+        self._terminal = termios.tcgetattr(streams.STDIN) if _is_on_a_terminal() else None
         for number in _TAKEN:
             signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGALRM, self._on_alarm)
 
     def is_to_go_on(self) -> bool:
         """Whether the last one ended because of a file, and nobody wishes the end."""
@@ -118,6 +130,7 @@ class _Overseer:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _TAKEN)
         return self._child == 0
 
@@ -126,8 +139,11 @@ class _Overseer:
         os.close(self._writer)
         _, status = os.waitpid(self._child, 0)
         self._child = 0
+        if self._terminal and _is_on_a_terminal():  # a debugger's prompt may have changed it
+            termios.tcsetattr(streams.STDIN, termios.TCSANOW, self._terminal)
         code = os.waitstatus_to_exitcode(status)
-        is_stopped = self._is_stopping and code == -signal.SIGTERM  # while it loaded
+        # While it loaded, or while a call went on.
+        is_stopped = self._is_stopping and code in (-signal.SIGTERM, -signal.SIGKILL)
         self.code = 0 if is_stopped else code if code >= 0 else 128 - code
         self._has_changed = bool(os.read(self._reader, 1))
         os.close(self._reader)
@@ -143,9 +159,14 @@ class _Overseer:
     def _on_signal(self, number: int, _frame: object) -> None:
         if number != signal.SIGUSR1:
             self._is_stopping = True
+            signal.setitimer(signal.ITIMER_REAL, GRACE)
         # A terminal sends Ctrl-C to both.
         if self._child and not (number == signal.SIGINT and _is_on_a_terminal()):
             os.kill(self._child, number)
+
+    def _on_alarm(self, _number: int, _frame: object) -> None:
+        if self._child:
+            os.kill(self._child, signal.SIGKILL)
 
 
 def _is_on_a_terminal() -> bool:
@@ -155,48 +176,30 @@ def _is_on_a_terminal() -> bool:
         return False
 
 
-def _serve(config: Config, listeners: list[Listener], overseer: _Overseer) -> int:
+def _serve(
+    config: Config,
+    listeners: list[Listener],
+    overseer: _Overseer,
+    dressed: Callable[[WSGIApplication], WSGIApplication],
+) -> int:
     watch = _Watch(overseer, _extra_files(config))
     watch.start()
     try:
         application = load_application(config.application, config.pythonpath)
         check_library(config.application)
+        application = shown.Errors(dressed(application))
     except LoadError as error:
         watch.files.add(_files_of(error))
         watch.files.add_directories()
-        text = f"{explain(error)}bascule: {error}\n"
-        streams.own(streams.STDERR).write(text)
-        application = stand_in(text)
+        traces = report.text(shown.causes(error))
+        streams.own(streams.STDERR).write(f"{traces}\nbascule: {error}\n".lstrip("\n"))
+        application = shown.stand_in(error)
     # What is saved from now on is noticed, however soon.
     watch.look()
     watch.files.is_loaded = True
     worker = Worker(config, application, listeners)
     watch.is_serving = True
     return worker.run()
-
-
-def stand_in(text: str) -> WSGIApplication:
-    """Return an application that answers 500, and a client on this machine why.
-
-    Args:
-        text: what is wrong.
-    """
-
-    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        start_response(
-            "500 Internal Server Error",
-            [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")],
-        )
-        return [(text if is_near(environ) else _ELSEWHERE).encode("utf-8", "backslashreplace")]
-
-    return application
-
-
-def is_near(environ: WSGIEnvironment) -> bool:
-    """Whether a request comes from this machine, and not through a proxy on it."""
-    address = environ.get("REMOTE_ADDR", "")
-    is_loopback = address.startswith("127.") or address in ("::1", "::ffff:127.0.0.1")
-    return is_loopback and not any(name in environ for name in _FORWARDED)
 
 
 class _Watch:
@@ -262,6 +265,7 @@ class Files:
     def __init__(self, extra: Iterable[str] = ()) -> None:
         self.is_loaded = False
         self._extra = set(extra)
+        self._templates = Templates(os.getcwd())
         self._looked = 0
         self._seen: dict[str, _State] = {}
 
@@ -297,6 +301,7 @@ class Files:
 
     def _paths(self) -> Iterator[str]:
         yield from self._extra
+        yield from self._templates.paths()
         for module in list(sys.modules.values()):
             if isinstance(module, ModuleType):
                 path = vars(module).get("__file__")

@@ -20,7 +20,7 @@ PLACES = {
 # Each package's rooms, the lowest first: a module imports from its own room and from lower ones.
 # What stands beside the rooms is either below all of them or above all of them.
 ROOMS = {
-    "bascule": ("http", "told", "wsgi", "engine", "watch"),
+    "bascule": ("http", "told", "wsgi", "engine", "watch", "development"),
     "bascule_middleware": ("exchange", "links"),
 }
 BELOW = {

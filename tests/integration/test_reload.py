@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 
 from tests.harness.client import Client, Response
 from tests.harness.ports import free_port
+from tests.harness.servers import environment
+from tests.harness.terminal import Terminal
 from tests.harness.waiting import wait_until
 
 from .project import ProjectServer, project
@@ -40,7 +43,12 @@ def developed(
 
 def asked(server: ProjectServer, *fields: str) -> Response:
     with Client(server.address) as client:
-        return client.request(get("/", *fields))
+        return client.request(get("/", *fields).replace(b"example.org", b"localhost"))
+
+
+def shown(server: ProjectServer) -> Response:
+    """Return what a browser is answered."""
+    return asked(server, "Accept: text/html")
 
 
 def save(server: ProjectServer, text: str, name: str = "site_.py") -> None:
@@ -121,7 +129,106 @@ def test_clients_of_other_machines_do_not_learn_what_is_wrong(field: str) -> Non
         assert "a secret" in asked(server).body.decode()
         answer = asked(server, field)
         assert answer.status == 500
-        assert answer.body == b"The application cannot be loaded; the terminal says why.\n"
+        assert answer.body == b"It cannot be served; the terminal says why.\n"
+
+
+RAISES = """
+def application(environ, start_response):
+    raise ValueError("<script>alert(1)</script>")
+"""
+
+
+@pytest.mark.parametrize("wrong", [RAISES, RAISES + "\napplication({}, None)\n"])
+def test_a_browser_is_shown_what_went_wrong_and_the_next_save_mends_it(wrong: str) -> None:
+    with developed(wrong) as server:
+        answer = shown(server)
+        assert answer.status == 500
+        assert answer.one("Content-Type") == "text/html; charset=utf-8"
+        page = answer.body.decode()
+        assert "<code>site_.py:3</code> in application" in page
+        assert "<mark>    3      raise ValueError(" in page
+        assert "ValueError: &lt;script&gt;" in page
+        assert "<script" not in page
+        line = '  File "site_.py", line 3, in application\n    raise ValueError('
+        assert "ValueError: <script>" in server.said(line)
+        save(server, SITE.format("mended"))
+        wait_for(server, "mended")
+
+
+def test_an_error_that_a_link_of_the_chain_has_caught_is_shown_too() -> None:
+    chain = 'application = "site_:application"\n[[links]]\nuse = "exceptions"\n'
+    with developed(RAISES, "--chain", "c.toml", files={"c.toml": chain}) as server:
+        assert "<code>site_.py:3</code> in application" in shown(server).body.decode()
+        assert asked(server).body.endswith(b"ValueError: <script>alert(1)</script>\n")
+
+
+def test_a_listener_that_others_reach_shows_nothing() -> None:
+    with developed(RAISES, "--bind", "0.0.0.0:0") as server:
+        port = int(re.findall(r"on http://0\.0\.0\.0:(\d+)", server.err)[0])
+        assert "alert" in asked(server).body.decode()
+        server.address = ("127.0.0.1", port)
+        assert asked(server).body == b"500 Internal Server Error\n"
+
+
+def test_a_template_that_is_saved_is_served_though_the_application_keeps_it() -> None:
+    source = """
+with open("shop/templates/a.html") as template:
+    TEXT = template.read().encode()
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [TEXT]
+"""
+    with project("", "--reload") as server:
+        (server.directory / "shop" / "templates").mkdir(parents=True)
+        save(server, "one", "shop/templates/a.html")
+        save(server, source)
+        server.start_there()
+        server.said("Serving ")
+        assert asked(server).body == b"one"
+        save(server, "two", "shop/templates/a.html")
+        wait_for(server, "two")
+
+
+def test_no_call_is_too_long_for_it_since_a_debugger_may_hold_it() -> None:
+    source = "import time\n" + SITE.format("one").replace("return", "time.sleep(1.5); return")
+    with developed(source, "--threads", "1", "--timeout", "0.2") as server:
+        assert asked(server).body == b"one"
+
+
+def test_interrupted_it_ends_though_a_call_goes_on() -> None:
+    source = SITE.format("one").replace("return", "print('called', flush=True)\n    time.sleep(60)")
+    source = f"import time\n{source}"
+    with developed(source, "--threads", "1") as server, Client(server.address) as client:
+        client.send(get("/"))
+        server.logged("called")
+        server.signal(signal.SIGINT)
+        assert server.wait(10) == 0
+
+
+def test_breakpoint_is_talked_to_in_the_terminal_that_is_as_it_was_afterwards() -> None:
+    source = SITE.format("one").replace(
+        "    return", "    answer = b'one'\n    breakpoint()\n    return"
+    )
+    source = source.replace('[b"one"]', "[answer]")
+    address = ("127.0.0.1", free_port())
+    options = ("--bind", str(address[1]), "--reload", "--threads", "1")
+    with (
+        project(source, *options) as server,
+        Terminal(server.argv, server.directory, environment()) as seen,
+    ):
+        seen.wait_for("Serving ")
+        modes = seen.modes()
+        with Client(address) as client:
+            client.send(get("/"))
+            seen.wait_for("(Pdb) ")
+            seen.type("answer = b'another'\nc\n")
+            assert client.read_final().body == b"another"
+            seen.type("")
+            client.send(get("/"))
+            seen.wait_for("(Pdb) ")
+            seen.type("\x03")
+            assert seen.exit_status() == 0
+        assert seen.modes() == modes
 
 
 def test_modules_that_are_imported_in_a_request_and_other_files_count() -> None:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-import pty
-import select
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.harness.processes import ROOT
-from tests.harness.tree import LIMIT
+from tests.harness.terminal import LIMIT, Terminal
 
 pytestmark = pytest.mark.integration
 
@@ -65,37 +61,6 @@ def place(tmp_path: Path) -> Path:
     (tmp_path / "downloads").mkdir()
     (tmp_path / "saved.log").touch()
     return tmp_path
-
-
-class Terminal:
-    """A shell on a terminal."""
-
-    def __init__(self, command: list[str], place: Path) -> None:
-        self._pid, self._terminal = pty.fork()
-        if not self._pid:
-            os.chdir(place)
-            os.execvpe(command[0], command, {**os.environ, "TERM": "dumb", "HOME": str(place)})
-        self._shown = ""
-
-    def type(self, text: str) -> None:
-        """Press these keys; what was shown before no longer counts."""
-        self._shown = ""
-        os.write(self._terminal, text.encode())
-
-    def wait_for(self, text: str) -> None:
-        """Return as soon as the shell has shown it."""
-        deadline = time.monotonic() + LIMIT
-        while text not in self._shown:
-            left = deadline - time.monotonic()
-            readable, _, _ = select.select([self._terminal], [], [], max(0.0, left))
-            assert readable, f"{text!r} is not in {self._shown!r}"
-            self._shown += os.read(self._terminal, 65536).decode(errors="replace")
-
-    def close(self) -> None:
-        """End the shell."""
-        os.kill(self._pid, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
-        os.close(self._terminal)
 
 
 @pytest.fixture(params=sorted(COMMANDS))

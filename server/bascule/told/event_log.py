@@ -346,7 +346,7 @@ class TextFormatter(_Formatter):
         if request_id := getattr(record, "request_id", ""):
             text += f" request_id={request_id}"
         if record.exc_info:
-            text += "\n" + self.formatException(record.exc_info)
+            text += "\n" + (record.exc_text or self.formatException(record.exc_info))
         if stack := getattr(record, "stack", None):
             text += f"\n{stack}"
         return text
@@ -387,7 +387,7 @@ class _RootHandler(OwnHandler):
 
 
 def configure(log_format: str, level: str, worker: str, stream: Sink | None = None) -> None:
-    """Write what is logged, and install the handler of the root logger.
+    """Write what is logged, install the handler of the root logger, and have no filter any more.
 
     Args:
         log_format: ``json``, or anything else for text.
@@ -396,6 +396,7 @@ def configure(log_format: str, level: str, worker: str, stream: Sink | None = No
         stream: where lines go; the server's own standard error when left out.
     """
     _told.formatter = JsonFormatter(worker) if log_format == "json" else TextFormatter(worker)
+    _told.filters.clear()
     _told.sink = _told.sink_of_others = stream or streams.own(streams.STDERR)
     root = logging.getLogger()
     root.handlers[:] = [_RootHandler()]
@@ -426,7 +427,7 @@ def keep() -> None:
 
 def add_filter(look: Callable[[logging.LogRecord], object]) -> None:
     """Have the server's own records looked at before they are written, on the thread that logs."""
-    _told.filters[:] = [look]
+    _told.filters.append(look)
 
 
 def add_listener(listener: Callable[[logging.LogRecord], None]) -> None:

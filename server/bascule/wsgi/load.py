@@ -12,7 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
-from types import ModuleType, TracebackType
+from types import FrameType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from bascule.errors import LoadError
@@ -229,10 +229,15 @@ def _frames_of_its_own(found: TracebackType | None) -> TracebackType | None:
     if found is None:
         return None
     following = _frames_of_its_own(found.tb_next)
-    module = str(found.tb_frame.f_globals.get("__name__"))
-    if module.partition(".")[0] in _NOT_ITS_OWN:
+    if is_of_the_server(found.tb_frame):
         return following
     return TracebackType(following, found.tb_frame, found.tb_lasti, found.tb_lineno)
+
+
+def is_of_the_server(frame: FrameType) -> bool:
+    """Return whether a frame is the server's, the chain's or the import system's."""
+    module = str(frame.f_globals.get("__name__"))
+    return module.partition(".")[0] in _NOT_ITS_OWN
 
 
 def _beside(module: str, directory: str) -> list[str]:
