@@ -91,7 +91,13 @@ def _set_variables(flags: Mapping[str, Sequence[str]]) -> None:
             os.environ.setdefault(name, value)
 
 
-def _lead_logs(config: Config) -> None:
+def lead_logs(config: Config) -> None:
+    """Have the log written where and as the settings say.
+
+    Raises:
+        StartError: its file cannot be written.
+        ConfigError: ``--log-config`` is wrong.
+    """
     if config.error_logfile != "-":
         try:
             streams.lead(streams.STDERR, config.error_logfile)
@@ -186,7 +192,7 @@ def _run(arguments: cli.Arguments) -> int:
         print(f"bascule {__version__}")  # noqa: T201
         return 0
     config, workers = _read_config(arguments)
-    _lead_logs(config)
+    lead_logs(config)
     if not arguments.switches.isdisjoint((cli.CHECK, cli.PRINT)):
         return _check(config, shows=cli.PRINT in arguments.switches)
     if config.reload:

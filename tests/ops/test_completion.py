@@ -19,6 +19,7 @@ pytestmark = pytest.mark.integration
 # What is typed, and what the shell makes of it when it is asked to complete it.
 COMPLETED = [
     ("un", "unblock"),
+    ("dev --thr", "dev --threads"),
     ("up --l", "up --local"),
     ("status --colour al", "status --colour always"),
     ("certificate ins", "certificate install"),

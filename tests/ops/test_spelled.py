@@ -52,7 +52,7 @@ def test_commands_are_basculectls() -> None:
         "basculectl logs shows why; basculectl restart starts it"
     )
     assert program.spelled("ops/downloads, shops/up") == "ops/downloads, shops/up"
-    assert set(program.COMMANDS) == COMMANDS.keys() - {"completion", "init"}
+    assert set(program.COMMANDS) == COMMANDS.keys() - {"completion", "dev", "init"}
 
 
 @pytest.mark.usefixtures("without_checkout")

@@ -17,7 +17,7 @@ from bascule.version import __version__
 
 from bascule_ops import program
 from bascule_ops.arguments import Parser
-from bascule_ops.control import blocking, certificate, completion, down, health, init, up
+from bascule_ops.control import blocking, certificate, completion, dev, down, health, init, up
 from bascule_ops.control.interrupts import Interrupted
 from bascule_ops.control.observing import RunningCommand, StatusCommand, TopCommand
 from bascule_ops.control.output import finish, warn
@@ -56,6 +56,7 @@ def _of(place: Any) -> Command:
 
 COMMANDS: Final[Mapping[str, Command]] = {
     "init": _of(init),
+    "dev": _of(dev),
     "up": _of(up),
     "down": _of(down),
     "restart": _of(RestartCommand),
@@ -77,7 +78,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
 }
 # They go on, or clear up, when nobody reads what they say.
 UNDISTURBED: Final = (
-    *("init", "up", "down", "restart", "deploy", "rollback", "scale"),
+    *("init", "dev", "up", "down", "restart", "deploy", "rollback", "scale"),
     *("certificate", "report"),
 )
 

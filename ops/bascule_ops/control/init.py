@@ -158,10 +158,11 @@ def _chosen(root: Path, sources: Sources, found: list[Candidate], target: str | 
         return named(sources, "--app", target, found)
     if target := _served(root):
         return named(sources, "the application of chain.toml", target, found)
-    return _best(root, sources, found)
+    return best(root, sources, found)
 
 
-def _best(root: Path, sources: Sources, found: list[Candidate]) -> Candidate:
+def best(root: Path, sources: Sources, found: list[Candidate]) -> Candidate:
+    """The first; raises `CommandError` where there is none."""
     if found:
         _check_place(root, found[0])
         return found[0]
