@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 
 from tests.harness import repositories
 from tests.harness.client import Response
-from tests.harness.ports import free_port
+from tests.harness.ports import free_port, listen
 from tests.harness.repositories import CALLABLE
 from tests.harness.servers import ServerProcess
 from tests.harness.waiting import wait_until
@@ -155,7 +154,7 @@ def test_djangos_finders_serve_its_files_and_its_own_page_stays(tmp_path: Path) 
 
 def test_a_port_in_use_is_said_with_the_remedy(tmp_path: Path) -> None:
     repositories.write(tmp_path, {"shop.py": CALLABLE})
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with listen() as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with Developed(tmp_path, "--bind", address) as server:
             assert server.wait(20) == 1
