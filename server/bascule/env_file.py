@@ -15,16 +15,21 @@ from typing import Final
 
 from bascule.config import ConfigError
 
-_SPACE: Final = r"[ \t\r\v\f]"
-_BEFORE: Final = re.compile(r"(?:\s|#[^\n]*)*")
-_NAME: Final = re.compile(rf"(?:export{_SPACE}+)?([^=:\n]*)([=:]?){_SPACE}*")
+# What Go calls white space, in a line and anywhere; Python's has four separators more.
+_BLANKS: Final = " \t\r\v\f\x85\xa0"
+_WHITE: Final = (
+    _BLANKS + "\n\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+)
+_BEFORE: Final = re.compile(rf"(?:[{_WHITE}]|#[^\n]*)*")
+_NAME: Final = re.compile(rf"(?:export[{_BLANKS}]+)?([^=:\n]*?)[{_BLANKS}]*([=:\n]|\Z)[{_BLANKS}]*")
 _GOOD_NAME: Final = re.compile(r"[\w.\-\[\]]+")
 _PLAIN: Final = re.compile(r"[^\n]*")
 _QUOTED: Final = re.compile(r""""((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'""", re.DOTALL)
-_ESCAPE: Final = re.compile(r'\\([abfnrtv"\\$])')
+_ESCAPE: Final = re.compile(r'\\(?:([abfnrtv"\\$])|0(\d{0,3}))', re.ASCII)
 _ESCAPED: Final = {**dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True)), "$": "$$"}
+_OCTAL: Final = re.compile("[0-3][0-7]{2}")
 _VARIABLE: Final = re.compile(r"\$(?:(\$)|([A-Za-z_]\w*)|(\{))", re.ASCII)
-_BRACED: Final = re.compile(r"([A-Za-z_]\w*)(?:(:?[-+?])(.*))?", re.ASCII | re.DOTALL)
+_BRACED: Final = re.compile(r"([A-Za-z_]\w*)(?:(:?[-+?])(.*))?", re.ASCII)
 
 
 def read(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -37,11 +42,12 @@ def read(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
     Raises:
         OSError: it cannot be read.
-        ConfigError: compose would not accept it either; says the line.
+        ConfigError: compose would not accept it either, or would not hand it on as it stands; says
+            the line.
     """
     if not path.is_file():
         return {}
-    text = path.read_text("utf-8", "surrogateescape").removeprefix("\ufeff")
+    text = _text(path)
     found: dict[str, str] = {}
     for name, value, line in _statements(path, text):
         known = {**found, **environ}
@@ -52,33 +58,55 @@ def read(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+def _text(path: Path) -> str:
+    # Bytes: where lines end, and where values have a carriage return, is not Python's to say.
+    content = path.read_bytes()
+    try:
+        text = content.decode().removeprefix("\ufeff")
+        end = text.find("\0")
+    except UnicodeDecodeError as error:
+        text, end = content[: error.start].decode(), error.start
+    if end < 0:
+        return text
+    line = text.count("\n", 0, end) + 1
+    raise ConfigError(f"{path}, line {line}: it is not text in UTF-8")
+
+
 def _statements(path: Path, text: str) -> Iterator[tuple[str, str, int]]:
     """Yield name, value and line number of each setting; the variables are yet in the value."""
     position = _end(_BEFORE, text, 0)
     while position < len(text):
         line = text.count("\n", 0, position) + 1
         match = _NAME.match(text, position)
-        name = match[1].rstrip() if match else ""
-        if match is None or not _GOOD_NAME.fullmatch(name):
+        name = match[1] if match else ""
+        # A name alone is what the environment says anyway; compose wants the line's end after it.
+        if match is None or not match[2] or not _GOOD_NAME.fullmatch(name):
             raise ConfigError(f'{path}, line {line}: "{name}" is no name; a line is NAME=VALUE')
         position = match.end()
-        if match[2]:
+        if match[2] != "\n":
             value, position = _value(path, text, position, line)
             yield name, value, line
-        # Without a sign it is what the environment says anyway.
         position = _end(_BEFORE, text, position)
 
 
 def _value(path: Path, text: str, position: int, line: int) -> tuple[str, int]:
     if text[position : position + 1] not in ("'", '"'):
         end = _end(_PLAIN, text, position)
-        return text[position:end].partition(" #")[0].rstrip(), end
+        return text[position:end].partition(" #")[0].rstrip(_WHITE), end
     match = _QUOTED.match(text, position)
     if match is None:
         raise ConfigError(f"{path}, line {line}: the quotation mark has no second one")
     if match[1] is None:
         return match[2].replace("\\'", "'").replace("$", "$$"), match.end()
-    return _ESCAPE.sub(lambda each: _ESCAPED.get(each[1], each[1]), match[1]), match.end()
+    return _ESCAPE.sub(_escaped, match[1]), match.end()
+
+
+def _escaped(match: re.Match[str]) -> str:
+    letter, digits = match.groups()
+    if letter:
+        return _ESCAPED.get(letter, letter)
+    # \0101 is the character with that octal number; of what is none, the zero goes.
+    return chr(int(digits, 8)) if _OCTAL.fullmatch(digits) else f"\\{digits}"
 
 
 def _end(pattern: re.Pattern[str], text: str, position: int) -> int:

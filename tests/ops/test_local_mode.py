@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -28,6 +29,16 @@ def application(environ, start_response):
             time.sleep(0.01)
     start_response("200 OK", [("Content-Length", "0")])
     return []
+"""
+
+# Says what it is given.
+SHOWS = """
+import json, os
+
+def application(environ, start_response):
+    found = {name: value for name, value in os.environ.items() if name.startswith("SHOP_")}
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps(found).encode()]
 """
 
 
@@ -123,6 +134,25 @@ def test_settings_are_read_from_the_env_file_and_the_environment_wins(tree: Tree
     assert [line["threads"] for line in listening] == [3]
     rendered = Path(tree.run_dir / "nginx/snippets/site.conf").read_text()
     assert "send_timeout 20s;" in rendered
+
+
+def test_what_the_env_file_has_reaches_the_application_as_it_would_in_containers(
+    tree: Tree,
+) -> None:
+    (tree.root / "shows.py").write_text(SHOWS)
+    (tree.root / ".env").write_text(
+        "WORKERS=1\nSHOP_NAME = \"Shop\\n${WORKERS}\"\nSHOP_KEY: '$a #b' # its key\nSHOP_EMPTY=\n"
+        "SHOP_OTHER=file\n"
+    )
+    done = tree.up(BASCULE_APP="shows:application", SHOP_OTHER="shell")
+    assert done.returncode == 0, done.stdout + done.stderr
+    _, body = tree.get("/")
+    assert json.loads(body) == {
+        "SHOP_NAME": "Shop\n1",
+        "SHOP_KEY": "$a #b",
+        "SHOP_EMPTY": "",
+        "SHOP_OTHER": "shell",
+    }
 
 
 @pytest.mark.parametrize("command", ["up", "down"])

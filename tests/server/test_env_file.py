@@ -32,11 +32,16 @@ def test_it_is_read_as_compose_reads_it(tmp_path: Path, text: str, value: str | 
         ('A="1\n2"\nB=${C:?set it}\n', "line 3: C has to be set: set it"),
         ("A=${B\n", 'line 1: "${B" has no closing brace'),
         ("A=${1}\n", 'line 1: "${1}" names no variable'),
+        # Compose takes the last name for an empty one, where no line ends after it.
+        ("A=1\nA", 'line 2: "A" is no name; a line is NAME=VALUE'),
+        # Compose would give the application U+FFFD in its place.
+        (b"A=1\nB=2\nC=\xe9\n", "line 3: it is not text in UTF-8"),
+        ("A=1\nB=\0\n", "line 2: it is not text in UTF-8"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, words: str) -> None:
+def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str | bytes, words: str) -> None:
     file = tmp_path / ".env"
-    file.write_text(text)
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ConfigError) as caught:
         env_file.read(file, {})
     assert str(caught.value) == f"{file}, {words}"

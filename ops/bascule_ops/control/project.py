@@ -30,7 +30,7 @@ class Project:
     root: Path
 
     def load_env(self) -> None:
-        """Take settings from .env: the environment wins, empty ones count as unset."""
+        """Take settings from .env, empty ones too, as the application may; the environment wins."""
         try:
             found = env_file.read(self.root / ".env", os.environ)
         except OSError as error:
@@ -38,8 +38,7 @@ class Project:
         except ConfigError as error:
             raise Refused(str(error)) from error
         for name, value in found.items():
-            if value:
-                os.environ.setdefault(name, value)
+            os.environ.setdefault(name, value)
 
     def load(self) -> Path:
         """Put all settings of local mode into the environment; return the run directory.
@@ -48,7 +47,7 @@ class Project:
         """
         self.load_env()
         variables.set_defaults(os.environ)
-        run_dir = str(self.root / os.environ.get("RUN_DIR", ".run"))
+        run_dir = str(self.root / (os.environ.get("RUN_DIR") or ".run"))
         # The project's owner is believed anyway: what is run here is his.
         check_owner("RUN_DIR", run_dir, self.root.stat().st_uid)
         os.environ |= {
