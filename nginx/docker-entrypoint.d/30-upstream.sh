@@ -34,10 +34,13 @@ for socket in $sockets; do
 done >"$NGINX_RUN_DIR/upstream_servers.conf"
 printf '%s\n' "$told" >"$NGINX_RUN_DIR/workers.conf"
 
-# The file of /proc is there when the kernel knows IPv6. With TLS more follows (35-tls.envsh).
+# All of IPv6 as well, where that is every address; the file of /proc is there when the kernel knows it.
+# With TLS more follows (35-tls.envsh).
 {
-    printf 'listen %s;\n' "$NGINX_PORT"
-    [ ! -e /proc/net/if_inet6 ] || printf 'listen [::]:%s;\n' "$NGINX_PORT"
+    printf 'listen %s:%s;\n' "$NGINX_HOST" "$NGINX_PORT"
+    if [ "$NGINX_HOST" = '*' ] && [ -e /proc/net/if_inet6 ]; then
+        printf 'listen [::]:%s;\n' "$NGINX_PORT"
+    fi
 } >"$NGINX_RUN_DIR/listen.conf"
 
 if [ "$NGINX_STATUS_PORT" != off ]; then

@@ -1,76 +1,97 @@
-"""Find the ports that local mode serves on.
+"""Find the addresses that local mode serves on.
 
-The site's port is the one in ``HTTP_PORT``, or it is refused; with none set, it is 80 where the
-user may bind it and it is free, else the first free one from 8080. It is the same for TLS with
-``HTTPS_PORT``, 443 and 8443, and for the status page with ``STATUS_PORT``, on the loopback address,
-from 8081; there ``off`` stays off.
+The site's is the one in ``HTTP_PORT``, a port or ``ADDRESS:PORT``, or it is refused; with none set,
+it is port 80 of every address where the user may bind it and it is free, else the first free one
+from 8080. It is the same for TLS with ``HTTPS_PORT``, 443 and 8443, and for the status page with
+``STATUS_PORT``, a port of the loopback address, from 8081; there ``off`` stays off.
 """
 
 from __future__ import annotations
 
 import errno
 import socket
+from contextlib import suppress
+from typing import Final
+
+from bascule_ops import address
+from bascule_ops.address import EVERY, Address
 
 CANDIDATES: tuple[int, ...] = (80, *range(8080, 8100))
 TLS_CANDIDATES: tuple[int, ...] = (443, *range(8443, 8463))
 STATUS_CANDIDATES: tuple[int, ...] = tuple(range(8081, 8100))
-EVERYWHERE = ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::"))  # noqa: S104 (as nginx listens)
-LOOPBACK = ((socket.AF_INET, "127.0.0.1"),)
-Addresses = tuple[tuple[socket.AddressFamily, str], ...]
+LOOPBACK: Final = "127.0.0.1"
 
 
-def refusal(port: int, addresses: Addresses = EVERYWHERE) -> OSError | None:
-    """Why nginx could not listen on `port`, on those `addresses` whose family there is."""
-    for family, address in addresses:
+def refusal(wanted: Address) -> OSError | None:
+    """Why nginx could not listen there, on those addresses whose family there is."""
+    for host in ("0.0.0.0", "::") if wanted.host == EVERY else (wanted.host,):  # noqa: S104 (as nginx listens)
         try:
-            sock = socket.socket(family, socket.SOCK_STREAM)
+            sock = _socket(host)
         except OSError:
             continue  # the kernel has no such family, and nginx leaves it out as well
         with sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             try:
-                sock.bind((address, port))
+                sock.bind((host, wanted.port))
             except OSError as error:
                 return error
     return None
 
 
-def explain(port: int, error: OSError) -> str:
+def _socket(host: str) -> socket.socket:
+    """One that binds as nginx's do."""
+    is_ipv6 = ":" in host
+    sock = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if is_ipv6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    return sock
+
+
+def explain(wanted: Address, error: OSError) -> str:
     """The refusal in words, with a remedy."""
+    port = wanted.port
     if error.errno == errno.EACCES:
         return f"this user may not listen on port {port}: choose one from 1024 up"
     if error.errno == errno.EADDRINUSE:
         return f"port {port} is in use: stop who uses it, or choose another"
-    return f"cannot listen on port {port}: {error.strerror}"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"this machine has no address {wanted.host}: ip address lists those that it has"
+    return f"cannot listen on {wanted}: {error.strerror}"
 
 
-def _checked(setting: str, wanted: str, addresses: Addresses) -> int:
-    if not wanted.isascii() or not wanted.isdigit() or not 1 <= int(wanted) <= 65535:
-        raise ValueError(f'{setting} is "{wanted}": set it to a port, 1 to 65535')
-    port = int(wanted)
-    if error := refusal(port, addresses):
-        raise ValueError(f"{setting} is {port}: {explain(port, error)}")
-    return port
+def _checked(setting: str, text: str, wanted: Address) -> Address:
+    if not wanted.port:
+        wanted = _any_port(wanted)
+    if error := refusal(wanted):
+        raise ValueError(f"{setting} is {text}: {explain(wanted, error)}")
+    return wanted
 
 
-def choose(wanted: str) -> int:
-    """The site's port. Raises `ValueError` with a message for the user."""
+def _any_port(wanted: Address) -> Address:
+    """A free one of that address; as it was where there is no such address."""
+    host = "0.0.0.0" if wanted.host == EVERY else wanted.host  # noqa: S104 (as nginx listens)
+    with suppress(OSError), _socket(host) as sock:
+        sock.bind((host, 0))
+        return Address(wanted.host, sock.getsockname()[1])
+    return wanted
+
+
+def choose(wanted: str) -> Address:
+    """The site's address. Raises `ValueError` with a message for the user."""
     return _choose("HTTP_PORT", wanted, CANDIDATES)
 
 
-def choose_for_tls(wanted: str) -> int:
-    """The site's port for TLS. Raises `ValueError` with a message for the user."""
+def choose_for_tls(wanted: str) -> Address:
+    """The site's address for TLS. Raises `ValueError` with a message for the user."""
     return _choose("HTTPS_PORT", wanted, TLS_CANDIDATES)
 
 
-def _choose(setting: str, wanted: str, candidates: tuple[int, ...]) -> int:
+def _choose(setting: str, wanted: str, candidates: tuple[int, ...]) -> Address:
     if wanted:
-        return _checked(setting, wanted, EVERYWHERE)
+        return _checked(setting, wanted, address.read(setting, wanted))
     for port in candidates:
-        if refusal(port) is None:
-            return port
+        if refusal(Address(EVERY, port)) is None:
+            return Address(EVERY, port)
     raise ValueError(f"no free port among {', '.join(map(str, candidates))}: set {setting}")
 
 
@@ -85,8 +106,10 @@ def choose_for_status(wanted: str, site: str) -> str:
     if wanted:
         if wanted == site:
             raise ValueError(f"STATUS_PORT is {wanted}: the site itself has that port")
-        return str(_checked("STATUS_PORT", wanted, LOOPBACK))
+        if not wanted.isascii() or not wanted.isdigit() or int(wanted) > 65535:
+            raise ValueError(f'STATUS_PORT is "{wanted}": set it to a port, 1 to 65535, or to off')
+        return str(_checked("STATUS_PORT", wanted, Address(LOOPBACK, int(wanted))).port)
     for port in STATUS_CANDIDATES:
-        if str(port) != site and refusal(port, LOOPBACK) is None:
+        if str(port) != site and refusal(Address(LOOPBACK, port)) is None:
             return str(port)
     return "off"

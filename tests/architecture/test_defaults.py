@@ -26,7 +26,8 @@ OF_A_START_BY_HAND = {
 OF_ONE_NGINX = {
     *("NGINX_BINARY", "NGINX_SOURCE_DIR", "NGINX_PROJECT_DIR"),
     *("NGINX_RUN_DIR", "RUN_DIR", "NGINX_ACCESS_LOG"),
-    *("NGINX_PORT", "NGINX_STATUS_PORT", "NGINX_STATUS_HOST", "NGINX_TLS_PORT"),
+    *("NGINX_HOST", "NGINX_PORT", "NGINX_STATUS_PORT", "NGINX_STATUS_HOST"),
+    *("NGINX_TLS_HOST", "NGINX_TLS_PORT"),
     "NGINX_UPSTREAM_SOCKETS",
 }
 # The stack's workers write JSON; a server that somebody starts by hand does not.

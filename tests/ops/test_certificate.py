@@ -52,7 +52,7 @@ class Secured:
             chain.read_text().replace("app.hello:application", "app.scheme:application")
         )
         tree.environ |= {
-            "HTTPS_PORT": str(self.port),
+            "HTTPS_PORT": f"127.0.0.1:{self.port}",
             # As somebody would write it in .env, seen from the top directory.
             "NGINX_TLS_CERTIFICATE": "./tls/fullchain.pem",
             "NGINX_TLS_CERTIFICATE_KEY": "tls/privkey.pem",
@@ -101,7 +101,7 @@ def secured(venv: Path) -> Iterator[Secured]:
     stack = Secured(Tree(venv))
     done = stack.tree.up()
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"https://localhost:{stack.port}/" in done.stdout
+    assert f"https://127.0.0.1:{stack.port}/" in done.stdout
     yield stack
     stack.tree.remove()
 

@@ -62,6 +62,18 @@ def test_up_starts_from_nothing_and_down_leaves_nothing_but_the_virtual_environm
         tree.remove()
 
 
+@pytest.mark.parametrize("host", ["127.0.0.2", "[::1]"])
+def test_it_listens_at_the_address_that_is_asked_for_and_says_so(tree: Tree, host: str) -> None:
+    port = tree.port
+    for _ in range(2):
+        done = tree.up(HTTP_PORT=f"{host}:{port}")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"\nBascule answers: http://{host}:{port}/ (status 200)\n" in done.stdout
+    with pytest.raises(ConnectionRefusedError):
+        tree.get("/alice")
+    assert tree.run("ops/status").returncode == 0
+
+
 def test_up_a_second_time_says_that_it_runs_and_changes_nothing(running: Tree) -> None:
     pids = running.pids()
     done = running.up()

@@ -55,6 +55,8 @@ def assert_refused(
         ("WEB_CONCURRENCY", "0", "set it to the number of worker processes, 1 to 99"),
         ("HTTP_PORT", "http", "set it to a port, 1 to 65535"),
         ("HTTP_PORT", "70000", "set it to a port, 1 to 65535"),
+        ("HTTP_PORT", "8000-8010", "it is a range, and one port is published"),
+        ("HTTPS_PORT", "localhost:443", "localhost is no IP address"),
         ("STATUS_PORT", "on", "set it to a port, 1 to 65535"),
         ("BASCULE_GRACEFUL_TIMEOUT", "soon", "set it to seconds"),
         ("BASCULE_APP", "project/wsgi.py", "set it to MODULE:CALLABLE"),

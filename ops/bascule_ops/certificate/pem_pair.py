@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bascule_ops.address import Address
 from bascule_ops.observe.asking import SourceError
 from bascule_ops.observe.certificates import decode, shown
 from bascule_ops.program import named
@@ -83,26 +84,26 @@ def check(certificate: Path, key: Path, now: datetime) -> Certificate:
     return found
 
 
-def served(port: int) -> Certificate:
-    """What a client is shown on a port of this machine. Raises `ValueError`."""
+def served(at: Address) -> Certificate:
+    """What a client is shown at an address of this machine. Raises `ValueError`."""
     try:
-        return parse(shown(f"127.0.0.1:{port}", ANSWER))
+        return parse(shown(at.for_client, ANSWER))
     except SourceError as error:
-        raise ValueError(f"nginx does not answer at port {port}: {error}") from error
+        raise ValueError(f"nginx does not answer at port {at.port}: {error}") from error
 
 
-def wait_until_served(certificate: Path, port: int) -> bool:
+def wait_until_served(certificate: Path, at: Address) -> bool:
     """Whether nginx shows the certificate of a file within `LIMIT` seconds."""
     wanted = read(certificate).der
     deadline = time.monotonic() + LIMIT
     while time.monotonic() < deadline:
-        if served(port).der == wanted:
+        if served(at).der == wanted:
             return True
         time.sleep(0.05)
     return False
 
 
-def show(certificate: Path, key: Path, port: int, as_json: bool) -> bool:
+def show(certificate: Path, key: Path, at: Address, as_json: bool) -> bool:
     """Print what is in the files and what is served; whether all is well."""
     now = datetime.now(UTC)
     try:
@@ -113,7 +114,7 @@ def show(certificate: Path, key: Path, port: int, as_json: bool) -> bool:
     if not problem and left <= WARN_DAYS:
         problem = f"{certificate}: it is good for {left:.0f} days only; renew it"
     try:
-        of_client = served(port)
+        of_client = served(at)
     except ValueError as error:
         of_client, problem = None, str(error)
     is_served = of_client is not None and of_client.der == found.der
@@ -136,9 +137,9 @@ def show(certificate: Path, key: Path, port: int, as_json: bool) -> bool:
     print(f"good until   {found.not_after:%Y-%m-%d %H:%M} UTC, {left:.0f} days")
     if of_client:
         another = f"another, until {of_client.not_after:%Y-%m-%d}"
-        print(f"port {port:<7} serves {'this one' if is_served else another}")
+        print(f"port {at.port:<7} serves {'this one' if is_served else another}")
     else:
-        print(f"port {port:<7} does not answer")
+        print(f"port {at.port:<7} does not answer")
     if problem:
         print(f"problem      {problem}")
     return not problem

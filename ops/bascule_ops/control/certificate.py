@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bascule_ops import files
+from bascule_ops.address import Address, of_tls
 from bascule_ops.arguments import add_json
 from bascule_ops.certificate import pem_pair
 from bascule_ops.control.project import TLS, Project, has_tls
@@ -64,13 +65,13 @@ def run(options: argparse.Namespace, project: Project) -> int:
             "there is no TLS: set NGINX_TLS_CERTIFICATE and NGINX_TLS_CERTIFICATE_KEY "
             f"(.env.example), then {named('up')}"
         )
-    port = int(os.environ["NGINX_TLS_PORT"]) if mode == "local" else stack.containers.port(8443)
-    if port is None:
+    at = of_tls(os.environ) if mode == "local" else stack.containers.published(8443)
+    if at is None:
         raise CommandError("nginx publishes no port for TLS; see docker compose ps")
-    served = Served(stack, port)
+    served = Served(stack, at)
     try:
         if options.act != "show":
-            pem_pair.served(port)  # an nginx that does not answer would take up nothing
+            pem_pair.served(at)  # an nginx that does not answer would take up nothing
         if options.act == "install":
             served.install(*options.files)
         elif options.act == "reload":
@@ -81,16 +82,16 @@ def run(options: argparse.Namespace, project: Project) -> int:
 
 
 class Served:
-    """The pair that nginx of a running stack is told to use, at a port of this machine."""
+    """The pair that nginx of a running stack is told to use, at an address of this machine."""
 
-    def __init__(self, stack: Stack, port: int) -> None:
+    def __init__(self, stack: Stack, at: Address) -> None:
         self._stack = stack
-        self._port = port
+        self._at = at
         self._pair = (Path(os.environ[TLS[0]]), Path(os.environ[TLS[1]]))
 
     def show(self, as_json: bool) -> bool:
         """Print what is in the files and what is served; whether all is well."""
-        return pem_pair.show(*self._pair, self._port, as_json)
+        return pem_pair.show(*self._pair, self._at, as_json)
 
     def take_up(self) -> None:
         """Have nginx serve what is in the files. Raises `CommandError`, `OSError`, `ValueError`."""
@@ -101,7 +102,7 @@ class Served:
         done = self._nginx(self._reload_command())
         if done.returncode:
             raise CommandError(f"nginx could not be reloaded: {done.stdout.strip()}")
-        if not pem_pair.wait_until_served(self._pair[0], self._port):
+        if not pem_pair.wait_until_served(self._pair[0], self._at):
             raise CommandError(f"nginx goes on with another certificate; see {named('logs')}")
 
     def install(self, certificate: Path, key: Path) -> None:

@@ -13,7 +13,8 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Final, NoReturn
 
-from bascule_ops import program
+from bascule_ops import address, program
+from bascule_ops.address import Address
 from bascule_ops.errors import CommandError
 from bascule_ops.supervision.trial import HOLD_FILE, TAKEN_FILE
 
@@ -100,7 +101,9 @@ class Containers:
 
     def has_file(self) -> bool:
         """Whether compose is told there what to run; it would look in the directories above."""
-        return "COMPOSE_FILE" in os.environ or any((self._root / each).exists() for each in FILES)
+        return bool(os.environ.get("COMPOSE_FILE")) or any(
+            (self._root / each).exists() for each in FILES
+        )
 
     def are_possible(self) -> bool:
         """Whether there is an engine, and something for it to run."""
@@ -153,10 +156,10 @@ class Containers:
             for words in (("stop", *ids), ("rm", "--force", *ids)):
                 subprocess.run(("docker", *words), stdout=subprocess.DEVNULL, check=False)
 
-    def port(self, inside: int) -> int | None:
-        """The port of this machine at which nginx's `inside` is published."""
+    def published(self, inside: int) -> Address | None:
+        """The address of this machine at which nginx's port `inside` is published."""
         found = self.read("port", "nginx", str(inside))
-        return int(found.rpartition(":")[2]) if found else None
+        return address.published(found) if found else None
 
     def become(self, command: str, *words: str, terminal: tuple[str, ...] = ()) -> NoReturn:
         """Become the same command in the server's container; `terminal`: what its options are."""

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Final
 from xmlrpc.client import Fault
 
-from bascule_ops import proc
-from bascule_ops.control import site
+from bascule_ops import address, proc
 from bascule_ops.control.output import warn
 from bascule_ops.errors import CommandError
 from bascule_ops.settings import variables
@@ -83,7 +82,7 @@ class LocalStack:
 
     def tell_url(self, environ: Mapping[str, str]) -> None:
         """Keep where a stack answers that has such settings."""
-        url = site.url(environ["NGINX_PORT"], environ["HEALTH_PATH"])
+        url = address.of_site(environ).url(environ["HEALTH_PATH"])
         self.url_file.write_text(f"{url}\n")
 
     def recall_settings(self) -> None:

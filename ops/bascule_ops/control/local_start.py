@@ -17,7 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from bascule_ops import files, http_port, program, readiness
+from bascule_ops import address, files, http_port, program, readiness
+from bascule_ops.address import Address
 from bascule_ops.control import site
 from bascule_ops.control.interrupts import Interrupts
 from bascule_ops.control.local import SUPERVISED, LocalStack
@@ -52,7 +53,7 @@ def start(stack: Stack) -> tuple[str, int]:
             is_claimed = True
         took = _check_application(stack.project.root)
         _check(stack)
-        url = site.url(os.environ["NGINX_PORT"], os.environ["HEALTH_PATH"])
+        url = address.of_site(os.environ).url(os.environ["HEALTH_PATH"])
         _tell()
         with interrupts.held():
             slots.prepare(local.run_dir, slots.FIRST, os.environ, is_held=False)
@@ -177,14 +178,14 @@ def _check(stack: Stack) -> None:
     """Choose ports, and have nginx say in words what is wrong."""
     environ, root = os.environ, stack.project.root
     try:
-        environ["NGINX_PORT"] = str(http_port.choose(environ.get("HTTP_PORT", "")))
+        _listen("NGINX", http_port.choose(environ.get("HTTP_PORT", "")))
         environ["NGINX_STATUS_PORT"] = http_port.choose_for_status(
             environ.get("STATUS_PORT", ""), environ["NGINX_PORT"]
         )
         # Not for other machines: it shows what clients ask for.
         environ["NGINX_STATUS_HOST"] = "127.0.0.1"
         if has_tls():
-            environ["NGINX_TLS_PORT"] = str(http_port.choose_for_tls(environ.get("HTTPS_PORT", "")))
+            _listen("NGINX_TLS", http_port.choose_for_tls(environ.get("HTTPS_PORT", "")))
     except ValueError as error:
         raise Refused(str(error)) from error
     # Its output through a pipe: the terminal behind our own may be another user's (su), and nginx
@@ -202,10 +203,17 @@ def _check(stack: Stack) -> None:
         raise Refused("nginx refuses its configuration; the message is above")
 
 
+def _listen(prefix: str, at: Address) -> None:
+    """Have nginx listen there."""
+    os.environ |= {f"{prefix}_HOST": at.literal, f"{prefix}_PORT": str(at.port)}
+
+
 def _tell() -> None:
     number = os.environ["WORKERS"]
     workers = "1 worker" if number == "1" else f"{number} workers"
-    say(f"Starting nginx on port {os.environ['NGINX_PORT']} and {workers} ...")
+    at = address.of_site(os.environ)
+    place = f"port {at.port}" if at.host == address.EVERY else at
+    say(f"Starting nginx on {place} and {workers} ...")
 
 
 def _supervise(local: LocalStack, root: Path) -> subprocess.Popen[bytes]:

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 from typing import Final
 
-from bascule_ops import program
+from bascule_ops import address, program
+from bascule_ops.address import Address, of_tls
 from bascule_ops.control import site
 from bascule_ops.control.containers import engine_answers
 from bascule_ops.control.local_start import start
@@ -66,6 +67,7 @@ def run(options: argparse.Namespace, project: Project) -> int:
         warn(f"{program.named('up')}: {name} is no setting; did you mean {near}?")
     variables.read(os.environ)
     variables.set_defaults(os.environ)
+    _check_ports()
     stack = find(project)
     mode = options.mode or ("docker" if stack.containers.are_possible() else "local")
     if mode == "docker":
@@ -79,13 +81,23 @@ def run(options: argparse.Namespace, project: Project) -> int:
     return 0
 
 
-def _announce(url: str, status: int, status_port: str, tls_port: str) -> None:
-    """Say where it answers; a port may be ``off`` or empty."""
+def _check_ports() -> None:
+    """Refuse what neither way to run could publish, or would not say truthfully."""
+    for name in ("HTTP_PORT", "HTTPS_PORT"):
+        if wanted := os.environ.get(name):
+            try:
+                address.read(name, wanted)
+            except ValueError as error:
+                raise Refused(str(error)) from error
+
+
+def _announce(url: str, status: int, status_port: str, tls: Address | None) -> None:
+    """Say where it answers; the status page's port may be ``off``."""
     say(f"Bascule answers: {url} (status {status})")
     if status_port not in ("", "off"):
         say(f"Status page, for this machine only: http://localhost:{status_port}/-/status")
-    if tls_port:
-        say(f"With TLS: https://localhost:{tls_port}{os.environ['HEALTH_PATH']}")
+    if tls:
+        say(f"With TLS: {tls.url(os.environ['HEALTH_PATH'], 'https')}")
     commands = [f"Log: {program.named('logs')} --follow", f"Stop: {program.named('down')}"]
     if program.prefix() == program.DOOR:
         commands.insert(1, "Restart: ops/restart")
@@ -111,15 +123,16 @@ def _up_docker(stack: Stack, build: tuple[str, ...]) -> None:
         )
     if containers.compose("up", "--detach", "--wait", *build):
         raise CommandError(f"docker compose could not start the stack; see {program.named('logs')}")
-    port = containers.port(8080)
-    if port is None:
+    at = containers.published(8080)
+    if at is None:
         raise CommandError("nginx publishes no port; see docker compose ps")
-    url = site.url(port, os.environ["HEALTH_PATH"])
+    url = at.url(os.environ["HEALTH_PATH"])
     status = site.status_of(url)
     if status is None:
         raise CommandError(f"{url} does not answer; see {program.named('logs')}")
-    tls_port = containers.port(8443) if has_tls() else None
-    _announce(url, status, str(containers.port(8081) or "off"), str(tls_port or ""))
+    inside = containers.published(8081)
+    tls = containers.published(8443) if has_tls() else None
+    _announce(url, status, str(inside.port) if inside else "off", tls)
 
 
 def _up_local(stack: Stack) -> None:
@@ -142,8 +155,7 @@ def _up_local(stack: Stack) -> None:
             )
         say("It runs already.")
         local.recall_settings()
-        status_port = os.environ["NGINX_STATUS_PORT"]
-        _announce(url, status, status_port, os.environ.get("NGINX_TLS_PORT", ""))
+        _announce(url, status, os.environ["NGINX_STATUS_PORT"], of_tls(os.environ))
         return
     if os.getuid() == 0:
         say("Note: as root, nginx and the workers run as root, too. An ordinary user will do.")
@@ -153,7 +165,7 @@ def _up_local(stack: Stack) -> None:
         say(
             f"Port 80 is taken or not allowed for this user, so it is port {environ['NGINX_PORT']}."
         )
-    _announce(url, status, environ["NGINX_STATUS_PORT"], environ.get("NGINX_TLS_PORT", ""))
+    _announce(url, status, environ["NGINX_STATUS_PORT"], of_tls(environ))
 
 
 def _wait_for_answer(url: str) -> int | None:

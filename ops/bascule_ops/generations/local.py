@@ -27,9 +27,9 @@ from bascule_ops.supervision.trial import HOLD_FILE, Generation, NotReadyError, 
 # listens.
 KEPT: Final = (
     "RUN_DIR", "PYTHON", "OPS_PYTHON", "PROJECT_DIR", "LOG_ROUTE",
-    "NGINX_RUN_DIR", "NGINX_SOURCE_DIR", "NGINX_BINARY", "NGINX_PORT",
+    "NGINX_RUN_DIR", "NGINX_SOURCE_DIR", "NGINX_BINARY", "NGINX_HOST", "NGINX_PORT",
     "NGINX_STATUS_PORT", "NGINX_STATUS_HOST", "NGINX_ACCESS_LOG",
-    "NGINX_TLS_PORT", "NGINX_TLS_CERTIFICATE", "NGINX_TLS_CERTIFICATE_KEY",
+    "NGINX_TLS_HOST", "NGINX_TLS_PORT", "NGINX_TLS_CERTIFICATE", "NGINX_TLS_CERTIFICATE_KEY",
 )  # fmt: skip
 # The environment of what served before the last deployment, in the run directory.
 PREVIOUS: Final = "environment.previous"

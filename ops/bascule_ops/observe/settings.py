@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from bascule_ops.address import of_tls
 from bascule_ops.settings.variables import directory, workers
 from bascule_ops.supervision.slots import SERVING
 
@@ -55,8 +56,8 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Settings:
     tls = environ.get("NGINX_TLS_ADDRESS", "nginx:8443")
     if local:
         nginx = f"unix:{environ['NGINX_RUN_DIR']}/status.sock"
-        port = environ.get("NGINX_TLS_PORT", "")
-        tls = f"127.0.0.1:{port}" if port else ""
+        listener = of_tls(environ)
+        tls = listener.for_client if listener else ""
     certificate = environ.get("NGINX_TLS_CERTIFICATE", "")
     return Settings(
         mode="local" if local else "docker",
