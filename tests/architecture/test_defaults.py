@@ -70,9 +70,12 @@ def of_nginx() -> dict[str, str]:
 
 def of_compose() -> dict[str, str]:
     matches = list(REFERENCE.finditer(without_comments(COMPOSE)))
-    pairs = {(match["name"], match["default"]) for match in matches}
+    # One that goes by another setting has no default of its own.
+    pairs = {(match["name"], re.sub(r"^\$.*", "", match["default"] or "")) for match in matches}
     defaults = dict(pairs)
-    assert len(pairs) == len(defaults), "compose has two defaults for one setting"
+    # Compose itself has one for the project's name.
+    defaults["COMPOSE_PROJECT_NAME"] = ""
+    assert len(pairs) + 1 == len(defaults), "compose has two defaults for one setting"
     for name in ASKED_OF_THE_STACK:
         assert defaults.pop(name) == DEFAULTS[name]
     return defaults

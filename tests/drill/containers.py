@@ -47,6 +47,7 @@ class Containers(Stack):
         run("docker", "tag", f"bascule-server:{prefix}-1", f"bascule-server:{prefix}")
         self.environ |= {
             "COMPOSE_PROJECT_NAME": f"bascule-{uuid.uuid4().hex[:8]}",
+            "IMAGE_NAME": "bascule",
             "IMAGE_TAG": prefix,
             "HTTP_PORT": f"127.0.0.1:{self.port}",
         }

@@ -71,6 +71,8 @@ class Project:
             "HTTP_PORT": "127.0.0.1:0",
             "BASELINE_PORT": "127.0.0.1:0",
             "STATUS_PORT": "0",
+            # One build is for all projects of the tests.
+            "IMAGE_NAME": "bascule",
             "IMAGE_TAG": self.image_tag,
             **self.settings,
         }

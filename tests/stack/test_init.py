@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -17,6 +18,7 @@ import pytest
 
 from tests.harness import repositories, wheel
 from tests.harness.fetch import Reply, fetch
+from tests.harness.ports import free_port
 from tests.harness.processes import ROOT, inherited
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
@@ -200,6 +202,58 @@ def test_a_deployment_builds_what_the_servers_image_is_built_on(
     (made.root / "shop.py").write_text(changed)
     made.basculectl("deploy", "--build")
     assert made.get().text.startswith("changed for ")
+
+
+SETTINGS = """
+import hashlib, json, os
+
+def application(environ, start_response):
+    found = {name: value for name, value in os.environ.items() if name.startswith("SHOP_")}
+    with open(found.pop("SHOP_PASSWORD_FILE"), "rb") as secret:
+        found["password"] = hashlib.sha256(secret.read()).hexdigest()
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps(found).encode()]
+"""
+ENV = """
+BASCULE_THREADS=3
+SHOP_NAME = "Shop\\n${BASCULE_THREADS}"
+SHOP_KEY: '$a #b' # its key
+SHOP_EMPTY=
+SHOP_PASSWORD_FILE=secrets/password
+"""
+
+
+def test_settings_and_secrets_reach_the_application_in_both_ways_to_run(
+    repository: Callable[..., Repository],
+) -> None:
+    def fill(root: Path) -> None:
+        repositories.write(root, {"shop.py": SETTINGS, "secrets/password": "correct horse"})
+        (root / "secrets/password").chmod(0o644)  # user 10001 is to read it
+
+    made = repository(fill)
+    page = (ROOT / "docs" / "hardening.md").read_text()
+    (example,) = re.findall(r"^```yaml\n(.*?secrets:.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    for ours, theirs in (("DATABASE_PASSWORD", "SHOP_PASSWORD"), ("database_password", "password")):
+        example = example.replace(ours, theirs)
+    (made.root / "compose.override.yaml").write_text(example)
+    (made.root / ".env").write_text(ENV)
+    expected = {
+        "SHOP_NAME": "Shop\n3",
+        "SHOP_KEY": "$a #b",
+        "SHOP_EMPTY": "",
+        "password": hashlib.sha256(b"correct horse").hexdigest(),
+    }
+    made.compose("up", "--detach", "--wait")
+    assert json.loads(made.get().text) == expected
+    with pytest.raises(AssertionError, match="No such file"):
+        made.compose("exec", "-T", "server", "ls", "/srv/secrets")
+    made.compose("down", "--timeout=5")
+    port = free_port()
+    made.basculectl("up", "--local", HTTP_PORT=f"127.0.0.1:{port}")
+    try:
+        assert json.loads(fetch(("127.0.0.1", port), "/").text) == expected
+    finally:
+        made.basculectl("down")
 
 
 # What differs, and is meant to: the user's images, and one list of settings where ours names all.

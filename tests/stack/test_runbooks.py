@@ -27,6 +27,7 @@ def containers(image_tag: str) -> Iterator[Tree]:
     tree = impatient()
     tree.environ |= {
         "COMPOSE_PROJECT_NAME": f"bascule-test-{uuid.uuid4().hex[:8]}",
+        "IMAGE_NAME": "bascule",
         "IMAGE_TAG": image_tag,
         "HTTP_PORT": f"127.0.0.1:{tree.port}",
         "STATUS_PORT": "0",

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 def printed(image_tag: str, image: str) -> str:
     """What ops/sbom prints."""
-    return run("ops/sbom", image, environment={"IMAGE_TAG": image_tag})
+    return run("ops/sbom", image, environment={"IMAGE_NAME": "bascule", "IMAGE_TAG": image_tag})
 
 
 def versions(text: str) -> dict[str, str]:

@@ -153,6 +153,7 @@ class Served:
         return subprocess.run(
             command,
             cwd=self._stack.project.root,
+            env=self._stack.project.environ if self._stack.mode == "docker" else None,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

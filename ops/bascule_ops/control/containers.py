@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ IMAGE_PYTHON: Final = "/opt/bascule/ops/bin/python"
 # As compose looks for them.
 FILES: Final = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 SERVICE: Final = "server"
+LABEL: Final = "com.docker.compose.project"  # its name; with .working_dir, where it was started
 HOLD: Final = f"/run/supervisor/{HOLD_FILE}"  # in a container of the server
 TAKEN: Final = f"/run/supervisor/{TAKEN_FILE}"
 # Asks docker compose for the containers of the server, as `servers` reads it.
@@ -76,14 +77,35 @@ def engine_answers() -> bool:
     )
 
 
-def _asked(command: Sequence[str], directory: Path | None = None) -> str | None:
+class NameTakenError(CommandError):
+    """The project's name is that of another directory, whose containers are there."""
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return one == other
+
+
+def _asked(
+    command: Sequence[str],
+    directory: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> str | None:
     """What a command that asks the engine prints; None where it fails.
 
     Raises `EngineSilentError`, so that nobody waits for the next question's time as well.
     """
     try:
         done = subprocess.run(
-            command, cwd=directory, capture_output=True, text=True, check=False, timeout=LIMIT
+            command,
+            cwd=directory,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LIMIT,
         )
     except subprocess.TimeoutExpired as error:
         raise EngineSilentError(
@@ -94,10 +116,20 @@ def _asked(command: Sequence[str], directory: Path | None = None) -> str | None:
 
 
 class Containers:
-    """The containers of the project in a directory."""
+    """The containers of the project in a directory.
 
-    def __init__(self, root: Path) -> None:
+    Its compose project is that of the directory's name, where nothing else is set; and so may be
+    another directory's. Whatever asks for containers raises `NameTakenError` where these are there.
+
+    Args:
+        root: the directory.
+        environ: what docker compose is started with.
+    """
+
+    def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
         self._root = root
+        self._environ = environ
+        self._moved_from = ""
 
     def has_file(self) -> bool:
         """Whether compose is told there what to run; it would look in the directories above."""
@@ -111,7 +143,37 @@ class Containers:
 
     def run(self) -> bool:
         """Whether any of them runs."""
-        return self._may_be_there() and bool(self.read("ps", "--quiet"))
+        return self._may_be_there() and bool(self._own("ps", "--quiet"))
+
+    def check_name(self) -> str:
+        """The directory where they were started, if it is there no more: this one, moved."""
+        return self._moved_from if self._own("ps", "--all", "--quiet") else ""
+
+    def _own(self, *words: str) -> list[str]:
+        """The ids that docker compose lists. Raises `NameTakenError` for those of another."""
+        ids = (self.read(*words) or "").split()
+        if ids:
+            self._check_directory(ids[0])
+        return ids
+
+    def _check_directory(self, container: str) -> None:
+        facts = '{{index .Config.Labels "%s.working_dir"}}\n{{index .Config.Labels "%s"}}'
+        told = _asked(("docker", "inspect", "--format", facts.replace("%s", LABEL), container))
+        started, _, name = (told or "").partition("\n")
+        if not started or _is_same(self._directory(), Path(started)):
+            return
+        if Path(started).exists():
+            raise NameTakenError(
+                f'the containers of the compose project "{name}" are those of {started}: set '
+                "COMPOSE_PROJECT_NAME in .env here, to a name that no other directory has"
+            )
+        self._moved_from = started
+
+    def _directory(self) -> Path:
+        """What docker compose takes for the project's: that of the first file."""
+        files = os.environ.get("COMPOSE_FILE", "")
+        separator = os.environ.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
+        return (self._root / files.split(separator)[0]).parent if files else self._root
 
     def name(self) -> str:
         """The name of docker compose's project. Raises `CommandError` where its file is wrong."""
@@ -136,17 +198,21 @@ class Containers:
     @cached_property
     def servers(self) -> list[Server]:
         """The server's containers, as they were when first asked for; none where none is told."""
-        return servers(self.read(*SERVERS) or "") if self._may_be_there() else []
+        found = servers(self.read(*SERVERS) or "") if self._may_be_there() else []
+        if found:
+            self._check_directory(found[0].id)
+        return found
 
     def compose(self, *words: str) -> int:
         """Run docker compose, which speaks for itself; return its exit status."""
         sys.stdout.flush()
-        done = subprocess.run(["docker", "compose", *words], cwd=self._root, check=False)
+        command = ["docker", "compose", *words]
+        done = subprocess.run(command, cwd=self._root, env=self._environ, check=False)
         return done.returncode
 
     def read(self, *words: str) -> str | None:
         """What docker compose prints; None where it fails."""
-        return _asked(("docker", "compose", *words), self._root)
+        return _asked(("docker", "compose", *words), self._root, self._environ)
 
     def end_servers_beside(self) -> None:
         """Stop those that docker compose leaves alone, when nginx has finished its requests."""
@@ -176,7 +242,7 @@ class Containers:
 
     def ended(self) -> str:
         """What the engine knows of all of them, as `bascule_ops.observe.absent` reads it."""
-        ids = (self.read("ps", "--all", "--quiet") or "").split()
+        ids = self._own("ps", "--all", "--quiet")
         if not ids:
             return ""
         facts = (

@@ -6,7 +6,7 @@ import argparse
 from typing import Final
 
 from bascule_ops.control import journal
-from bascule_ops.control.containers import EngineSilentError
+from bascule_ops.control.containers import EngineSilentError, NameTakenError
 from bascule_ops.control.output import say
 from bascule_ops.control.project import Project
 from bascule_ops.control.stack import find
@@ -29,11 +29,13 @@ def run(_options: argparse.Namespace, project: Project) -> int:
     stack = find(project)
     is_stopped = False
     # Both, one after the other: somebody may have tried one mode and then the other.
-    silent = ""
+    silent = taken = ""
     try:
         has_containers = stack.containers.run()
     except EngineSilentError as error:
         has_containers, silent = False, str(error)
+    except NameTakenError as error:
+        has_containers, taken = False, f" Not touched: {error}"
     if has_containers:
         stack.containers.end_servers_beside()
         if stack.containers.compose("--profile", "*", "down", "--remove-orphans"):
@@ -47,5 +49,5 @@ def run(_options: argparse.Namespace, project: Project) -> int:
     if silent:
         say("Stopped, what ran here." if is_stopped else "Nothing runs here.")
         raise CommandError(silent)
-    say("Stopped." if is_stopped else "Nothing runs.")
+    say(f"{'Stopped.' if is_stopped else 'Nothing runs.'}{taken}")
     return 0

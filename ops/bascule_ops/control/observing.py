@@ -11,7 +11,12 @@ from collections.abc import Callable
 from typing import Final
 
 from bascule_ops.arguments import add_colour, add_json
-from bascule_ops.control.containers import EngineSilentError, are_inside, engine_answers
+from bascule_ops.control.containers import (
+    EngineSilentError,
+    NameTakenError,
+    are_inside,
+    engine_answers,
+)
 from bascule_ops.control.project import Project
 from bascule_ops.control.replacing import cut_off
 from bascule_ops.control.stack import Stack, find, not_running
@@ -57,6 +62,8 @@ run."""
 
         try:
             return _observe("status", options, project, status.run, nobody)
+        except NameTakenError as error:
+            return absent.tell("", int(os.environ["WORKERS"]), str(error), options)
         except EngineSilentError as error:
             # There is a document whatever is dead.
             return absent.tell_unknown(int(os.environ["WORKERS"]), str(error), options)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -25,9 +26,16 @@ class Project:
 
     Attributes:
         root: the directory.
+        environ: what docker compose is started with: settings of local mode and our own defaults
+            are none of its, or its containers would differ from those of whoever calls it himself.
+            The project's name is that of the directory as it was named.
     """
 
     root: Path
+    environ: Mapping[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "environ", {**os.environ, "PWD": str(self.root)})
 
     def load_env(self) -> None:
         """Take settings from .env, empty ones too, as the application may; the environment wins."""

@@ -35,7 +35,7 @@ def stack_log(project: Project) -> Source:
         case "local":
             return Files(rotated(stack.local.log_file), stack.local.pid() or 0)
         case "docker":
-            return Compose(project.root)
+            return Compose(project.root, project.environ)
     raise CommandError(f"{not_running()}. A saved log is read with --file")
 
 

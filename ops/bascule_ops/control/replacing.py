@@ -34,7 +34,6 @@ class _Work:
     """The one operation on a stack that runs."""
 
     def __init__(self, project: Project) -> None:
-        self._environ = dict(os.environ)  # compose has defaults of its own
         self._stack = find(project)
         if self._stack.mode == "none":
             raise CommandError(not_running())
@@ -112,7 +111,7 @@ class _Work:
             return LocalSite(self._stack.local, environ, is_rollback=is_rollback)
         return ContainerSite(
             self._stack.project.root,
-            {**self._environ, **order.settings},
+            {**self._stack.project.environ, **order.settings},
             is_restart=is_restart,
             build=order.build,
             tag=order.tag,
@@ -139,7 +138,7 @@ def cut_off(stack: Stack) -> dict[str, str] | None:
             left = left_over(stack.local)
         elif any(each.is_beside for each in stack.containers.servers):
             with suppress(CommandError):
-                left = ContainerSite(stack.project.root, os.environ).left()
+                left = ContainerSite(stack.project.root, stack.project.environ).left()
     name = journal.cut_off(stack.journal()) if left else ""
     return _words(name, left) if left and name else None
 

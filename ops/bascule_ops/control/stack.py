@@ -42,7 +42,9 @@ class Stack:
 def find(project: Project) -> Stack:
     """The stack of a project, its settings in the environment. Raises `Refused`."""
     run_dir = project.load()
-    return Stack(project, LocalStack(project.root, run_dir), Containers(project.root))
+    return Stack(
+        project, LocalStack(project.root, run_dir), Containers(project.root, project.environ)
+    )
 
 
 def not_running() -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from bascule_ops import address, program
 from bascule_ops.address import Address, of_tls
 from bascule_ops.control import site
-from bascule_ops.control.containers import engine_answers
+from bascule_ops.control.containers import EngineSilentError, NameTakenError, engine_answers
 from bascule_ops.control.local_start import start
 from bascule_ops.control.output import say, warn
 from bascule_ops.control.project import Project, has_tls
@@ -69,7 +70,7 @@ def run(options: argparse.Namespace, project: Project) -> int:
     variables.set_defaults(os.environ)
     _check_ports()
     stack = find(project)
-    mode = options.mode or ("docker" if stack.containers.are_possible() else "local")
+    mode = _mode(stack, options.mode)
     if mode == "docker":
         _up_docker(stack, ("--build",) if options.build else ())
     elif options.build:
@@ -79,6 +80,26 @@ def run(options: argparse.Namespace, project: Project) -> int:
     if found := cut_off(stack):
         warn(f"{found['message']}; {program.spelled(found['remedy'])}")
     return 0
+
+
+def _mode(stack: Stack, asked: str | None) -> str:
+    """How it is to run: as it does already. Raises `CommandError` where that is not asked for."""
+    local = stack.local
+    if local.pid() or local.marker.exists():
+        if asked == "docker":
+            raise CommandError(
+                f"it runs in local mode ({local.run_dir}), and beside that it would run twice: "
+                f"{program.named('down')} first"
+            )
+        return "local"
+    if asked == "local":
+        with suppress(EngineSilentError, NameTakenError):  # then none of its own are known
+            if stack.containers.run():
+                raise CommandError(
+                    "its containers run, and beside them it would run twice: "
+                    f"{program.named('down')} first"
+                )
+    return asked or ("docker" if stack.containers.are_possible() else "local")
 
 
 def _check_ports() -> None:
@@ -120,6 +141,11 @@ def _up_docker(stack: Stack, build: tuple[str, ...]) -> None:
         raise Refused(
             'STATUS_PORT is "off": that is for local mode; with containers set it to a port, '
             "which is for this machine only"
+        )
+    if moved_from := containers.check_name():
+        say(
+            f"Note: its containers were started in {moved_from}, which is there no more; they are "
+            "taken for this project's, which has moved."
         )
     if containers.compose("up", "--detach", "--wait", *build):
         raise CommandError(f"docker compose could not start the stack; see {program.named('logs')}")

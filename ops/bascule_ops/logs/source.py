@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -54,6 +54,7 @@ class Compose:
     """
 
     directory: Path
+    environ: Mapping[str, str]
     is_ordered = False
 
     def lines(self, since: str, last: int | None) -> Iterator[bytes]:
@@ -64,11 +65,10 @@ class Compose:
         return self._read("--follow", "--tail", _tail(last))
 
     def _read(self, *arguments: str) -> Iterator[bytes]:
-        place = str(self.directory)
-        command = ["docker", "compose", "--project-directory", place]
-        command += ["--file", f"{place}/docker-compose.yml"]
-        command += ["logs", "--no-log-prefix", "--no-color", *arguments]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        command = ["docker", "compose", "logs", "--no-log-prefix", "--no-color", *arguments]
+        with subprocess.Popen(
+            command, cwd=self.directory, env=self.environ, stdout=subprocess.PIPE
+        ) as process:
             if process.stdout:
                 yield from map(cleaned, iter(process.stdout.readline, b""))
         if process.returncode:
