@@ -47,6 +47,18 @@ def _socket(host: str) -> socket.socket:
     return sock
 
 
+class PortTakenError(ValueError):
+    """Somebody else listens there.
+
+    Attributes:
+        port: the port.
+    """
+
+    def __init__(self, text: str, port: int) -> None:
+        super().__init__(text)
+        self.port = port
+
+
 def explain(wanted: Address, error: OSError) -> str:
     """The refusal in words, with a remedy."""
     port = wanted.port
@@ -63,7 +75,9 @@ def _checked(setting: str, text: str, wanted: Address) -> Address:
     if not wanted.port:
         wanted = _any_port(wanted)
     if error := refusal(wanted):
-        raise ValueError(f"{setting} is {text}: {explain(wanted, error)}")
+        words = f"{setting} is {text}: {explain(wanted, error)}"
+        is_taken = error.errno == errno.EADDRINUSE
+        raise PortTakenError(words, wanted.port) if is_taken else ValueError(words)
     return wanted
 
 

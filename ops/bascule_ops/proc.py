@@ -5,6 +5,7 @@ Linux only, as supervisor's stack is. Nothing here raises for a process that has
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import struct
@@ -44,6 +45,16 @@ def state(pid: int) -> str:
         return ""
     # The name before it is in parentheses and may have any byte in it.
     return stat.rpartition(b")")[2].split()[0].decode("ascii")
+
+
+def started(pid: int) -> float | None:
+    """When a process was started, in seconds since the epoch; None where there is none."""
+    try:
+        ticks = int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19])
+        (booted,) = re.findall(r"^btime (\d+)$", Path("/proc/stat").read_text(), re.MULTILINE)
+    except OSError:
+        return None
+    return int(booted) + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def runs(pid: int) -> bool:

@@ -19,7 +19,7 @@ PROGRAM: Final = "basculectl"
 COMMANDS: Final = (
     *("up", "down", "restart", "deploy", "rollback", "scale"),
     *("status", "running", "logs", "requests", "slow", "top", "report"),
-    *("block", "unblock", "certificate", "health"),
+    *("block", "unblock", "certificate", "health", "list"),
 )
 _COMMAND: Final = re.compile(rf"\bops/({'|'.join(COMMANDS)})\b")
 _PAGE: Final = re.compile(r"\bops/runbooks/(?=\w+\.md)")

@@ -17,7 +17,17 @@ from bascule.version import __version__
 
 from bascule_ops import program
 from bascule_ops.arguments import Parser
-from bascule_ops.control import blocking, certificate, completion, dev, down, health, init, up
+from bascule_ops.control import (
+    blocking,
+    certificate,
+    completion,
+    dev,
+    down,
+    health,
+    init,
+    listing,
+    up,
+)
 from bascule_ops.control.interrupts import Interrupted
 from bascule_ops.control.observing import RunningCommand, StatusCommand, TopCommand
 from bascule_ops.control.output import finish, warn
@@ -74,6 +84,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "unblock": _of(blocking.UNBLOCK),
     "certificate": _of(certificate),
     "health": _of(health),
+    "list": _of(listing),
     "completion": _of(completion),
 }
 # They go on, or clear up, when nobody reads what they say.

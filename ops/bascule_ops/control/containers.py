@@ -73,7 +73,7 @@ def engine_answers() -> bool:
     # plugin to ask for its version, which takes seconds where none has been read from the disk.)
     questions = (("version", "--format", "{{.Server.Version}}"), ("compose", "version"))
     return bool(shutil.which("docker")) and all(
-        _asked(("docker", *words)) is not None for words in questions
+        asked(("docker", *words)) is not None for words in questions
     )
 
 
@@ -88,7 +88,7 @@ def _is_same(one: Path, other: Path) -> bool:
         return one == other
 
 
-def _asked(
+def asked(
     command: Sequence[str],
     directory: Path | None = None,
     environ: Mapping[str, str] | None = None,
@@ -158,7 +158,7 @@ class Containers:
 
     def _check_directory(self, container: str) -> None:
         facts = '{{index .Config.Labels "%s.working_dir"}}\n{{index .Config.Labels "%s"}}'
-        told = _asked(("docker", "inspect", "--format", facts.replace("%s", LABEL), container))
+        told = asked(("docker", "inspect", "--format", facts.replace("%s", LABEL), container))
         started, _, name = (told or "").partition("\n")
         if not started or _is_same(self._directory(), Path(started)):
             return
@@ -187,7 +187,7 @@ class Containers:
         found = [each for each in self.servers if each.runs]
         for each in found:
             test = f"[ -e {TAKEN} ] && [ ! -e {HOLD} ]"
-            if each.is_beside and _asked(("docker", "exec", each.id, "sh", "-c", test)) is not None:
+            if each.is_beside and asked(("docker", "exec", each.id, "sh", "-c", test)) is not None:
                 return each.id
         return next((each.id for each in sorted(found, key=lambda each: each.is_beside)), "")
 
@@ -212,7 +212,7 @@ class Containers:
 
     def read(self, *words: str) -> str | None:
         """What docker compose prints; None where it fails."""
-        return _asked(("docker", "compose", *words), self._root, self._environ)
+        return asked(("docker", "compose", *words), self._root, self._environ)
 
     def end_servers_beside(self) -> None:
         """Stop those that docker compose leaves alone, when nginx has finished its requests."""
@@ -226,6 +226,13 @@ class Containers:
         """The address of this machine at which nginx's port `inside` is published."""
         found = self.read("port", "nginx", str(inside))
         return address.published(found) if found else None
+
+    def wanted_ports(self) -> list[int]:
+        """The ports of this machine that nginx is to have, by docker compose's files."""
+        told = self.read("config", "--format", "json")
+        services = json.loads(told)["services"] if told else {}
+        ports = services.get("nginx", {}).get("ports", [])
+        return [int(each["published"]) for each in ports if each["published"].isdecimal()]
 
     def become(self, command: str, *words: str, terminal: tuple[str, ...] = ()) -> NoReturn:
         """Become the same command in the server's container; `terminal`: what its options are."""
@@ -250,7 +257,7 @@ class Containers:
             *("{{.State.Status}}", "{{.State.ExitCode}}"),
             *("{{.State.OOMKilled}}", "{{.State.FinishedAt}}"),
         )
-        return _asked(("docker", "inspect", "--format", " ".join(facts), *ids)) or ""
+        return asked(("docker", "inspect", "--format", " ".join(facts), *ids)) or ""
 
 
 def are_inside() -> bool:

@@ -63,6 +63,15 @@ class LocalStack:
             return None
         return pid if is_ours and module.encode() in words else None
 
+    def moved_from(self) -> str:
+        """The directory that the project had when the stack was started, if it is another now."""
+        with suppress(OSError, ValueError, KeyError):  # nothing runs, or another version does
+            serving = slots.read_environment(self.run_dir / slots.SERVING / slots.ENVIRONMENT)
+            before = Path(serving["PROJECT_DIR"])
+            if not (before.exists() and before.samefile(self._root)):
+                return str(before)
+        return ""
+
     def generation(self, slot: str) -> int | None:
         """The id of a generation's supervisord; None where none runs."""
         return self._pid(SUPERVISED, self.run_dir / slot / "supervisord.pid")

@@ -19,7 +19,7 @@ from typing import Final
 
 from bascule_ops import address, files, http_port, program, readiness
 from bascule_ops.address import Address
-from bascule_ops.control import site
+from bascule_ops.control import machine, site
 from bascule_ops.control.interrupts import Interrupts
 from bascule_ops.control.local import SUPERVISED, LocalStack
 from bascule_ops.control.output import say, warn
@@ -186,6 +186,8 @@ def _check(stack: Stack) -> None:
         environ["NGINX_STATUS_HOST"] = "127.0.0.1"
         if has_tls():
             _listen("NGINX_TLS", http_port.choose_for_tls(environ.get("HTTPS_PORT", "")))
+    except http_port.PortTakenError as error:
+        raise Refused(f"{error}{machine.told_of(stack.project.root, error.port)}") from error
     except ValueError as error:
         raise Refused(str(error)) from error
     # Its output through a pipe: the terminal behind our own may be another user's (su), and nginx

@@ -166,6 +166,7 @@ def _observe(
     if command == "status":
         os.environ[snapshot.CUT_OFF] = json.dumps(cut_off(stack))
     if stack.local.marker.exists():
+        stack.check_place()
         stack.local.recall_settings()
         return run(options)
     if not (stack.containers.server() or (command != "status" and stack.containers.run())):

@@ -37,6 +37,7 @@ class _Work:
         self._stack = find(project)
         if self._stack.mode == "none":
             raise CommandError(not_running())
+        self._stack.check_place()
         self._interrupts = Interrupts()
 
     def do(self, order: Order) -> int:

@@ -11,6 +11,7 @@ from bascule_ops.control import journal
 from bascule_ops.control.containers import Containers
 from bascule_ops.control.local import LocalStack
 from bascule_ops.control.project import Project
+from bascule_ops.errors import CommandError
 
 Mode = Literal["local", "docker", "none"]
 NOT_RUNNING: Final = "the stack does not run; ops/up starts it"
@@ -32,6 +33,14 @@ class Stack:
         if self.containers.run():
             return "docker"
         return "local" if self.local.marker.exists() else "none"
+
+    def check_place(self) -> None:
+        """Raise `CommandError` where the processes of local mode look for all of it elsewhere."""
+        if before := self.local.moved_from():
+            raise CommandError(
+                f"the project was {before} when its stack was started, and its processes look for "
+                f"their files there: {program.named('down')}, then {program.named('up')}"
+            )
 
     def journal(self) -> Path:
         """Where is kept which operation is at work on it."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from bascule_ops import address, program
 from bascule_ops.address import Address, of_tls
-from bascule_ops.control import site
+from bascule_ops.control import machine, site
 from bascule_ops.control.containers import EngineSilentError, NameTakenError, engine_answers
 from bascule_ops.control.local_start import start
 from bascule_ops.control.output import say, warn
@@ -148,7 +148,10 @@ def _up_docker(stack: Stack, build: tuple[str, ...]) -> None:
             "taken for this project's, which has moved."
         )
     if containers.compose("up", "--detach", "--wait", *build):
-        raise CommandError(f"docker compose could not start the stack; see {program.named('logs')}")
+        raise CommandError(
+            f"docker compose could not start the stack; see {program.named('logs')}"
+            f"{machine.told_of(stack.project.root, *containers.wanted_ports())}"
+        )
     at = containers.published(8080)
     if at is None:
         raise CommandError("nginx publishes no port; see docker compose ps")
@@ -170,6 +173,7 @@ def _up_local(stack: Stack) -> None:
             "stops it (docs/upgrading.md)"
         )
     if pid := local.pid():
+        stack.check_place()
         url = _known_url(local.url_file, pid)
         status = site.status_of(url)
         if local.start_what_ended():

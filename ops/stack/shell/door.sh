@@ -61,8 +61,8 @@ in_container() {
 if [[ $program == ops/up ]] && starts_here "$@" && ! runs_already; then prepare; fi
 PYTHON=$venv/bin/python
 python=$(plain_python) || in_container "$@"
-# A virtual environment of 0.1 does not know where our packages are.
-if [[ $python != "$PYTHON" ]] || ! compgen -G "$venv/lib/python3*/site-packages/bascule.pth" >/dev/null; then
+# A virtual environment of 0.1, or of a checkout that has moved, does not know where our packages are.
+if [[ $python != "$PYTHON" ]] || ! grep -qsxF "$root/ops" "$venv"/lib/python3*/site-packages/bascule.pth; then
     export PYTHONPATH=$root/ops:$root/server
 fi
 export PYTHONDONTWRITEBYTECODE=1 BASCULECTL_DOOR=ops/

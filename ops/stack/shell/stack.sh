@@ -67,6 +67,15 @@ find_python() {
     fail "${reason:-needs Python 3.11 or newer on the PATH, and there is none}"
 }
 
+# name_packages DIRECTORY: tells a virtual environment where Bascule's own packages are. Not by
+# PYTHONPATH, which an application's programs inherit.
+name_packages() {
+    local file places
+    file=$(echo "$1"/lib/python3*/site-packages)/bascule.pth
+    places=$(printf '%s\n' "$root/server" "$root/middleware" "$root/ops")
+    [[ $(cat "$file" 2>/dev/null) == "$places" ]] || say "$places" >"$file"
+}
+
 # ensure_venv DIRECTORY LOCK...: a virtual environment in the checkout with what the locks
 # name, made anew when they change; of $venv_python, or any that is new enough.
 ensure_venv() {
@@ -75,6 +84,7 @@ ensure_venv() {
     local -a locks=()
     for lock; do locks+=("$root/requirements/$lock.txt"); done
     if [[ -x $directory/bin/python ]] && cat "${locks[@]}" | cmp -s - "$directory/installed.txt"; then
+        name_packages "$directory" # the checkout may have moved since
         return
     fi
     # shellcheck disable=SC2119  # any that is new enough
@@ -87,8 +97,7 @@ ensure_venv() {
     for lock in "${locks[@]}"; do arguments+=(--requirement "$lock"); done
     "$directory/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes "${arguments[@]}" ||
         fail "pip could not install requirements/${*}; its message is above"
-    # Where Bascule's own packages are. Not on PYTHONPATH, which an application's programs inherit.
-    printf '%s\n' "$root/server" "$root/middleware" "$root/ops" >"$(echo "$directory"/lib/python3*/site-packages)/bascule.pth"
+    name_packages "$directory"
     # Last, so that an interrupted installation is done again.
     cat "${locks[@]}" >"$directory/installed.txt"
 }
