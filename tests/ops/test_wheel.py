@@ -176,10 +176,30 @@ def test_a_repository_is_served_in_two_commands(bin_: Path, tmp_path: Path) -> N
         (".dockerignore", ".env.example", "Dockerfile", "chain.toml", "compose.yaml")
     )
     try:
+        written = repositories.new_files(tmp_path)
         must("basculectl", "up", "--local", cwd=tmp_path, environ=environ)
         assert get(port)[2] == "nobody's for 127.0.0.1"
+        must("basculectl", "deploy", cwd=tmp_path, environ=environ)
+        assert repositories.new_files(tmp_path) == written
     finally:
         must("basculectl", "down", cwd=tmp_path, environ=environ)
+
+
+def test_where_the_projects_packages_are_elsewhere_it_is_said_what_to_do(
+    bin_: Path, tmp_path: Path
+) -> None:
+    repositories.write(tmp_path, {"shop.py": "import nowhere\napplication = nowhere.application\n"})
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "pyvenv.cfg").touch()
+    environ = environment(bin_, BASCULE_APP="shop:application", STATUS_PORT="off")
+    done = run("basculectl", "up", "--local", cwd=tmp_path, environ=environ)
+    assert done.returncode == 1
+    assert "cannot load shop:application: ModuleNotFoundError: No module named" in done.stderr
+    assert done.stderr.endswith(
+        f"basculectl up: the application does not load; it runs with the Python of {bin_.parent}, "
+        f"which has no nowhere: install bascule into {tmp_path}/.venv as well, then "
+        f"{tmp_path}/.venv/bin/basculectl up\n"
+    )
 
 
 def test_what_is_to_be_done_about_a_fault_can_be_done_and_helps(bin_: Path, project: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Final
 
 from bascule_ops import address, files, http_port, program, readiness
 from bascule_ops.address import Address
-from bascule_ops.control import machine, site
+from bascule_ops.control import interpreter, machine, site
 from bascule_ops.control.interrupts import Interrupts
 from bascule_ops.control.local import SUPERVISED, LocalStack
 from bascule_ops.control.output import say, warn
@@ -116,6 +116,7 @@ def _claim(local: LocalStack, root: Path) -> None:
         check_owner("RUN_DIR", str(run_dir), root.stat().st_uid)
         run_dir.chmod(0o700)
         local.marker.write_text(f"{os.getpid()}\n")
+        (run_dir / ".gitignore").write_text("*\n")  # a user's git is to pass over all of it
     except OSError as error:
         raise CommandError(f"cannot make the run directory {run_dir}: {error.strerror}") from error
 
@@ -170,7 +171,8 @@ def _check_application(root: Path) -> float:
     if done.returncode == Refused.status:
         raise Refused("the server's settings are not right; the message is above")
     if done.returncode:
-        raise CommandError("the application does not load; the message is above")
+        why = interpreter.remedy(done.stderr, root)
+        raise CommandError(f"the application does not load; {why or 'the message is above'}")
     return ended - began
 
 
