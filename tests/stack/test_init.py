@@ -243,15 +243,27 @@ def test_settings_and_secrets_reach_the_application_in_both_ways_to_run(
         "SHOP_EMPTY": "",
         "password": hashlib.sha256(b"correct horse").hexdigest(),
     }
-    made.compose("up", "--detach", "--wait")
-    assert json.loads(made.get().text) == expected
+    at = {"HTTP_PORT": "127.0.0.2:0"}
+    told = made.basculectl("up", "--docker", **at)
+    url = re.search(r"^Bascule answers: http://(127\.0\.0\.2):(\d+)/ \(status 200\)$", told, re.M)
+    assert url, told
+    assert json.loads(fetch((url[1], int(url[2])), "/").text) == expected
+    # They are those of whoever calls docker compose himself.
+    running = made.compose("ps", "--quiet")
+    made.run("docker", "compose", "up", "--detach", "--wait", **at)
+    assert made.compose("ps", "--quiet") == running
     with pytest.raises(AssertionError, match="No such file"):
         made.compose("exec", "-T", "server", "ls", "/srv/secrets")
-    made.compose("down", "--timeout=5")
     port = free_port()
-    made.basculectl("up", "--local", HTTP_PORT=f"127.0.0.1:{port}")
+    local = ("up", "--local")
+    with pytest.raises(AssertionError, match="its containers run, and beside them it would run"):
+        made.basculectl(*local)
+    assert made.basculectl("down") == "Stopped.\n"
+    made.basculectl(*local, HTTP_PORT=f"127.0.0.1:{port}")
     try:
         assert json.loads(fetch(("127.0.0.1", port), "/").text) == expected
+        with pytest.raises(AssertionError, match="it runs in local mode"):
+            made.basculectl("up", "--docker")
     finally:
         made.basculectl("down")
 

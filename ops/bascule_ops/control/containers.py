@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypedDict
 
 from bascule_ops import address, program
 from bascule_ops.address import Address
@@ -23,11 +24,14 @@ IMAGE_PYTHON: Final = "/opt/bascule/ops/bin/python"
 # As compose looks for them.
 FILES: Final = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 SERVICE: Final = "server"
-LABEL: Final = "com.docker.compose.project"  # its name; with .working_dir, where it was started
+LABEL: Final = "com.docker.compose.project"  # its name
+# Where it was started; a path may have a comma.
+_STARTED: Final = re.compile(rf"(?:^|,){re.escape(LABEL)}\.working_dir=(.*?)(?=,[\w.-]+=|$)")
 HOLD: Final = f"/run/supervisor/{HOLD_FILE}"  # in a container of the server
 TAKEN: Final = f"/run/supervisor/{TAKEN_FILE}"
-# Asks docker compose for the containers of the server, as `servers` reads it.
-SERVERS: Final = ("ps", "--all", "--format", "json", SERVICE)
+# Asks docker compose for the containers of the server; with JSON, as `listed` reads it.
+SERVERS: Final = ("ps", "--all", SERVICE)
+JSON: Final = ("--format", "json")
 BESIDE: Final = f"-{SERVICE}-next"  # how the name of a container beside docker compose's ends
 LIMIT: Final = 3.0  # seconds for the engine to answer a question
 
@@ -48,18 +52,33 @@ class Server:
     is_beside: bool
 
 
-def servers(listed: str) -> list[Server]:
+class Listed(TypedDict):
+    """A container, as docker compose lists it; of the labels, ``NAME=VALUE,...``."""
+
+    ID: str
+    Name: str
+    Project: str
+    State: str
+    Labels: str
+
+
+def listed(text: str) -> list[Listed]:
+    """What ``docker compose ps --format json`` says."""
+    return list(map(json.loads, text.splitlines()))
+
+
+def servers(found: Sequence[Listed]) -> list[Server]:
     """The containers of the server, from what docker compose lists.
 
     Of those that ``docker compose run`` has made, the one that `bascule_ops.generations` names; in
     others somebody's own commands run.
     """
-    found = []
-    for each in map(json.loads, listed.splitlines()):
+    made = []
+    for each in found:
         is_beside = "com.docker.compose.oneoff=True" in each["Labels"].split(",")
         if not is_beside or each["Name"].endswith(BESIDE):
-            found.append(Server(each["ID"], each["State"] == "running", is_beside))
-    return found
+            made.append(Server(each["ID"], each["State"] == "running", is_beside))
+    return made
 
 
 class EngineSilentError(CommandError):
@@ -143,31 +162,30 @@ class Containers:
 
     def run(self) -> bool:
         """Whether any of them runs."""
-        return self._may_be_there() and bool(self._own("ps", "--quiet"))
+        return self._may_be_there() and bool(self._own("ps"))
 
     def check_name(self) -> str:
         """The directory where they were started, if it is there no more: this one, moved."""
-        return self._moved_from if self._own("ps", "--all", "--quiet") else ""
+        return self._moved_from if self._own("ps", "--all") else ""
 
-    def _own(self, *words: str) -> list[str]:
-        """The ids that docker compose lists. Raises `NameTakenError` for those of another."""
-        ids = (self.read(*words) or "").split()
-        if ids:
-            self._check_directory(ids[0])
-        return ids
+    def _own(self, *words: str) -> list[Listed]:
+        """What docker compose lists. Raises `NameTakenError` for containers of another."""
+        found = listed(self.read(*words, *JSON) or "")
+        if found:
+            self._check_directory(found[0])
+        return found
 
-    def _check_directory(self, container: str) -> None:
-        facts = '{{index .Config.Labels "%s.working_dir"}}\n{{index .Config.Labels "%s"}}'
-        told = asked(("docker", "inspect", "--format", facts.replace("%s", LABEL), container))
-        started, _, name = (told or "").partition("\n")
-        if not started or _is_same(self._directory(), Path(started)):
+    def _check_directory(self, container: Listed) -> None:
+        match = _STARTED.search(container["Labels"])
+        if match is None or _is_same(self._directory(), Path(match[1])):
             return
-        if Path(started).exists():
+        if Path(match[1]).exists():
             raise NameTakenError(
-                f'the containers of the compose project "{name}" are those of {started}: set '
-                "COMPOSE_PROJECT_NAME in .env here, to a name that no other directory has"
+                f'the containers of the compose project "{container["Project"]}" are those of '
+                f"{match[1]}: set COMPOSE_PROJECT_NAME in .env here, to a name that no other "
+                "directory has"
             )
-        self._moved_from = started
+        self._moved_from = match[1]
 
     def _directory(self) -> Path:
         """What docker compose takes for the project's: that of the first file."""
@@ -198,10 +216,7 @@ class Containers:
     @cached_property
     def servers(self) -> list[Server]:
         """The server's containers, as they were when first asked for; none where none is told."""
-        found = servers(self.read(*SERVERS) or "") if self._may_be_there() else []
-        if found:
-            self._check_directory(found[0].id)
-        return found
+        return servers(self._own(*SERVERS)) if self._may_be_there() else []
 
     def compose(self, *words: str) -> int:
         """Run docker compose, which speaks for itself; return its exit status."""
@@ -249,7 +264,7 @@ class Containers:
 
     def ended(self) -> str:
         """What the engine knows of all of them, as `bascule_ops.observe.absent` reads it."""
-        ids = self._own("ps", "--all", "--quiet")
+        ids = [each["ID"] for each in self._own("ps", "--all")]
         if not ids:
             return ""
         facts = (

@@ -19,11 +19,13 @@ from typing import Any, Final
 from bascule_ops.control.containers import (
     BESIDE,
     HOLD,
+    JSON,
     IMAGE_PYTHON,
     SERVERS,
     SERVICE,
     TAKEN,
     Server,
+    listed,
     servers,
 )
 from bascule_ops.control.output import warn
@@ -293,7 +295,7 @@ class ContainerSite:
         )
 
     def _servers(self) -> list[Server]:
-        return servers(self._compose(*SERVERS))
+        return servers(listed(self._compose(*SERVERS, *JSON)))
 
     def _compose(self, *words: str) -> str:
         return _docker("compose", *words, directory=self._root, environ=self._environ)
