@@ -19,8 +19,8 @@ from typing import Any, Final
 from bascule_ops.control.containers import (
     BESIDE,
     HOLD,
-    JSON,
     IMAGE_PYTHON,
+    JSON,
     SERVERS,
     SERVICE,
     TAKEN,
