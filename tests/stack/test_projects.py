@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.processes import ROOT, inherited
+from tests.stack.project import Project
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -104,6 +106,29 @@ def test_a_directory_of_the_same_name_is_left_alone(
     assert containers(theirs) == running
     (mine / ".env").write_text(f"COMPOSE_PROJECT_NAME={mine.name}-mine\n")
     assert "COMPOSE_PROJECT_NAME in .env" not in basculectl(mine, "status").stderr
+
+
+def test_a_stack_is_listed_and_its_port_is_known_to_be_its(
+    stack: Project, project: Callable[..., Path]
+) -> None:
+    host, port = stack.address()
+    directory = project("mine")
+    done = basculectl(directory, "list", "--json")
+    listed = json.loads(done.stdout)["stacks"]
+    (found,) = [each for each in listed if each["url"] == f"http://{host}:{port}/"]
+    assert found | {"since": None} == {
+        "directory": str(ROOT),
+        "mode": "docker",
+        "url": f"http://{host}:{port}/",
+        "state": "serves",
+        "since": None,
+        "remedy": None,
+    }
+    with (directory / "compose.yaml").open("a") as file:
+        file.write(f"  nginx:\n    image: debian:trixie-slim\n    ports: ['{host}:{port}:8080']\n")
+    done = basculectl(directory, "up")
+    assert done.returncode == 1
+    assert done.stderr.endswith(f"; port {port} is that of the stack of {ROOT} (in containers)\n")
 
 
 def test_down_stops_what_was_started_in_a_directory_whatever_it_is_called(

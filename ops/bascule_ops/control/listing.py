@@ -11,10 +11,11 @@ from typing import Any, Final
 
 from bascule_ops.arguments import add_json
 from bascule_ops.control import machine
-from bascule_ops.control.containers import EngineSilentError
+from bascule_ops.control.containers import EngineSilentError, are_inside
 from bascule_ops.control.machine import Found
 from bascule_ops.control.output import say, warn
 from bascule_ops.control.project import Project
+from bascule_ops.errors import CommandError
 from bascule_ops.program import named
 from bascule_ops.text import units
 from bascule_ops.text.table import table
@@ -25,7 +26,8 @@ Shows every stack of Bascule on this machine, of whatever project: its directory
 local mode or in containers, its address, how it is, and since when. Of another user's stack in
 local mode there is no more to be seen than that it runs."""
 EPILOG: Final = """\
-Exit status 0: these are all. 1: the container engine does not answer. 2: wrong call."""
+Exit status 0: these are all. 1: the container engine does not answer, or nothing is to be seen from
+here. 2: wrong call."""
 _MODES: Final = {"local": "local", "docker": "containers"}
 
 
@@ -36,6 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, _project: Project) -> int:
     """Print them; return the exit status."""
+    if are_inside():
+        raise CommandError("from within a container no other stack is to be seen: call it outside")
     silent = ""
     try:
         found = machine.stacks()

@@ -41,7 +41,7 @@ prepare() {
 # no Python. The log is the engine's to give: it comes on the command's standard input.
 in_container() {
     local command=${program#ops/} argument follow=() arguments=()
-    if [[ $command == up || $command == down ]] || ! compose_runs; then
+    if [[ $command == up || $command == down || $command == list ]] || ! compose_runs; then
         fail "needs Python 3.11 or newer on the PATH, and there is none"
     fi
     case $command in
