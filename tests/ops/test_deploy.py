@@ -84,6 +84,17 @@ def test_new_settings_reach_the_workers_and_the_commands(tree: Tree) -> None:
     assert not any(map(is_alive, pids))
 
 
+def test_why_the_new_workers_fail_is_shown_however_much_the_old_ones_serve(tree: Tree) -> None:
+    assert tree.up().returncode == 0
+    with tree.load() as failures:
+        refused = tree.run("ops/deploy", BASCULE_APP="no_such:application")
+    assert refused.returncode == 1
+    shown = refused.stderr.partition("The last lines of its log:\n")[2]
+    assert "worker-0 could not be started" in shown or "worker-1 could not be started" in shown
+    assert "bytes" not in shown  # as requests have
+    assert failures == []
+
+
 def test_settings_that_nginx_refuses_change_nothing(tree: Tree) -> None:
     assert tree.up(WORKERS="1").returncode == 0
     before = tree.worker_pids()

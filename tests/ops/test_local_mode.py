@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -176,6 +177,21 @@ def test_what_a_killed_supervisord_left_behind_is_cleared_up(tree: Tree, command
     assert done.returncode == 0, done.stdout + done.stderr
     wait_until(lambda: not any(map(is_alive, pids)), "the old processes to end", limit=LIMIT)
     assert tree.run_dir.exists() == (command == "up")
+
+
+def test_a_stack_that_has_lost_its_run_directory_is_named_and_can_be_stopped(tree: Tree) -> None:
+    assert tree.up().returncode == 0
+    pids = tree.pids()
+    shutil.rmtree(tree.run_dir)
+    said = f"the stack runs, but somebody has removed {tree.run_dir}, with its sockets"
+    for command in ("status", "up", "restart", "deploy", "running"):
+        done = tree.run(f"ops/{command}")
+        assert done.returncode == 1, command
+        assert said in done.stderr
+        assert "ops/down, then ops/up" in done.stderr
+    assert tree.run("ops/down").stdout == "Stopped.\n"
+    assert not any(map(is_alive, pids))
+    assert tree.up().returncode == 0
 
 
 def test_down_says_what_it_waits_for_beside_its_result(tree: Tree, tmp_path: Path) -> None:

@@ -19,6 +19,10 @@ from bascule_ops.settings.variables import (
     workers,
 )
 
+UNFIT = (
+    "it may have no quote, comma, backslash, dollar or percent sign. "
+    "Set RUN_DIR to another directory"
+)
 BY_DEFAULT = StackSettings(
     workers=2,
     application=CHAIN_ENTRY,
@@ -132,8 +136,7 @@ def test_a_wrong_number_that_does_not_count_is_nobody_s_business() -> None:
         ),
         ("HEALTH_PATH", "/'", "set it to a path that the application answers, such as /"),
         ("HEALTH_PATH", "slash", "set it to a path that starts with a slash"),
-        ("RUN_DIR", "/a%b", "it may have no quote, backslash, dollar or percent sign"),
-        ("RUN_DIR", "/a'b", "it may have no quote, backslash, dollar or percent sign"),
+        *(("RUN_DIR", each, UNFIT) for each in ("/a%b", "/a'b", "/a,b")),
         (
             "RUN_DIR",
             "/" + "x" * MOST_BYTES,

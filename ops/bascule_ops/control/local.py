@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import time
@@ -15,6 +16,7 @@ from xmlrpc.client import Fault
 from bascule_ops import address, proc
 from bascule_ops.control.output import warn
 from bascule_ops.errors import CommandError
+from bascule_ops.program import spelled
 from bascule_ops.settings import variables
 from bascule_ops.supervision import slots
 from bascule_ops.supervision.client import BESIDE, ENDED, Supervisor
@@ -25,6 +27,25 @@ SUPERVISED: Final = "bascule_ops.supervision.supervised"
 SUPERVISED_BEFORE: Final = "ops.supervision.supervised"
 _PAUSE: Final = 0.1  # seconds between two looks at a process that is to end
 _PATIENCE: Final = 3.0  # seconds until it is said what is waited for
+_SHOWN: Final = 15  # lines of the log, where workers fail
+_REQUEST: Final = re.compile(r'"event": *"request"')
+
+
+class RunDirGoneError(CommandError):
+    """The stack has outlived its run directory.
+
+    Args:
+        run_dir: which one.
+
+    Attributes:
+        reason, remedy: the message in two parts.
+    """
+
+    remedy = "ops/down, then ops/up"
+
+    def __init__(self, run_dir: Path) -> None:
+        self.reason = f"the stack runs, but somebody has removed {run_dir}, with its sockets"
+        super().__init__(f"{self.reason}: {spelled(self.remedy)}")
 
 
 class LocalStack:
@@ -46,8 +67,26 @@ class LocalStack:
         self.log_file = run_dir / "bascule.log"
 
     def pid(self) -> int | None:
-        """The id of this project's supervisord; None where none runs."""
-        return self._pid(SUPERVISED)
+        """The id of this project's supervisord; None where none runs.
+
+        It may have outlived its run directory, as where that was cleaned up as git sees it.
+        """
+        if self.marker.exists():
+            return self._pid(SUPERVISED)
+        return next(_meant(self._is_our_site), None)
+
+    def _is_our_site(self, process: Path, words: bytes) -> bool:
+        return (
+            words.endswith(os.fsencode(f"\0{SUPERVISED}\0{slots.SITE}\0"))
+            and (process / "cwd").readlink() == self._root.resolve()
+            and os.fsencode(f"RUN_DIR={self.run_dir}")
+            in (process / "environ").read_bytes().split(b"\0")
+        )
+
+    def check_run_dir(self) -> None:
+        """Raise `RunDirGoneError` where the stack has outlived its run directory."""
+        if not self.marker.exists() and self.pid():
+            raise RunDirGoneError(self.run_dir)
 
     def pid_before(self) -> int | None:
         """The id of the supervisord of Bascule 0.1; None where none runs."""
@@ -88,6 +127,15 @@ class LocalStack:
                         supervisor.start(each["name"])
                         found = True
         return found
+
+    def show_log(self, begin: int = 0) -> None:
+        """Print the last lines of the log, from a byte on, without those of ordinary requests."""
+        warn("The last lines of its log:")
+        with suppress(OSError), self.log_file.open("rb") as log:
+            log.seek(begin)
+            lines = log.read().decode("utf-8", "replace").splitlines()
+            for line in [line for line in lines if not _REQUEST.search(line)][-_SHOWN:]:
+                warn(f"  {line}")
 
     def tell_url(self, environ: Mapping[str, str]) -> None:
         """Keep where a stack answers that has such settings."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -33,8 +32,6 @@ from bascule_ops.supervision.slots import SITE
 
 _PAUSE: Final = 0.2
 _TRY_PAUSE: Final = 2.0  # until an application is tried again that does not load yet
-_SHOWN: Final = 15  # lines of the log, where the start fails
-_REQUEST: Final = re.compile(r'"event": *"request"')
 
 
 def start(stack: Stack) -> tuple[str, int]:
@@ -61,7 +58,7 @@ def start(stack: Stack) -> tuple[str, int]:
             process = _supervise(local, stack.project.root)
         status = _wait_until_ready(process, url, starts.limit(_start_timeout(), took))
         if status is None:
-            _show_log(local.log_file)
+            local.show_log()
             raise CommandError(f"the stack did not start{_reason(local.log_file)}")
         with interrupts.held():
             local.tell_url(os.environ)
@@ -269,12 +266,3 @@ def _reason(file: Path) -> str:
         if last["level"] == "critical":
             return f": {last['message']}"
     return ""
-
-
-def _show_log(file: Path) -> None:
-    """What the start wrote last, without the lines of ordinary requests."""
-    warn("The last lines of its log:")
-    with suppress(OSError):
-        lines = file.read_text(errors="replace").splitlines()
-        for line in [line for line in lines if not _REQUEST.search(line)][-_SHOWN:]:
-            warn(f"  {line}")

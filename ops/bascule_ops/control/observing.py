@@ -17,6 +17,7 @@ from bascule_ops.control.containers import (
     are_inside,
     engine_answers,
 )
+from bascule_ops.control.local import RunDirGoneError
 from bascule_ops.control.project import Project
 from bascule_ops.control.replacing import cut_off
 from bascule_ops.control.stack import Stack, find, not_running
@@ -66,7 +67,11 @@ run."""
             return absent.tell("", int(os.environ["WORKERS"]), str(error), options)
         except EngineSilentError as error:
             # There is a document whatever is dead.
-            return absent.tell_unknown(int(os.environ["WORKERS"]), str(error), options)
+            remedy = "see to the engine: docker info"
+            return absent.tell_unknown(int(os.environ["WORKERS"]), str(error), remedy, options)
+        except RunDirGoneError as error:
+            workers = int(os.environ["WORKERS"])
+            return absent.tell_unknown(workers, error.reason, error.remedy, options)
 
 
 class RunningCommand:
@@ -163,6 +168,7 @@ def _observe(
     if are_inside():
         return run(options)
     stack = find(project)
+    stack.local.check_run_dir()
     if command == "status":
         os.environ[snapshot.CUT_OFF] = json.dumps(cut_off(stack))
     if stack.local.marker.exists():

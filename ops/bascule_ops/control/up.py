@@ -172,6 +172,7 @@ def _up_local(stack: Stack) -> None:
             f"the stack of Bascule 0.1 still runs here (process {pid}): {program.named('down')} "
             "stops it (docs/upgrading.md)"
         )
+    local.check_run_dir()
     if pid := local.pid():
         stack.check_place()
         url = _known_url(local.url_file, pid)

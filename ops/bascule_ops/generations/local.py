@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 from xmlrpc.client import Fault
@@ -35,7 +35,6 @@ KEPT: Final = (
 PREVIOUS: Final = "environment.previous"
 STOP_MARGIN: Final = 10  # seconds that a supervisord may take beyond what it gives its programs
 _POLL: Final = 0.05
-_SHOWN: Final = 10  # lines of the log, where the new workers fail
 # What a supervisord that does not do what it is asked raises.
 _REFUSALS: Final = (OSError, Fault, http.client.HTTPException)
 
@@ -59,6 +58,7 @@ class LocalSite:
         *,
         is_rollback: bool = False,
     ) -> None:
+        local.check_run_dir()
         self._local = local
         self._run_dir = local.run_dir
         self._site = Supervisor(str(local.run_dir / "supervisor.sock"))
@@ -144,7 +144,7 @@ class LocalSite:
             _wait_for(lambda: self._begins(new), limit, f"{slots.program(self._new)} did not begin")
             return len(self._generation(self._new).try_all(limit))
         except (NotReadyError, CommandError, *_REFUSALS) as error:
-            self._show_log()
+            self._local.show_log(self._log_size)
             why = error if isinstance(error, NotReadyError) else self._last_words() or error
             raise CommandError(f"the new workers are not ready: {why}") from error
 
@@ -166,14 +166,6 @@ class LocalSite:
         """What a worker said that could not be started; empty where there is none."""
         ended = failures.read(self._run_dir / self._new).values()
         return next((f"a worker cannot be started: {each[-1]['words']}" for each in ended), "")
-
-    def _show_log(self) -> None:
-        """Print what was written since the beginning, without the lines of ordinary requests."""
-        with suppress(OSError), self._local.log_file.open("rb") as log:
-            log.seek(self._log_size)
-            lines = log.read().decode("utf-8", "replace").splitlines()
-            shown = [each for each in lines if '"event": "request"' not in each][-_SHOWN:]
-            warn("\n  ".join(["The last lines of its log:", *shown]))
 
     def abandon(self) -> str:
         """See `replacement.Site`."""

@@ -20,7 +20,7 @@ from bascule_ops.observe import disks, machine_checks, process_checks, snapshot
 from bascule_ops.observe.findings import Check, bad, good
 from bascule_ops.observe.settings import Settings
 from bascule_ops.observe.status import NOT_RUNNING, UNHEALTHY, findings, rooms, verdict
-from bascule_ops.program import named
+from bascule_ops.program import named, spelled
 from bascule_ops.text.colour import paint
 from bascule_ops.text.units import duration
 
@@ -135,15 +135,16 @@ def tell(engine: str, workers: int, reason: str, arguments: argparse.Namespace) 
     return NOT_RUNNING
 
 
-def tell_unknown(workers: int, reason: str, arguments: argparse.Namespace) -> int:
-    """Print that it is not known whether the stack runs; return the exit status.
+def tell_unknown(workers: int, reason: str, remedy: str, arguments: argparse.Namespace) -> int:
+    """Print that nobody can be asked; return the exit status.
 
     Args:
         workers: how many there should be.
         reason: why.
+        remedy: what to do.
         arguments: those of the command.
     """
     if arguments.json:
-        print(json.dumps(document([], workers, reason, "see to the engine: docker info")))
-    print(f"{named('status')}: {reason}; see to the engine: docker info", file=sys.stderr)
+        print(json.dumps(document([], workers, reason, remedy)))
+    print(f"{named('status')}: {reason}; {spelled(remedy)}", file=sys.stderr)
     return UNHEALTHY

@@ -12,7 +12,7 @@ from bascule_ops.errors import Refused
 # A unix socket's path has 107 bytes (sockaddr_un), and a worker that is held back is asked at
 # .worker-99.sock.PID: 24 bytes with the slash. supervisord binds names with its PID as well.
 MOST_BYTES: Final = 81
-_UNFIT: Final = re.compile(r"[\"\\$%']")
+_UNFIT: Final = re.compile(r"[\"\\$%',]")
 
 
 def check_owner(name: str, directory: str, *trusted: int) -> None:
@@ -48,5 +48,6 @@ def check_run_dir(directory: str) -> None:
         )
     if _UNFIT.search(directory):
         raise Refused(
-            f'RUN_DIR is "{directory}": it may have no quote, backslash, dollar or percent sign'
+            f'RUN_DIR is "{directory}": it may have no quote, comma, backslash, dollar or percent '
+            "sign. Set RUN_DIR to another directory"
         )
