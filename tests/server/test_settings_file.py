@@ -16,7 +16,7 @@ from tests.server.test_main import run
 
 APPLICATION = "shop:application"
 
-# What five projects set in theirs: the facts, in an order and a form of our own; then what of it
+# What ten projects set in theirs: the facts, in an order and a form of our own; then what of it
 # has no effect here.
 PROJECTS: dict[str, tuple[dict[str, Any], dict[str, Any], set[str]]] = {
     "lacros-tropos/larda http_server/gunicorn_config.py": (
@@ -98,6 +98,50 @@ PROJECTS: dict[str, tuple[dict[str, Any], dict[str, Any], set[str]]] = {
         },
         {"bind": ("0.0.0.0:8000",), "log_level": "debug", "threads": 1},
         {"access_log_format"},
+    ),
+    "canonical/netbox contrib/gunicorn.py": (
+        {
+            **{"max_requests": 5000, "max_requests_jitter": 500, "timeout": 120},
+            **{"threads": 3, "workers": 5, "bind": "127.0.0.1:8001"},
+        },
+        {
+            **{"bind": ("127.0.0.1:8001",), "threads": 3, "timeout": 120.0},
+            **{"max_requests": 5000, "max_requests_jitter": 500},
+        },
+        set(),
+    ),
+    "CERT-Polska/mwdb-core docker/gunicorn.conf.py": (
+        {
+            **{"workers": 4, "reload": False, "user": "nobody", "bind": "0.0.0.0:8080"},
+            "wsgi_app": APPLICATION,
+        },
+        {"bind": ("0.0.0.0:8080",)},
+        {"user"},
+    ),
+    "EOxServer/eoxserver docker/gunicorn.conf.py": (
+        {"timeout": 600, "worker_class": "sync", "workers": 5, "bind": ":8000", "chdir": ""},
+        {"bind": ("0.0.0.0:8000",), "timeout": 600.0},
+        set(),
+    ),
+    "cdhigh/KindleEar docker/gunicorn.conf.py": (
+        {
+            **{"logconfig_dict": {"version": 1}, "certfile": None, "keyfile": None},
+            **{"enable_stdio_inheritance": True, "capture_output": True, "threads": 3},
+            **{"workers": 1, "bind": "0.0.0.0:8000", "pythonpath": "/usr/local/lib/site"},
+        },
+        {"bind": ("0.0.0.0:8000",), "threads": 3, "pythonpath": ("/usr/local/lib/site",)},
+        {"logconfig_dict", "enable_stdio_inheritance", "capture_output"},
+    ),
+    "ThePalaceProject/library-registry docker/gunicorn.conf.py": (
+        {
+            **{"pythonpath": "/srv", "threads": 2, "workers": 5, "bind": ["127.0.0.1:8000"]},
+            **{"group": "nginx", "user": "nginx", "daemon": False, "chdir": "/srv"},
+            **{"preload_app": False, "limit_request_field_size": 8190, "loglevel": "info"},
+            **{"limit_request_fields": 100, "limit_request_line": 4094, "errorlog": "-"},
+            **{"accesslog": "-", "wsgi_app": APPLICATION},
+        },
+        {"bind": ("127.0.0.1:8000",), "threads": 2, "pythonpath": ("/srv",)},
+        {"user", "group"},
     ),
 }
 
