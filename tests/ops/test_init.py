@@ -142,6 +142,14 @@ FOUND = {
         {"shop.ini": "[app:main]\nuse = egg:shop\n"},
         'paste.deploy:loadapp("config:shop.ini", relative_to=".")',
     ),
+    "a file for PasteDeploy in a directory, and one of the tests": (
+        "PasteDeploy",
+        {
+            "config/shop.ini": "[app:main]\nuse = egg:shop\n[server:main]\nport = %(http_port)s\n",
+            "tests/production.ini": "[app:main]\nuse = egg:shop\n",
+        },
+        'paste.deploy:loadapp("config:config/shop.ini", relative_to=".")',
+    ),
     "a module for servers, whatever it has": (
         "WSGI",
         {"wsgi.py": "from somewhere import make\napplication = make('prod')\n"},
@@ -426,6 +434,29 @@ def test_what_the_application_writes_goes_to_a_volume(
         assert f"ln -s /data/{name} {name} " in dockerfile
         assert f"/{name}" in ignored
     assert "\n      - data:/data\n" in (tmp_path / "compose.yaml").read_text()
+
+
+def test_what_no_file_says_can_be_named(tmp_path: Path, init: Init) -> None:
+    named = ("--data", "var/packages/", "--data", "users.db", "--data=instance/")
+    _, said, _ = init({"shop/__init__.py": INSTANCE}, *named)
+    assert "\nData: instance/, users.db, var/packages/ (in" in said
+    dockerfile = (tmp_path / "Dockerfile").read_text()
+    assert "mkdir -p /data /data/instance/ /data/var /data/var/packages/ var " in dockerfile
+    assert "ln -s /data/var/packages var/packages " in dockerfile
+
+
+def test_an_upgrade_keeps_in_the_volume_what_was_named(tmp_path: Path, init: Init) -> None:
+    init({"app.py": CALLABLE}, "--data", "packages/", "--data", "users.db")
+    assert init({}, "--upgrade") == (0, "All is as this version writes it.\n", "")
+
+
+@pytest.mark.parametrize("path", ["/var/packages", "../packages", "."])
+def test_what_is_not_in_the_project_is_no_data_of_it(path: str, tmp_path: Path, init: Init) -> None:
+    status, said, errors = init({"app.py": CALLABLE}, "--data", path)
+    assert (status, said) == (2, "")
+    remedy = "name a file or DIRECTORY/ inside the project"
+    assert errors == f'basculectl init: --data is "{path}": {remedy}\n'
+    assert not (tmp_path / "Dockerfile").exists()
 
 
 def test_what_writes_nothing_has_no_volume(tmp_path: Path, init: Init) -> None:
@@ -756,6 +787,7 @@ def test_local_mode_serves_what_was_found(
     make: Callable[[Path], None], body: str, tmp_path: Path
 ) -> None:
     make(tmp_path)
+    repositories.commit(tmp_path)
     done = basculectl(tmp_path, "init")
     assert done.returncode == 0, done.stderr
     port = free_port()
@@ -766,5 +798,7 @@ def test_local_mode_serves_what_was_found(
         reply = fetch(port, "/", limit=LIMIT)
         assert reply.status == 200
         assert body in reply.text
+        new = repositories.new_files(tmp_path)
+        assert not [name for name in new if name.startswith(".run/")]
     finally:
         basculectl(tmp_path, "down", **settings)

@@ -57,6 +57,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "best that is found)",
     )
     parser.add_argument(
+        "--data",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a file or DIRECTORY/ of the project that the application writes, for the volume in "
+        "containers; may be given several times (default: what the settings of Django and Flask "
+        "say)",
+    )
+    parser.add_argument(
         "--bascule",
         type=Path,
         metavar="WHEEL",
@@ -81,7 +90,8 @@ def run(options: argparse.Namespace, project: Project) -> int:
     chosen = _chosen(root, sources, found, options.app)
     needs = requirements.find(root)
     static = static_files.find(sources, chosen)
-    written = data.find(sources, chosen)
+    named_data = [*options.data, *data.linked(root / there.our_dockerfile)]
+    written = data.find(sources, chosen, named_data)
     names_contexts = there.has_dockerfile and compose_version.names_contexts()
     findings = Findings(chosen, needs, static, written, sources.is_src, wheel, names_contexts)
     planned = plan.make(there, findings)

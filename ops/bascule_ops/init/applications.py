@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from bascule_ops.init import django_project
-from bascule_ops.init.sources import Module, Sources, Statement
+from bascule_ops.init.sources import PASSED_OVER, Module, Sources, Statement
 
 # What makes an application, by the name that it is imported under.
 MAKERS: Final = {
@@ -97,7 +97,10 @@ def _of_django(sources: Sources) -> Iterator[Candidate]:
 def _of_ini(sources: Sources) -> Iterator[Candidate]:
     """A file for PasteDeploy, as Pyramid has them, which says what to use."""
     is_pyramid = any(_imports(each, "pyramid") for each in sources.modules.values())
-    for path in sorted(sources.root.glob("*.ini")):
+    for path in sorted((*sources.root.glob("*.ini"), *sources.root.glob("*/*.ini"))):
+        place = path.relative_to(sources.root)
+        if PASSED_OVER & set(place.parts):
+            continue
         parser = configparser.RawConfigParser(strict=False)
         try:
             parser.read_string(path.read_text(encoding="utf-8"))
@@ -108,14 +111,13 @@ def _of_ini(sources: Sources) -> Iterator[Candidate]:
             score = _OF_PROJECT - 10 * (path.name != "production.ini")
             framework, target = (
                 "PasteDeploy",
-                f'paste.deploy:loadapp("config:{path.name}", relative_to=".")',
+                f'paste.deploy:loadapp("config:{place}", relative_to=".")',
             )
             if is_pyramid:
-                framework, target = "Pyramid", f'pyramid.paster:get_app("{path.name}")'
+                framework, target = "Pyramid", f'pyramid.paster:get_app("{place}")'
             package = re.split("[:#]", used)[1].replace("-", "_")
             is_own = used.startswith("egg:") and sources.has(package)
-            place = Path(path.name), Path(package)
-            yield Candidate(framework, target, *place, score, needs_install=is_own)
+            yield Candidate(*(framework, target, place, Path(package), score), needs_install=is_own)
 
 
 def _imports(module: Module, package: str) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from pathlib import PurePosixPath
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
 
+from bascule_ops.errors import Refused
 from bascule_ops.init import django_project
 from bascule_ops.init.applications import Candidate
 from bascule_ops.init.sources import Module, Sources
@@ -13,13 +15,29 @@ from bascule_ops.init.sources import Module, Sources
 PLACE = "/data"  # where the volume is mounted
 
 
-def find(sources: Sources, candidate: Candidate) -> list[str]:
-    """Paths in the project; a directory's ends in a slash."""
+def find(sources: Sources, candidate: Candidate, named: Sequence[str]) -> list[str]:
+    """Paths in the project, beside those `named`; a directory's ends in a slash.
+
+    Raises `Refused` where one that is named is not in the project.
+    """
+    for each in named:
+        if not _is_inside(each):
+            raise Refused(f'--data is "{each}": name a file or DIRECTORY/ inside the project')
     if candidate.framework == "Django" and (project := django_project.find(sources)):
         found = _of_django(project.modules)
     else:
         found = _of_flask(sources, candidate)
-    return sorted({each for each in found if _is_inside(each)})
+    return sorted({*named, *(each for each in found if _is_inside(each))})
+
+
+def linked(dockerfile: Path) -> list[str]:
+    """What a Dockerfile of ours has in the volume, for a newer version to leave it there."""
+    try:
+        text = dockerfile.read_text(encoding="utf-8")
+    except OSError:
+        return []
+    found = re.findall(rf"ln -s {PLACE}/(\S+) ", text)
+    return [f"{each}/" if f"{PLACE}/{each}/" in text else each for each in found]
 
 
 def _of_django(modules: tuple[Module, ...]) -> Iterator[str]:

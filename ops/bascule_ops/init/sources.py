@@ -13,7 +13,7 @@ from typing import Final
 MAX_DEPTH: Final = 4  # directories; applications are near the top, and node_modules is deep
 MAX_SIZE: Final = 1 << 20  # bytes; nobody writes larger modules by hand
 # What no application is looked for in.
-_PASSED_OVER: Final = frozenset(
+PASSED_OVER: Final = frozenset(
     (
         *("build", "dist", "doc", "docs", "env", "example", "examples", "migrations"),
         *("node_modules", "test", "tests", "venv"),
@@ -149,7 +149,7 @@ def _files(top: Path, src: Path) -> Iterator[Path]:
             name
             for name in directories
             if name.isidentifier()
-            and name not in _PASSED_OVER
+            and name not in PASSED_OVER
             and depth < MAX_DEPTH
             and here / name != src
             and not (here / name / "pyvenv.cfg").exists()
