@@ -49,13 +49,31 @@ def read(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
         return {}
     text = _text(path)
     found: dict[str, str] = {}
-    for name, value, line in _statements(path, text):
-        known = {**found, **environ}
+    statements = list(_statements(path, text))
+    for number, (name, value, line) in enumerate(statements):
+        below = {each: at for each, _, at in reversed(statements[number:]) if each not in environ}
         try:
-            found[name] = _expanded(value, known)
+            found[name] = _expanded(value, _Known({**found, **environ}, below))
         except ValueError as error:
             raise ConfigError(f"{path}, line {line}: {error}") from None
     return found
+
+
+class _Known(dict[str, str]):
+    """What a value may name; `below` are the lines that set something at it or below.
+
+    Of these, docker compose would put one value into its own file, and give another to a service
+    whose env_file it is: it reads that once more, and knows all of the file by then.
+    """
+
+    def __init__(self, known: Mapping[str, str], below: Mapping[str, int]) -> None:
+        super().__init__(known)
+        self._below = below
+
+    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
+        if name in self._below:
+            raise ValueError(f"it names {name}, which line {self._below[name]} sets: name another")
+        return super().get(name, default)
 
 
 def _text(path: Path) -> str:

@@ -32,6 +32,10 @@ def test_it_is_read_as_compose_reads_it(tmp_path: Path, text: str, value: str | 
         ('A="1\n2"\nB=${C:?set it}\n', "line 3: C has to be set: set it"),
         ("A=${B\n", 'line 1: "${B" has no closing brace'),
         ("A=${1}\n", 'line 1: "${1}" names no variable'),
+        # Compose itself would have one value, and give the application another.
+        ("A=1\nB=$C\n\nC=2\n", "line 2: it names C, which line 4 sets: name another"),
+        ("C=1\nB=${C:-x}\nC=2\n", "line 2: it names C, which line 3 sets: name another"),
+        ("A=x$A\n", "line 1: it names A, which line 1 sets: name another"),
         # Compose takes the last name for an empty one, where no line ends after it.
         ("A=1\nA", 'line 2: "A" is no name; a line is NAME=VALUE'),
         # Compose would give the application U+FFFD in its place.
