@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,18 @@ def test_a_stack_is_listed_from_its_start_to_its_end_and_wherever_one_asks(
     assert line[1:4] == ["local", f"http://localhost:{tree.port}/", "serves"]
     assert tree.run("ops/down").returncode == 0
     assert listed(running, tree.root) == []
+
+
+def test_one_whose_supervisord_was_killed_is_still_found(tree: Tree) -> None:
+    assert tree.up().returncode == 0
+    os.kill(int((tree.run_dir / "supervise.pid").read_text()), signal.SIGKILL)
+    wait_until(
+        lambda: listed(tree, tree.root)[0]["state"] == "lost supervisord",
+        "the killed process to be gone",
+        limit=LIMIT,
+    )
+    assert tree.up().returncode == 0
+    assert [each["state"] for each in listed(tree, tree.root)] == ["serves"]
 
 
 def test_whose_a_port_is_that_is_in_use_is_said(tree: Tree, running: Tree) -> None:

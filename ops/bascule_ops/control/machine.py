@@ -11,6 +11,7 @@ import os
 import pwd
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +26,9 @@ from bascule_ops.supervision.slots import SITE
 
 BROKEN: Final = 500  # and above: not what a site answers that is well
 _SERVICE: Final = "com.docker.compose.service"
+# How the command lines end of a supervisord of a site, and of the server.
+_SITE: Final = [SUPERVISED.encode(), SITE.encode(), b""]
+_SERVER: Final = [SUPERVISED.encode(), b""]
 _NGINX: Final = "nginx"
 _ONE_OFF: Final = "com.docker.compose.oneoff"
 _TRIES: Final = 3
@@ -78,39 +82,63 @@ def told_of(root: Path, *ports: int) -> str:
 
 
 def local() -> Iterator[Found]:
-    """Those in local mode."""
-    sign = SUPERVISED.encode() + b"\0" + SITE.encode() + b"\0"
+    """Those in local mode: by the site's supervisord, or by one of the server that outlived it."""
+    found: dict[str, tuple[bool, Path]] = {}
     for process in Path("/proc").iterdir():
-        try:
-            if process.name.isdigit() and (process / "cmdline").read_bytes().endswith(sign):
-                yield _local(process)
-        except OSError:
-            continue  # it has ended
+        if process.name.isdigit():
+            with suppress(OSError):  # it has ended
+                words = (process / "cmdline").read_bytes().split(b"\0")
+                is_site = words[-3:] == _SITE
+                if is_site or words[-2:] == _SERVER:
+                    key = _run_dir(process, is_site)
+                    if key and (is_site or key not in found):
+                        found[key] = (is_site, process)
+    for is_site, process in found.values():
+        with suppress(OSError):
+            yield _local(process, is_site)
 
 
-def _local(process: Path) -> Found:
+def _run_dir(process: Path, is_site: bool) -> str:
+    """What tells a stack from others; empty where the process is of none in local mode."""
+    try:
+        environ = _environ(process)
+    except PermissionError:
+        return process.name if is_site else ""
+    return environ.get("RUN_DIR", "") if environ.get("NGINX_RUN_DIR") else ""
+
+
+def _environ(process: Path) -> dict[str, str]:
+    pairs = (process / "environ").read_bytes().split(b"\0")
+    return dict(os.fsdecode(pair).partition("=")[::2] for pair in pairs)
+
+
+def _local(process: Path, is_site: bool) -> Found:
     since = proc.started(int(process.name))
     try:
-        pairs = (process / "environ").read_bytes().split(b"\0")
+        environ = _environ(process)
         here = str((process / "cwd").readlink())
     except PermissionError:
         state = f"of {_user(process.stat().st_uid)}, process {process.name}"
         return Found(directory="", mode="local", state=state, since=since)
-    environ = dict(os.fsdecode(pair).partition("=")[::2] for pair in pairs)
-    there, remedy = environ.get("PROJECT_DIR", here), ""
+    there = environ.get("PROJECT_DIR", here)
+    state = remedy = ""
     if not Path(here).exists():
+        state = "moved"
         remedy = f"it is there no more; kill {process.name} ends its stack"
     elif not (Path(there).exists() and Path(there).samefile(here)):
+        state = "moved"
         remedy = (
             f"it was {there} when its stack was started, and is looked for there: down, then up"
         )
+    elif not is_site:
+        state, remedy = "lost supervisord", "what looked after nginx was killed: up starts it anew"
     url = _read(Path(environ.get("RUN_DIR", ""), "url"))
     ports = {int(environ.get(f"NGINX_{each}PORT", "").removeprefix("off") or 0) for each in _KINDS}
     return Found(
         directory=here.removesuffix(" (deleted)"),
         mode="local",
         url=url,
-        state="moved" if remedy else _state(url),
+        state=state or _state(url),
         since=since,
         remedy=remedy,
         ports=frozenset(ports - {0}),
