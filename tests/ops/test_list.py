@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -63,6 +64,14 @@ def test_one_whose_supervisord_was_killed_is_still_found(tree: Tree) -> None:
     )
     assert tree.up().returncode == 0
     assert [each["state"] for each in listed(tree, tree.root)] == ["serves"]
+
+
+def test_one_whose_run_directory_was_removed_is_still_found(tree: Tree) -> None:
+    assert tree.up().returncode == 0
+    shutil.rmtree(tree.run_dir)
+    (found,) = listed(tree, tree.root)
+    assert found["state"] == "lost files"
+    assert found["remedy"] == f"somebody has removed {tree.run_dir}: down, then up"
 
 
 def test_whose_a_port_is_that_is_in_use_is_said(tree: Tree, running: Tree) -> None:

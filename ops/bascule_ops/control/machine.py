@@ -120,7 +120,7 @@ def _local(process: Path, is_site: bool) -> Found:
     except PermissionError:
         state = f"of {_user(process.stat().st_uid)}, process {process.name}"
         return Found(directory="", mode="local", state=state, since=since)
-    there = environ.get("PROJECT_DIR", here)
+    there, run_dir = environ.get("PROJECT_DIR", here), Path(environ.get("RUN_DIR", ""))
     state = remedy = ""
     if not Path(here).exists():
         state = "moved"
@@ -130,9 +130,11 @@ def _local(process: Path, is_site: bool) -> Found:
         remedy = (
             f"it was {there} when its stack was started, and is looked for there: down, then up"
         )
+    elif not run_dir.exists():
+        state, remedy = "lost files", f"somebody has removed {run_dir}: down, then up"
     elif not is_site:
         state, remedy = "lost supervisord", "what looked after nginx was killed: up starts it anew"
-    url = _read(Path(environ.get("RUN_DIR", ""), "url"))
+    url = _read(run_dir / "url")
     ports = {int(environ.get(f"NGINX_{each}PORT", "").removeprefix("off") or 0) for each in _KINDS}
     return Found(
         directory=here.removesuffix(" (deleted)"),
