@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import traceback
+from _thread import start_new_thread
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -14,7 +16,7 @@ from bascule.engine.signals import StopWhileLoading
 from bascule.errors import LoadError, StartError
 from bascule.told import event_log
 from bascule.version import __version__
-from bascule.worker import EXIT_CUT_SHORT, Worker
+from bascule.worker import EXIT_CUT_SHORT, SHORTEST_EXIT, Worker
 from bascule.wsgi.load import check_library, explain, load_application, may_load_later
 
 EXIT_USAGE: Final = 2
@@ -184,6 +186,22 @@ def _status(error: ConfigError | StartError, arguments: cli.Arguments) -> int:
     return EXIT_CANNOT_LOAD_YET if is_of_stack and may_load_later(error) else EXIT_CANNOT_LOAD
 
 
+def _leave(code: int) -> int:
+    """End a process that has loaded an application and not served; return the exit code.
+
+    The interpreter waits at its end for threads that the application has started.
+    """
+
+    def leave() -> None:
+        time.sleep(SHORTEST_EXIT)
+        os._exit(code)
+
+    streams.flush()
+    # None of threading's: the application may have set a trace function for those.
+    start_new_thread(leave, ())
+    return code
+
+
 def _run(arguments: cli.Arguments) -> int:
     if not arguments.switches.isdisjoint(cli.HELP):
         print(cli.help_text())  # noqa: T201
@@ -194,7 +212,7 @@ def _run(arguments: cli.Arguments) -> int:
     config, workers = _read_config(arguments)
     lead_logs(config)
     if not arguments.switches.isdisjoint((cli.CHECK, cli.PRINT)):
-        return _check(config, shows=cli.PRINT in arguments.switches)
+        return _leave(_check(config, shows=cli.PRINT in arguments.switches))
     if config.reload:
         from bascule import reload  # noqa: PLC0415 - most workers have no use for it
 
@@ -225,7 +243,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif isinstance(error, LoadError):
             print(explain(error), end="", file=sys.stderr)  # noqa: T201
         print(f"bascule: {error}", file=sys.stderr)  # noqa: T201
-        return _status(error, arguments)
+        return _leave(_status(error, arguments))
     except KeyboardInterrupt:  # before it serves; after that the server hears of it
         print("bascule: interrupted while the application was loaded", file=sys.stderr)  # noqa: T201
         return EXIT_INTERRUPTED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -40,6 +41,17 @@ def application(environ, start_response):
     found = {name: value for name, value in os.environ.items() if name.startswith("SHOP_")}
     start_response("200 OK", [("Content-Type", "application/json")])
     return [json.dumps(found).encode()]
+"""
+
+# It starts a process that outlives whoever loads it, and has its standard error.
+STARTS = """
+import os, subprocess
+with open(os.environ["STARTED"], "a") as file:
+    print(subprocess.Popen(["sleep", "600"], start_new_session=True).pid, file=file)
+
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Length", "0")])
+    return []
 """
 
 
@@ -192,6 +204,21 @@ def test_a_stack_that_has_lost_its_run_directory_is_named_and_can_be_stopped(tre
     assert tree.run("ops/down").stdout == "Stopped.\n"
     assert not any(map(is_alive, pids))
     assert tree.up().returncode == 0
+
+
+def test_a_process_that_the_application_starts_keeps_nobody_waiting(tree: Tree) -> None:
+    (tree.root / "starts.py").write_text(STARTS)
+    done = tree.up(BASCULE_APP="starts:application", STARTED=str(tree.root / "started"))
+    started = [int(each) for each in (tree.root / "started").read_text().split()]
+    try:
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert tree.run("ops/restart").returncode == 0
+        assert tree.run("ops/down").returncode == 0
+    finally:
+        started += [int(each) for each in (tree.root / "started").read_text().split()]
+        for pid in set(started):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def test_down_says_what_it_waits_for_beside_its_result(tree: Tree, tmp_path: Path) -> None:

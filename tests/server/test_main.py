@@ -114,6 +114,17 @@ def test_a_good_configuration_is_confirmed_in_one_line(modules: Path, name: str)
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize("ending", ["", "raise ValueError('no')"])
+def test_a_thread_that_goes_on_keeps_no_process_that_does_not_serve(
+    modules: Path, ending: str
+) -> None:
+    begin = "import threading\nthreading.Thread(target=threading.Event().wait).start()\n"
+    (modules / "threads.py").write_text(begin + OK + ending)
+    assert run(modules, "--check-config", "threads").returncode == (4 if ending else 0)
+    if ending:
+        assert run(modules, "--bind", "0", "threads").returncode == 4
+
+
 @pytest.mark.parametrize(
     ("arguments", "address"),
     [

@@ -144,33 +144,42 @@ def _check_application(root: Path) -> float:
     told = ""
     while True:
         began = time.monotonic()
-        done = subprocess.run(
+        status, words = _loaded(root)
+        ended = time.monotonic()
+        if status != starts.CANNOT_LOAD_YET or ended > deadline:
+            break
+        last = words.strip().rpartition("\n")[2].removeprefix("bascule: ")
+        if last != told:
+            told = last
+            left = deadline - ended
+            warn(f"The application does not load yet: {last}; {starts.AGAIN} {left:.0f} s")
+        time.sleep(_TRY_PAUSE)
+    if words:
+        warn(words.rstrip("\n"))
+    if status == Refused.status:
+        raise Refused("the server's settings are not right; the message is above")
+    if status:
+        why = interpreter.remedy(words, root)
+        raise CommandError(f"the application does not load; {why or 'the message is above'}")
+    return ended - began
+
+
+def _loaded(root: Path) -> tuple[int, str]:
+    """The exit status of a server that only loads the application, and what it wrote.
+
+    Not through a pipe: processes that the application starts meanwhile may hold that open for ever.
+    """
+    with open(os.memfd_create("words"), "w+b") as words:  # noqa: PTH123 (it has no path)
+        status = subprocess.run(
             # --hold: as the stack's workers, which say by their status that they may load yet.
             [os.environ["PYTHON"], "-P", "-m", "bascule", "--check-config", "--hold", "hold"],
             cwd=root,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
+            stderr=words,
             check=False,
-        )
-        ended = time.monotonic()
-        if done.returncode != starts.CANNOT_LOAD_YET or ended > deadline:
-            break
-        words = done.stderr.strip().rpartition("\n")[2].removeprefix("bascule: ")
-        if words != told:
-            told = words
-            left = deadline - ended
-            warn(f"The application does not load yet: {words}; {starts.AGAIN} {left:.0f} s")
-        time.sleep(_TRY_PAUSE)
-    if done.stderr:
-        warn(done.stderr.rstrip("\n"))
-    if done.returncode == Refused.status:
-        raise Refused("the server's settings are not right; the message is above")
-    if done.returncode:
-        why = interpreter.remedy(done.stderr, root)
-        raise CommandError(f"the application does not load; {why or 'the message is above'}")
-    return ended - began
+        ).returncode
+        words.seek(0)
+        return status, words.read().decode(errors="replace")
 
 
 def _check(stack: Stack) -> None:
