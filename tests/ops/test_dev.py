@@ -115,6 +115,13 @@ def test_variables_and_the_file_env_say_what_is_served_and_where(tmp_path: Path)
             assert server.get().body == b"nobody's for nice"
 
 
+def test_another_application_may_be_named(tmp_path: Path) -> None:
+    other = CALLABLE.replace("nobody's", "another").replace("def application", "def other")
+    files = {"shop.py": CALLABLE + other, "chain.toml": CHAIN}
+    with developed(tmp_path, files, "--bind", "0", "--app", "shop:other") as server:
+        assert server.get().body == b"another for 127.0.0.1"
+
+
 def test_flask_has_its_own_templates_and_files_as_they_are_saved(tmp_path: Path) -> None:
     source = repositories.FACTORY.replace("import Flask, request", "import Flask, render_template")
     source = re.sub(r"return f.*", "return render_template('a.html')", source)

@@ -802,3 +802,25 @@ def test_local_mode_serves_what_was_found(
         assert not [name for name in new if name.startswith(".run/")]
     finally:
         basculectl(tmp_path, "down", **settings)
+
+
+def test_a_service_for_development_is_written_where_the_dockerfile_is_ours(
+    init: Init, tmp_path: Path
+) -> None:
+    requirements = {"requirements.txt": "-r more.txt\nflask\n", "more.txt": "click\n"}
+    init({"shop.py": CALLABLE, "db.sqlite3": ""} | requirements)
+    compose = (tmp_path / "compose.yaml").read_text()
+    service = compose.partition("\n  dev:\n")[2].partition("\nsecrets:")[0]
+    assert "profiles: [dev]" in service
+    rebuilding = re.findall(r"- path: (\S+)\n +action: rebuild", service)
+    assert sorted(rebuilding) == ["more.txt", "requirements.txt"]
+    assert "\nFROM project AS dev\n" in (tmp_path / "Dockerfile").read_text()
+
+
+def test_beside_a_dockerfile_of_theirs_no_service_for_development_is_written(
+    init: Init, tmp_path: Path
+) -> None:
+    init({"shop.py": CALLABLE, "Dockerfile": "FROM python\n"})
+    for name in ("compose.yaml", "Dockerfile.bascule", ".env.example"):
+        assert "dev" not in (tmp_path / name).read_text().replace("/dev/", "").lower().split()
+        assert "DEV_" not in (tmp_path / name).read_text()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import pwd
 import re
 import subprocess
 import sys
@@ -19,10 +21,12 @@ import pytest
 from tests.harness import repositories, wheel
 from tests.harness.fetch import Reply, fetch
 from tests.harness.ports import free_port
-from tests.harness.processes import ROOT, inherited
+from tests.harness.processes import ROOT, Process, inherited
+from tests.harness.waiting import wait_until
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
+START_SECONDS = 30
 COMMAND_SECONDS = 500  # a cold build fetches packages
 THEIR_DOCKERFILE = """
 FROM debian:trixie-slim
@@ -92,9 +96,9 @@ class Repository:
         """Run a command of docker compose."""
         return self.run("docker", "compose", *words)
 
-    def get(self, path: str = "/") -> Reply:
-        """Ask nginx."""
-        host, _, port = self.compose("port", "nginx", "8080").strip().rpartition(":")
+    def get(self, path: str = "/", service: str = "nginx", port: str = "8080") -> Reply:
+        """Ask nginx, or another service."""
+        host, _, port = self.compose("port", service, port).strip().rpartition(":")
         return fetch((host, int(port)), path)
 
 
@@ -119,7 +123,7 @@ def repository(built: Path, tmp_path: Path) -> Iterator[Callable[..., Repository
 
     yield make
     for each in made:
-        each.compose("down", "--volumes", "--timeout=5", "--rmi=all")
+        each.compose("--profile=dev", "down", "--volumes", "--timeout=5", "--rmi=all")
         # What a deployment keeps to go back to.
         listed = ("docker", "image", "ls", f"--filter=reference={each.name}-*", "--format={{.Tag}}")
         for tag in each.run(*listed).split():
@@ -191,6 +195,42 @@ def test_a_change_of_the_code_installs_nothing_again(
     assert f"\n#{step} CACHED\n" in told
     made.compose("up", "--detach", "--wait", "--build")
     assert made.get().text.startswith("changed for ")
+
+
+def test_what_is_saved_is_served_by_the_service_for_development(
+    repository: Callable[..., Repository], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = repository(make_flask)
+    code = made.root / "shop" / "__init__.py"
+    # The engine has to know the user; whoever runs this may be root.
+    user = pwd.getpwnam("nobody")
+    settings = {"DEV_UID": user.pw_uid, "DEV_GID": user.pw_gid, "DEV_PORT": 0}
+    for name, value in {**settings, "COMPOSE_PROFILES": "dev"}.items():
+        monkeypatch.setenv(name, str(value))
+    made.compose("up", "--build", "--detach", "dev")
+    assert made.compose("ps", "--services").split() == ["dev"]
+
+    def is_served(text: str) -> bool:
+        with contextlib.suppress(OSError):
+            return text in made.get(service="dev", port="8000").text
+        return False
+
+    wait_until(lambda: is_served("Flask's for "), "it serves", limit=START_SECONDS)
+    watching = ("docker", "compose", "watch", "--no-up", "dev")
+    env = {**os.environ, "COMPOSE_PROJECT_NAME": made.name}
+    with Process(watching, cwd=made.root, env=env) as watch:
+        watch.wait_until(lambda: "Watch enabled" in watch.out + watch.err, "it watches")
+        code.write_text(repositories.FACTORY.replace("Flask's for", "changed for"))
+        wait_until(lambda: is_served("changed for "), "the save is served")
+        code.write_text(repositories.FACTORY.replace("{request.", "{1 / 0}{request."))
+        # The page is for the loopback, which a container's clients do not come by.
+        wait_until(lambda: is_served("Internal Server Error"), "the error is served")
+    assert "ZeroDivisionError" not in made.get(service="dev", port="8000").text
+    told = made.compose("logs", "--no-color", "dev")
+    assert 'File "shop/__init__.py", line' in told
+    assert "ZeroDivisionError: division by zero" in told
+    manage = made.compose("exec", "-T", "dev", "sh", "-c", "id -u && touch /srv/shop/new.py")
+    assert manage == f"{user.pw_uid}\n"
 
 
 def test_a_deployment_builds_what_the_servers_image_is_built_on(

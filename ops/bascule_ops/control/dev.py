@@ -31,7 +31,7 @@ served within a second, templates and static files too. An error is a page in th
 machine, and in the terminal; the next save mends it. breakpoint() works, best with --threads 1.
 
 What is served is what `up` serves: BASCULE_APP, BASCULE_CHAIN, chain.toml; where there is none,
-what `init` would find."""
+what `init` would find. --app goes before all of them."""
 EPILOG: Final = """\
 Settings come from the environment and from the project's file .env, and are read once. What
 BASCULE_MAX_REQUESTS, BASCULE_MAX_MEMORY and BASCULE_TIMEOUT say does not count here.
@@ -41,6 +41,11 @@ Exit status 0: ended by Ctrl-C. 1: it cannot listen there. 2: wrong arguments or
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
+    parser.add_argument(
+        "--app",
+        metavar="MODULE:CALLABLE",
+        help="the application, such as shop.wsgi:application or shop:create_app()",
+    )
     parser.add_argument(
         *("-b", "--bind"),
         metavar="ADDRESS",
@@ -60,7 +65,7 @@ def run(options: argparse.Namespace, project: Project) -> int:
 
     project.load_env()
     os.chdir(project.root)
-    application, chain = _application(project.root)
+    application, chain = _application(project.root, options.app)
     flags = {"bind": [options.bind or os.environ.get("PORT") or str(PORT)]}
     if options.threads:
         flags["threads"] = [options.threads]
@@ -83,9 +88,9 @@ def run(options: argparse.Namespace, project: Project) -> int:
         raise CommandError(f"{error}; --bind PORT takes another port") from error
 
 
-def _application(root: Path) -> tuple[str, str]:
+def _application(root: Path, given: str | None) -> tuple[str, str]:
     """What is to be served, and by which chain file; that is empty where there is none."""
-    if application := os.environ.get("BASCULE_APP"):
+    if application := given or os.environ.get("BASCULE_APP"):
         return application, ""
     named = os.environ.get("BASCULE_CHAIN")
     if chain := named or next((each for each in CHAINS if (root / each).exists()), ""):

@@ -33,6 +33,13 @@ _SERVER_BASE: Final = f"""
     build: .
     scale: 0"""
 
+_DEV_SETTINGS: Final = """\
+# The service for development: its port of the loopback address, and whose the code is there.
+# Yours, as id -u and id -g say.
+DEV_PORT=8000
+DEV_UID=1000
+DEV_GID=1000"""
+
 
 @dataclass(frozen=True, slots=True)
 class Findings:
@@ -139,7 +146,14 @@ def make(repository: Repository, findings: Findings) -> Plan:
     django = (
         f"# Django's settings, also when the image is built.\nDJANGO_SETTINGS_MODULE={settings}"
     )
-    plan.add(".env.example", _filled("env.example", DJANGO=django if settings else ""))
+    plan.add(
+        ".env.example",
+        _filled(
+            "env.example",
+            DEV="" if repository.has_dockerfile else _DEV_SETTINGS,
+            DJANGO=django if settings else "",
+        ),
+    )
     return plan
 
 
@@ -152,13 +166,30 @@ def _compose(repository: Repository, findings: Findings) -> str:
     if findings.data:
         words["DATA"] = f"      # What the application writes.\n      - data:{data.PLACE}"
         words["DATA_VOLUME"] = "  data:"
+        if not repository.has_dockerfile:
+            words["DATA_VOLUME"] += "\n  dev-data:"
     if repository.has_dockerfile:
         words |= {"DEPENDS": "    depends_on: [server-base]", "SERVER_BASE": _SERVER_BASE}
         words["BASE"] = f"APPLICATION: {_APPLICATION}"
         if findings.names_contexts:
             words["BASE"] = "APPLICATION: application"
             words["CONTEXTS"] = "  additional_contexts:\n    application: service:server-base"
+    else:
+        words |= {"DEV": _dev(findings, words), "DEV_USER": "    DEV_UID:\n    DEV_GID:"}
     return _filled("compose.yaml", **words)
+
+
+def _dev(findings: Findings, words: Mapping[str, str]) -> str:
+    """The service in which the project is developed."""
+    requirements = findings.requirements
+    files = [requirements.told] if requirements.needs_all else requirements.files
+    watched = "\n".join(f"        - path: {each}\n          action: rebuild" for each in files)
+    own = {"WATCHED": watched}
+    if "DJANGO_SERVER" in words:
+        own["DJANGO_ENVIRONMENT"] = f"    environment:\n{words['DJANGO_SERVER']}"
+    if findings.data:
+        own["DATA"] = f"    volumes:\n      - dev-data:{data.PLACE}"
+    return _filled("dev", **own)
 
 
 def _dockerfile(repository: Repository, findings: Findings) -> str:
@@ -177,6 +208,8 @@ def _dockerfile(repository: Repository, findings: Findings) -> str:
         words["COPY_STATIC"] = f"COPY --from={place} {PLACE} /etc/nginx/static"
     if not is_on_theirs:
         words |= _packages(findings)
+    place = f" {data.PLACE}" if findings.data else ""
+    words["DEV"] = _filled("dev_target", DATA=words["DATA"], DATA_PLACE=place)
     words["NGINX"] = _filled("nginx", **words)
     return _filled("on_theirs.dockerfile" if is_on_theirs else "own.dockerfile", **words)
 

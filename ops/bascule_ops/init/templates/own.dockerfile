@@ -1,5 +1,5 @@
 # @MARK@
-# Two targets: nginx, and server. compose.yaml builds both.
+# Two targets: nginx, and server. compose.yaml builds both, and dev where it is asked for.
 
 # Any image with Python 3.11 or newer, or with Debian's packages.
 ARG BASE_IMAGE=debian:trixie-slim
@@ -39,6 +39,8 @@ COPY . .
 RUN python3 -m compileall -q . || true
 # The application runs as another user than the one whose files these are.
 RUN chmod -R a+rX .
+
+@DEV@
 
 FROM python AS server
 COPY --from=bascule /opt/bascule/ops /opt/bascule/ops
