@@ -261,7 +261,7 @@ def test_a_call_that_goes_on_does_not_keep_the_new_code_away() -> None:
     with developed(source) as server, Client(server.address) as client:
         client.send(get("/"))
         save(server, SITE.format("two"))
-        server.said("has changed")
+        server.said("Stopping ")  # from then on it takes no more clients
         wait_for(server, "two")
 
 

@@ -141,6 +141,40 @@ def test_flask_has_its_own_templates_and_files_as_they_are_saved(tmp_path: Path)
         assert "<mark>" in page
 
 
+BOTTLE = """
+import bottle
+app = bottle.Bottle()
+@app.get("/")
+def fails():
+    raise ValueError("bad")
+"""
+FALCON = """
+import falcon
+class Fails:
+    def on_get(self, request, response):
+        raise ValueError("bad")
+app = falcon.App()
+app.add_route("/", Fails())
+"""
+PYRAMID = """
+from pyramid.config import Configurator
+def fails(request):
+    raise ValueError("bad")
+def make_app():
+    with Configurator() as config:
+        config.add_route("fails", "/")
+        config.add_view(fails, route_name="fails")
+        return config.make_wsgi_app()
+"""
+
+
+@pytest.mark.parametrize("source", [BOTTLE, FALCON, PYRAMID], ids=["bottle", "falcon", "pyramid"])
+def test_what_a_framework_catches_is_shown_as_well(source: str, tmp_path: Path) -> None:
+    with developed(tmp_path, {"shop.py": source}) as server:
+        page = server.get(accept="text/html").body.decode()
+        assert "      raise ValueError(&quot;bad&quot;)</mark>" in page
+
+
 def test_djangos_finders_serve_its_files_and_its_own_page_stays(tmp_path: Path) -> None:
     repositories.django(tmp_path)
     with developed(tmp_path, {}) as server:

@@ -117,6 +117,15 @@ def answering(
     return application
 
 
+def writes_to_errors(environ: Any, start_response: Any) -> list[bytes]:
+    try:
+        raise ValueError("bad")
+    except ValueError:
+        event_log.ErrorStream().write("It failed\n")
+    start_response("500 Internal Server Error", [])
+    return [b"Sorry"]
+
+
 def answers_late(environ: Any, start_response: Any) -> Iterator[bytes]:
     yield from answering()(environ, start_response)
 
@@ -129,6 +138,7 @@ def answers_late(environ: Any, start_response: Any) -> Iterator[bytes]:
         exits,
         answering(),
         answers_late,
+        writes_to_errors,
         answering(logger=event_log.OwnLogger("bascule.exceptions")),
     ],
 )

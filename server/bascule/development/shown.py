@@ -1,7 +1,7 @@
 """Answers the client on this machine with what went wrong in a request.
 
-That is what the application raises, and what it, its framework or a link of its chain has logged
-with a traceback before it answered 500 itself.
+That is what the application raises, and what it, its framework or a link of its chain has logged,
+or written to ``wsgi.errors``, before it answered 500 itself.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 import re
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
@@ -110,8 +111,14 @@ class _Logged:
         return error
 
     def _note(self, record: logging.LogRecord) -> None:
-        if record.exc_info and (error := record.exc_info[1]) and record.levelno >= logging.ERROR:
-            self._of_thread.error = error
+        if record.levelno < logging.ERROR:
+            return
+        # Or the one that is being handled: some write a traceback to wsgi.errors.
+        error = record.exc_info[1] if record.exc_info else sys.exc_info()[1]
+        if error is None:
+            return
+        self._of_thread.error = error
+        if record.exc_info:
             errors = report.of(error)
             if any(each.calls for each in errors):
                 record.exc_text = report.text(errors)
@@ -195,7 +202,8 @@ class _Answer:
             body = b"".join(iterable)
         finally:
             self.close()
-        if error is None or any("json" in kind for kind in kinds) or b"Traceback" in body:
+        is_json = bool(body) and any("json" in kind for kind in kinds)
+        if error is None or is_json or b"Traceback" in body:
             return [body]
         return self._shown(error)
 
