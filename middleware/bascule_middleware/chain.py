@@ -1,6 +1,8 @@
 """The chain: read from a TOML file, checked, and built around the application.
 
     application = "app.hello:application"
+    static = "static"          # what is in front serves this directory, or "collectstatic"
+    media = "media"            # and this one
 
     [[links]]                  # outermost first
     use = "exceptions"         # a short name, or "package.module:Class"
@@ -37,6 +39,9 @@ SHORT_NAMES = {
     "request_id": "bascule_middleware.links.request_id:RequestId",
     "xslt": "bascule_middleware.links.xslt.xslt:Xslt",
 }
+
+# Where a chain is looked for, in the working directory, when nobody names it.
+PLACES = ("chain.toml", "app/chain.toml")
 
 
 class ChainError(Exception):
@@ -76,11 +81,22 @@ class Link:
 
 @dataclass(frozen=True)
 class Chain:
-    """A chain file, parsed: the application's name and the links, outermost first."""
+    """A chain file, parsed: the application's name and the links, outermost first.
+
+    `static` and `media` are for whoever serves files before the application; empty: nothing.
+    """
 
     source: Source
     application: str
     links: tuple[Link, ...]
+    static: str = ""
+    media: str = ""
+
+
+def find(directory: Path, named: str) -> Path | None:
+    """Return the chain file of a project: `named`, or the one in its usual place, if any."""
+    places = (named,) if named else filter(lambda each: (directory / each).exists(), PLACES)
+    return next((directory / each for each in places), None)
 
 
 def load(path: Path) -> Chain:
@@ -96,7 +112,7 @@ def load(path: Path) -> Chain:
         raise ChainError(f"{path}: not valid TOML: {error}") from None
     source = Source(path, text, path.parent.absolute())
 
-    keys = ("application", "links")
+    keys = ("application", "links", "static", "media")
     for key in document:
         if key not in keys:
             raise source.error(f'unknown key "{key}"{did_you_mean(key, keys)}', key)
@@ -104,8 +120,9 @@ def load(path: Path) -> Chain:
         remedy = 'write application = "package.module:callable"'
         raise ChainError(f'{path}: "application" is missing; {remedy}')
     application, links = document["application"], document.get("links", [])
-    if not isinstance(application, str):
-        raise source.error('"application" must be a string', "application")
+    for key in ("application", "static", "media"):
+        if not isinstance(document.get(key, ""), str):
+            raise source.error(f'"{key}" must be a string', key)
     if not (isinstance(links, list) and all(isinstance(table, dict) for table in links)):
         raise source.error('"links" must be tables; begin each with "[[links]]"', "links")
     for index, table in enumerate(links):
@@ -113,7 +130,8 @@ def load(path: Path) -> Chain:
             message = f'link {index + 1}: "use" must name the link, as in use = "exceptions"'
             where = ["use"] if "use" in table else []
             raise source.error(message, "links", index, *where)
-    return Chain(source, application, tuple(map(_link, links)))
+    files = {key: document[key] for key in ("static", "media") if key in document}
+    return Chain(source, application, tuple(map(_link, links)), **files)
 
 
 def _link(table: Mapping[str, Any]) -> Link:

@@ -47,6 +47,16 @@ def chain_schema() -> dict[str, Any]:
                 "type": "string",
                 "pattern": CALLABLE,
             },
+            "static": {
+                "description": "The directory, seen from this file, that nginx serves under "
+                '/static/; or "collectstatic": what that command of Django\'s collects.',
+                "type": "string",
+            },
+            "media": {
+                "description": "The directory, seen from this file, that nginx serves under "
+                "/media/: what the application was sent.",
+                "type": "string",
+            },
             "links": {
                 "description": "The links, outermost first.",
                 "type": "array",

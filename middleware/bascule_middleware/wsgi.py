@@ -13,16 +13,13 @@ from pathlib import Path
 
 from bascule_middleware import chain
 
-PLACES = ("chain.toml", "app/chain.toml")
-
 
 def _file() -> Path:
-    if named := os.environ.get("BASCULE_CHAIN"):
-        return Path(named)
-    found = next((path for path in map(Path, PLACES) if path.exists()), None)
+    found = chain.find(Path(), os.environ.get("BASCULE_CHAIN", ""))
     if found is None:
         remedy = "name the file in BASCULE_CHAIN, or the application in BASCULE_APP"
-        raise chain.ChainError(f"there is no {' and no '.join(PLACES)} in {Path.cwd()}: {remedy}")
+        places = " and no ".join(chain.PLACES)
+        raise chain.ChainError(f"there is no {places} in {Path.cwd()}: {remedy}")
     return found
 
 

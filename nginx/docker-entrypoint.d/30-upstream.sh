@@ -1,7 +1,7 @@
 #!/bin/sh
 # Writes the includes whose content depends on more than a value: the upstream's servers, the
 # site's listener, the inside listener's port, idle connections at a reload, nginx's own counters, its
-# compiler of expressions.
+# compiler of expressions, files that lie there compressed.
 set -eu
 
 # The workers say how many they are, and it may change while nginx runs: follow.sh sees to that. The
@@ -68,3 +68,24 @@ fi >"$NGINX_RUN_DIR/status.conf"
 if "$NGINX_BINARY" -V 2>&1 | grep -q -e --with-pcre-jit; then
     printf 'pcre_jit on;\n'
 fi >"$NGINX_RUN_DIR/pcre_jit.conf"
+
+# app.css.gz beside app.css; and app.css.br, by a module of a package of its own, if it is there and
+# this nginx takes it.
+: >"$NGINX_RUN_DIR/modules.conf"
+{
+    if "$NGINX_BINARY" -V 2>&1 | grep -q -e --with-http_gzip_static_module; then
+        printf 'gzip_static on;\n'
+    fi
+    modules=$("$NGINX_BINARY" -V 2>&1 | sed -n 's|.*--modules-path=\([^ ]*\).*|\1|p')
+    brotli=$modules/ngx_http_brotli_static_module.so
+    if [ -n "$modules" ] && [ -e "$brotli" ]; then
+        printf 'load_module "%s";\n' "$brotli" >"$NGINX_RUN_DIR/modules.conf"
+        printf 'include modules.conf;\npid check.pid;\nevents {}\n' >"$NGINX_RUN_DIR/check.conf"
+        if "$NGINX_BINARY" -p "$NGINX_RUN_DIR/" -c check.conf -e stderr -t -q 2>/dev/null; then
+            printf 'brotli_static on;\n'
+        else
+            : >"$NGINX_RUN_DIR/modules.conf"
+        fi
+        rm -f "$NGINX_RUN_DIR/check.conf" "$NGINX_RUN_DIR/check.pid"
+    fi
+} >"$NGINX_RUN_DIR/precompressed.conf"

@@ -24,7 +24,7 @@ OF_A_START_BY_HAND = {
 }
 # Where an nginx is, which the image or local mode knows, and what only the baseline's has.
 OF_ONE_NGINX = {
-    *("NGINX_BINARY", "NGINX_SOURCE_DIR", "NGINX_PROJECT_DIR"),
+    *("NGINX_BINARY", "NGINX_SOURCE_DIR", "NGINX_PROJECT_DIR", "NGINX_STATIC_DIR"),
     *("NGINX_RUN_DIR", "RUN_DIR", "NGINX_ACCESS_LOG"),
     *("NGINX_HOST", "NGINX_PORT", "NGINX_STATUS_PORT", "NGINX_STATUS_HOST"),
     *("NGINX_TLS_HOST", "NGINX_TLS_PORT"),

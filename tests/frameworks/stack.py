@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -79,7 +78,6 @@ def running(framework: str) -> Iterator[Stack]:
     application = SITES[framework]
     with scratch() as directory:
         (directory / "download.bin").write_bytes(FILE)
-        shutil.copytree(ROOT / "nginx", directory / "nginx")
         variables = {"SITE_DIRECTORY": str(directory)}
         if framework == "Django":
             prepare_django(variables)
@@ -88,7 +86,7 @@ def running(framework: str) -> Iterator[Stack]:
         assert named != shipped
         assert named.rstrip().rpartition("\n[")[2].startswith("links.mounts]")
         (directory / "chain.toml").write_text(f'{named}\n"/mounted" = "{application}"\n')
-        nginx = Nginx(binaries()[0], WORKERS="1", NGINX_SOURCE_DIR=str(directory / "nginx"))
+        nginx = Nginx(binaries()[0], WORKERS="1", NGINX_STATIC_DIR=str(directory))
         path = nginx.run_dir / "worker-0.sock"
         variables["BASCULE_CHAIN"] = str(directory / "chain.toml")
         options = ("--bind", f"unix:{path}", "--threads", "4", "--access-logformat", "json")

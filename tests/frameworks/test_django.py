@@ -87,7 +87,7 @@ def test_the_admins_static_files_come_from_nginx(administrator: Browser, stack: 
     for link in links:
         answer = stack.browser().get(link)
         assert answer.status == 200
-        assert answer.fields["Cache-Control"] == "public, max-age=3600"  # nginx's, not Django's
+        assert answer.fields["Cache-Control"] == "public, max-age=60"  # nginx's, not Django's
     assert stack.browser().get("/static/admin/missing.css").status == 404
 
 

@@ -113,6 +113,7 @@ class Nginx:
             "NGINX_SOURCE_DIR": str(ROOT / "nginx"),
             "NGINX_RUN_DIR": str(self.directory / "nginx"),
             "RUN_DIR": str(self.run_dir),
+            "NGINX_STATIC_DIR": str(ROOT / "app"),
             "NGINX_PORT": str(self.port),
             "WORKERS": "2",
             **settings,

@@ -87,7 +87,7 @@ def test_a_request_that_is_no_http_is_400_with_our_page(nginx: Nginx) -> None:
     assert b"could not be understood" in received
 
 
-def test_a_missing_static_file_is_our_404(nginx: Nginx) -> None:
-    answer = nginx.request("/static/none")
+def test_a_hidden_file_is_our_404(nginx: Nginx) -> None:
+    answer = nginx.request("/static/.none")
     assert answer.status == 404
     assert b"There is nothing here" in answer.body

@@ -7,7 +7,6 @@ import json
 import pytest
 
 from tests.harness.nginx import Nginx
-from tests.harness.processes import ROOT
 
 pytestmark = pytest.mark.integration
 
@@ -55,27 +54,6 @@ def test_status_pages_are_closed_to_the_outside(nginx: Nginx, target: str) -> No
 def test_an_absolute_target_cannot_reach_status_pages(nginx: Nginx) -> None:
     received = nginx.raw(b"GET http://x/-/nginx HTTP/1.0\r\nHost: x\r\n\r\n")
     assert b" 404 " in received.splitlines()[0]
-
-
-def test_a_static_file_comes_from_disk_with_caching_and_a_fixed_type(nginx: Nginx) -> None:
-    answer = nginx.request("/static/bascule.svg")
-    assert answer.body == (ROOT / "nginx/static/bascule.svg").read_bytes()
-    assert answer.field("Content-Type") == "image/svg+xml"
-    assert answer.field("Cache-Control") == "public, max-age=3600"
-    assert answer.field("X-Content-Type-Options") == "nosniff"
-    assert answer.field("X-Request-ID")
-    assert answer.field("ETag")
-
-
-@pytest.mark.parametrize(
-    "target",
-    ["/static/none", "/static/.hidden", "/static/", "/static/../nginx.conf", "/static../pages"],
-)
-def test_nothing_but_static_files_is_served_from_disk(nginx: Nginx, target: str) -> None:
-    answer = nginx.request(target)
-    assert b"worker_processes" not in answer.body
-    if target.startswith("/static/") and ".." not in target:
-        assert answer.status in {403, 404}
 
 
 def test_an_application_answer_passes_through_untouched_whatever_its_status(

@@ -384,9 +384,8 @@ def test_nginx_gets_the_static_files(
 ) -> None:
     _, said, _ = init(files)
     assert f"\nStatic files: {told} (nginx serves them under /static/)\n" in said
-    dockerfile = (tmp_path / "Dockerfile").read_text()
-    assert f"cp -R '{told.rstrip('/')}' /opt/bascule/static" in dockerfile
-    assert "COPY --from=project /opt/bascule/static /etc/nginx/static" in dockerfile
+    chain = tomllib.loads((tmp_path / "chain.toml").read_text())
+    assert chain["static"] == told.rstrip("/")
 
 
 def test_an_application_with_places_of_its_own_keeps_its_static_files(
@@ -395,7 +394,7 @@ def test_an_application_with_places_of_its_own_keeps_its_static_files(
     app = "import flask\napp = flask.Flask(__name__, static_url_path='/assets')\n"
     _, said, _ = init({"app.py": app, "static/a.css": ""})
     assert "Static files" not in said
-    assert "/etc/nginx/static\n" not in (tmp_path / "Dockerfile").read_text()
+    assert "static" not in tomllib.loads((tmp_path / "chain.toml").read_text())
 
 
 SQLITE = """
@@ -482,7 +481,9 @@ def test_djangos_settings_are_chosen_by_the_environment(tmp_path: Path, init: In
         f'{SQLITE}\nSTATIC_URL = "static/"\nINSTALLED_APPS = ["django.contrib.staticfiles"]\n'
     )
     _, said, _ = init(SITE | {"mysite/settings.py": settings})
-    assert "Static files: collectstatic, when the image is built (nginx serves" in said
+    assert "Static files: what collectstatic collects (nginx serves" in said
+    assert tomllib.loads((tmp_path / "chain.toml").read_text())["static"] == "collectstatic"
+    assert "bascule_ops.static.collect" in (tmp_path / "Dockerfile").read_text()
     assert "ARG DJANGO_SETTINGS_MODULE=mysite.settings\n" in (tmp_path / "Dockerfile").read_text()
     assert "\n    DJANGO_SETTINGS_MODULE:\n" in (tmp_path / "compose.yaml").read_text()
     in_server = "      DJANGO_SETTINGS_MODULE: ${DJANGO_SETTINGS_MODULE:-mysite.settings}\n"

@@ -162,7 +162,7 @@ def test_it_answers_after_two_commands(
     assert reply.field("X-Request-ID")
     if static:
         # Not of the application, whose answers have another field in its place.
-        assert made.get(static).field("Cache-Control") == "public, max-age=3600"
+        assert made.get(static).field("Cache-Control") == "public, max-age=60"
     assert made.basculectl("status").startswith("healthy: nginx and 2 of 2 workers answer\n")
 
 
@@ -306,6 +306,32 @@ def test_settings_and_secrets_reach_the_application_in_both_ways_to_run(
             made.basculectl("up", "--docker")
     finally:
         made.basculectl("down")
+
+
+def test_a_deployment_leaves_the_static_files_of_the_version_before_and_nginx_as_it_is(
+    repository: Callable[..., Repository],
+) -> None:
+    made = repository(make_flask)
+    static = made.root / "shop" / "static"
+    (static / "app.0a1b2c3d4e5f.js").write_text("old")
+    (static / "shop.css.br").write_bytes(b"by brotli")
+    made.compose("up", "--detach", "--wait", "--build")
+    nginx = made.compose("ps", "--quiet", "nginx")
+    host, _, port = made.compose("port", "nginx", "8080").strip().rpartition(":")
+    reply = fetch((host, int(port)), "/static/shop.css", fields={"Accept-Encoding": "br, gzip"})
+    assert (reply.body, reply.field("Content-Encoding")) == (b"by brotli", "br")
+    assert (reply.field("Content-Type"), reply.field("Vary")) == ("text/css", "Accept-Encoding")
+    (static / "app.0a1b2c3d4e5f.js").rename(static / "app.5f4e3d2c1b0a.js")
+    (static / "shop.css").write_text("p {}")
+    said = made.basculectl("deploy", "--build")
+    assert "Note" not in said
+    for name in ("app.0a1b2c3d4e5f.js", "app.5f4e3d2c1b0a.js"):
+        assert made.get(f"/static/{name}").text == "old"
+    assert made.get("/static/shop.css").text == "p {}"
+    made.basculectl("rollback")
+    assert made.get("/static/shop.css").text == "body {}\n"
+    assert made.compose("ps", "--quiet", "nginx") == nginx
+    assert made.get("/static/none").field("X-Request-ID")
 
 
 # What differs, and is meant to: the user's images, and one list of settings where ours names all.

@@ -103,7 +103,7 @@ def run(options: argparse.Namespace, project: Project) -> int:
     _tell_found(chosen, [each for each in found if each is not chosen])
     if not there.has_dockerfile:
         _tell_requirements(needs)
-    if static.told:
+    if static.named:
         say(f"Static files: {static.told} (nginx serves them under /static/)")
     if written:
         say(f"Data: {', '.join(written)} (in containers they are in the volume data)")

@@ -27,6 +27,7 @@ from bascule_ops.control.stack import Stack
 from bascule_ops.errors import CommandError, Refused
 from bascule_ops.settings import variables
 from bascule_ops.settings.directories import check_owner
+from bascule_ops.static import source
 from bascule_ops.supervision import slots, starts
 from bascule_ops.supervision.slots import SITE
 
@@ -52,8 +53,9 @@ def start(stack: Stack) -> tuple[str, int]:
         _check(stack)
         url = address.of_site(os.environ).url(os.environ["HEALTH_PATH"])
         _tell()
+        slots.prepare(local.run_dir, slots.FIRST, os.environ, is_held=False)
+        _take_files(local.run_dir / slots.FIRST)
         with interrupts.held():
-            slots.prepare(local.run_dir, slots.FIRST, os.environ, is_held=False)
             slots.let_serve(local.run_dir, slots.FIRST)
             process = _supervise(local, stack.project.root)
         status = _wait_until_ready(process, url, starts.limit(_start_timeout(), took))
@@ -224,6 +226,17 @@ def _tell() -> None:
     at = address.of_site(os.environ)
     place = f"port {at.port}" if at.host == address.EVERY else at
     say(f"Starting nginx on {place} and {workers} ...")
+
+
+def _take_files(slot: Path) -> None:
+    """Take the static files of the first generation, to where nginx finds those of all."""
+    Path(os.environ["NGINX_STATIC_DIR"]).mkdir(exist_ok=True)
+    number = source.make(os.environ, slot)
+    if number:
+        say(f"Static files: {number}, which nginx serves under /static/")
+    elif number is not None:
+        static, _ = source.named(os.environ)
+        warn(f'Static files: there are none, though the chain names them: static is "{static}"')
 
 
 def _supervise(local: LocalStack, root: Path) -> subprocess.Popen[bytes]:

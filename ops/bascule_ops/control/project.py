@@ -65,6 +65,7 @@ class Project:
             "NGINX_RUN_DIR": f"{run_dir}/nginx",
             "NGINX_SOURCE_DIR": str(files.NGINX),
             "NGINX_PROJECT_DIR": str(self.root / "nginx"),
+            "NGINX_STATIC_DIR": f"{run_dir}/files",
             "PROJECT_DIR": str(self.root),
             "PYTHON": sys.executable,
             "OPS_PYTHON": sys.executable,

@@ -18,6 +18,7 @@ from bascule_ops.errors import CommandError
 from bascule_ops.generations.replacement import Left
 from bascule_ops.program import named
 from bascule_ops.settings import variables
+from bascule_ops.static import publish, source
 from bascule_ops.supervision import failures, slots, starts
 from bascule_ops.supervision.client import ENDED, Supervisor
 from bascule_ops.supervision.operation import Operation, alone
@@ -30,6 +31,7 @@ KEPT: Final = (
     "NGINX_RUN_DIR", "NGINX_SOURCE_DIR", "NGINX_BINARY", "NGINX_HOST", "NGINX_PORT",
     "NGINX_STATUS_PORT", "NGINX_STATUS_HOST", "NGINX_ACCESS_LOG",
     "NGINX_TLS_HOST", "NGINX_TLS_PORT", "NGINX_TLS_CERTIFICATE", "NGINX_TLS_CERTIFICATE_KEY",
+    "NGINX_STATIC_DIR",
 )  # fmt: skip
 # The environment of what served before the last deployment, in the run directory.
 PREVIOUS: Final = "environment.previous"
@@ -131,6 +133,7 @@ class LocalSite:
     def start(self) -> str:
         """See `replacement.Site`."""
         slots.prepare(self._run_dir, self._new, self._environ, is_held=True)
+        source.make(self._environ, self._run_dir / self._new)
         with _refusals():
             self._site.start(_process(self._new))
         return ""
@@ -196,6 +199,8 @@ class LocalSite:
         """Let the workers of a slot have the sockets."""
         slots.let_take_over(self._run_dir, slot)
         try:
+            site = variables.directory("NGINX_STATIC_DIR", self._environ)
+            publish.put(source.files(self._environ, self._run_dir / slot), site)
             self._generation(slot).check_all()
         except (NotReadyError, *_REFUSALS) as error:
             raise CommandError(f"the take-over is incomplete: {error}") from error

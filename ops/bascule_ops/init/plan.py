@@ -18,7 +18,8 @@ from bascule_ops.init import data
 from bascule_ops.init.applications import Candidate
 from bascule_ops.init.repository import MARK, Repository
 from bascule_ops.init.requirements import Requirements
-from bascule_ops.init.static_files import PLACE, StaticFiles
+from bascule_ops.init.static_files import StaticFiles
+from bascule_ops.static.source import IN_IMAGE
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 WHEELS: Final = ".bascule"  # in the build's context; git is told to pass it over
@@ -134,9 +135,7 @@ def make(repository: Repository, findings: Findings) -> Plan:
     plan = Plan(repository.root, findings.wheel)
     plan.add(repository.our_compose_file, _compose(repository, findings))
     plan.add(repository.our_dockerfile, _dockerfile(repository, findings))
-    target = findings.candidate.target
-    quoted = f"'{target}'" if '"' in target and "'" not in target else json.dumps(target)
-    plan.add("chain.toml", _filled("chain.toml", TARGET=quoted))
+    plan.add("chain.toml", _chain(findings))
     if repository.has_dockerfile:  # .dockerignore is for theirs
         plan.add(f"{repository.our_dockerfile}.dockerignore", _filled("dockerignore.bascule"))
     else:
@@ -155,6 +154,13 @@ def make(repository: Repository, findings: Findings) -> Plan:
         ),
     )
     return plan
+
+
+def _chain(findings: Findings) -> str:
+    target, static = findings.candidate.target, findings.static_files
+    quoted = f"'{target}'" if '"' in target and "'" not in target else json.dumps(target)
+    named = f"static = {json.dumps(static.named)}" if static.named else '# static = "static"'
+    return _filled("chain.toml", TARGET=quoted, STATIC=named)
 
 
 def _compose(repository: Repository, findings: Findings) -> str:
@@ -200,12 +206,11 @@ def _dockerfile(repository: Repository, findings: Findings) -> str:
         "COPY_WHEEL": f"COPY {WHEELS}/{wheel.name} /opt/" if wheel else "",
         "NGINX_FILES": _filled("nginx_files"),
         "SERVER": _filled("server"),
-        "STATIC": _static(static),
+        "STATIC": _static(static.settings),
         "DATA": _data(findings.data),
     }
-    if static.command:
-        place = "server" if is_on_theirs else "project"
-        words["COPY_STATIC"] = f"COPY --from={place} {PLACE} /etc/nginx/static"
+    if static.settings:
+        words["COPY_STATIC"] = f"COPY --from=project {IN_IMAGE} {IN_IMAGE}"
     if not is_on_theirs:
         words |= _packages(findings)
     place = f" {data.PLACE}" if findings.data else ""
@@ -214,16 +219,15 @@ def _dockerfile(repository: Repository, findings: Findings) -> str:
     return _filled("on_theirs.dockerfile" if is_on_theirs else "own.dockerfile", **words)
 
 
-def _static(static: StaticFiles) -> str:
-    if not static.command:
+def _static(settings: str) -> str:
+    """What collects Django's static files; others are in the project."""
+    if not settings:
         return ""
-    lines = [f"RUN {static.command} && chmod -R a+rX {PLACE}"]
-    if static.settings:
-        lines.insert(0, f"ARG DJANGO_SETTINGS_MODULE={static.settings}")
-        lines.insert(
-            0, "# What else the settings ask for goes before it: RUN SECRET_KEY=none python3 ..."
-        )
-    return "\n".join(["# What nginx serves under /static/.", *lines])
+    return f"""\
+ARG DJANGO_SETTINGS_MODULE={settings}
+# What nginx serves under /static/.
+# What else the settings ask for goes before it: RUN SECRET_KEY=none python3 ...
+RUN python3 -m bascule_ops.static.collect {IN_IMAGE} && chmod -R a+rX {IN_IMAGE}"""
 
 
 def _data(paths: Sequence[str]) -> str:

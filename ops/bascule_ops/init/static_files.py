@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from bascule_ops.init import django_project
 from bascule_ops.init.applications import Candidate
 from bascule_ops.init.sources import Sources
-
-# Where they are in the image before nginx has them, and the command that puts them there.
-PLACE: Final = "/opt/bascule/static"
+from bascule_ops.static.source import COLLECTSTATIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +15,17 @@ class StaticFiles:
     """Static files under ``/static/``.
 
     Attributes:
-        told: what they are, in words; empty where there are none.
-        command: what puts them into `PLACE`, in the project's directory.
+        named: what chain.toml names, a directory or `COLLECTSTATIC`; empty where there are none.
         settings: the module that Django's command reads, unless the environment names another.
     """
 
-    told: str
-    command: str = ""
+    named: str
     settings: str = ""
+
+    @property
+    def told(self) -> str:
+        """What they are, in words."""
+        return "what collectstatic collects" if self.named == COLLECTSTATIC else f"{self.named}/"
 
 
 def find(sources: Sources, candidate: Candidate) -> StaticFiles:
@@ -37,8 +37,7 @@ def find(sources: Sources, candidate: Candidate) -> StaticFiles:
     for home in (candidate.home, *candidate.home.parents):
         place = sources.root / home / "static"
         if place.is_dir() and any(place.iterdir()):
-            path = (home / "static").as_posix()
-            return StaticFiles(f"{path}/", f"cp -R '{path}' {PLACE}")
+            return StaticFiles((home / "static").as_posix())
     return StaticFiles("")
 
 
@@ -48,5 +47,4 @@ def _of_django(sources: Sources) -> StaticFiles:
         return StaticFiles("")
     if project.static_url.strip("/") != "static":
         return StaticFiles("")
-    command = f"python3 -m bascule_ops.init.collect_static {PLACE}"
-    return StaticFiles("collectstatic, when the image is built", command, project.settings)
+    return StaticFiles(COLLECTSTATIC, project.settings)

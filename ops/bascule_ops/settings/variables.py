@@ -47,6 +47,7 @@ _NEAR: Final = 0.85  # of 1, as difflib measures it: one letter wrong, missing o
 DIRECTORIES: Final[Mapping[str, str]] = {
     "RUN_DIR": "/run/bascule",
     "SUPERVISOR_DIR": "/run/supervisor",
+    "NGINX_STATIC_DIR": "/var/lib/bascule/static",
 }
 
 
@@ -123,7 +124,7 @@ def workers(environ: Mapping[str, str]) -> int:
 
 
 def directory(name: str, environ: Mapping[str, str]) -> Path:
-    """Return what RUN_DIR or SUPERVISOR_DIR says, unchecked."""
+    """Return what RUN_DIR, SUPERVISOR_DIR or NGINX_STATIC_DIR says, unchecked."""
     return Path(environ.get(name) or DIRECTORIES[name])
 
 

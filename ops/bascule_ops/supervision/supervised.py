@@ -28,6 +28,7 @@ from bascule_ops.errors import Refused
 from bascule_ops.json_log import line
 from bascule_ops.settings import variables
 from bascule_ops.settings.directories import check_owner
+from bascule_ops.static import publish, source
 from bascule_ops.supervision import log_writing, tries
 from bascule_ops.supervision.foreground import supervise
 from bascule_ops.supervision.log_rotation import reopen_output
@@ -55,6 +56,19 @@ def hold_back_beside_others(directory: Path, run_dir: Path) -> None:
     else:
         hold.unlink(missing_ok=True)
         write_numbers(run_dir, variables.read(os.environ))
+
+
+def publish_static_files(directory: Path) -> None:
+    """Give nginx the static files; beside others that serve, only those that they do not have."""
+    found = source.files(os.environ, directory)
+    site = variables.directory("NGINX_STATIC_DIR", os.environ)
+    if (directory / HOLD_FILE).exists():
+        publish.add(found, site)
+        return
+    try:
+        publish.put(found, site)
+    except OSError as error:  # the application serves without them
+        tell(line("error", "static_files", f"nginx lacks static files: {error}"))
 
 
 def make_way_for_counters(run_dir: Path) -> None:
@@ -180,6 +194,7 @@ def run() -> int:
             run_dir = Path(os.environ["RUN_DIR"])
             make_way_for_counters(run_dir)
             hold_back_beside_others(directory, run_dir)
+            publish_static_files(directory)
     except (Refused, OSError) as error:
         tell(line("critical", "configuration", str(error)))
         return 2

@@ -19,6 +19,7 @@ from xmlrpc.client import Fault
 from bascule_ops import atomic
 from bascule_ops.readiness import probe
 from bascule_ops.settings import variables
+from bascule_ops.static import publish, source
 from bascule_ops.supervision import failures, starts
 from bascule_ops.supervision.client import ENDED, ProcessInfo, State, Supervisor, workers
 
@@ -160,6 +161,8 @@ def main() -> int:
     try:
         if arguments.act == "release":
             (supervisor_dir / HOLD_FILE).unlink(missing_ok=True)
+            site = variables.directory("NGINX_STATIC_DIR", environ)
+            publish.put(source.files(environ, supervisor_dir), site)
             lines = generation.check_all()
             write_numbers(run_dir, stack)
         else:

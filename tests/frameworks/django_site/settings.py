@@ -51,6 +51,6 @@ DATABASES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 MEDIA_ROOT = DIRECTORY / "media"
 
-# nginx serves /static/ from its own directory.
+# nginx serves it.
 STATIC_URL = "/static/"
-STATIC_ROOT = DIRECTORY / "nginx" / "static"
+STATIC_ROOT = DIRECTORY / "static"

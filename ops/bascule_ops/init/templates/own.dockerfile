@@ -45,6 +45,7 @@ RUN chmod -R a+rX .
 FROM python AS server
 COPY --from=bascule /opt/bascule/ops /opt/bascule/ops
 COPY --from=@VENV_FROM@ /opt/bascule/venv /opt/bascule/venv
+@COPY_STATIC@
 COPY --from=project /srv /srv
 WORKDIR /srv
 ENV PATH=/opt/bascule/venv/bin:$PATH

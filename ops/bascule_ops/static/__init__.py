@@ -1,0 +1,1 @@
+"""Static files: gathered when a version is made, published when it serves."""
