@@ -17,6 +17,17 @@ mkdir -p "$NGINX_RUN_DIR" 2>/dev/null || fail "cannot make NGINX_RUN_DIR=$NGINX_
 # close each connection after one answer for the second, and seems to run by the third. Unless it does.
 [ -n "${NGINX_RELOAD-}" ] || (cd "$NGINX_RUN_DIR" && rm -f status.sock closing nginx.pid)
 mkdir -p "$NGINX_RUN_DIR/conf.d" "$NGINX_RUN_DIR/temp"
+# Uploads wait there until they are complete.
+df -Pk "$NGINX_RUN_DIR" | awk -v setting="$NGINX_CLIENT_MAX_BODY_SIZE" -v place="$NGINX_RUN_DIR" '
+    BEGIN { kib["k"] = 1; kib["m"] = 1024; kib["g"] = 1048576; kib["0"] = 1 / 1024 }
+    NR == 2 {
+        unit = tolower(substr(setting, length(setting)))
+        wanted = (setting + 0) * (unit in kib ? kib[unit] : kib["0"])
+        if (wanted <= $2) exit
+        printf "nginx: NGINX_CLIENT_MAX_BODY_SIZE is \"%s\": uploads wait in %s, which has %d MiB; with containers set SPOOL_SIZE, and NGINX_MEMORY and SERVER_MEMORY, to more\n", setting, place, $2 / 1024 | "cat >&2"
+        close("cat >&2")
+        exit 2
+    }'
 cp "$NGINX_SOURCE_DIR/nginx.conf" "$NGINX_RUN_DIR/nginx.conf" ||
     fail "cannot copy nginx.conf from NGINX_SOURCE_DIR=$NGINX_SOURCE_DIR to $NGINX_RUN_DIR"
 cp -R "$NGINX_SOURCE_DIR/snippets" "$NGINX_RUN_DIR/snippets" ||

@@ -25,11 +25,16 @@ OF_A_START_BY_HAND = {
 # Where an nginx is, which the image or local mode knows, and what only the baseline's has.
 OF_ONE_NGINX = {
     *("NGINX_BINARY", "NGINX_SOURCE_DIR", "NGINX_PROJECT_DIR", "NGINX_STATIC_DIR"),
+    "MEDIA_DIR",
     *("NGINX_RUN_DIR", "RUN_DIR", "NGINX_ACCESS_LOG"),
     *("NGINX_HOST", "NGINX_PORT", "NGINX_STATUS_PORT", "NGINX_STATUS_HOST"),
     *("NGINX_TLS_HOST", "NGINX_TLS_PORT"),
     "NGINX_UPSTREAM_SOCKETS",
 }
+# In containers compose says where the volume is.
+OF_LOCAL_MODE = {"MEDIA_DIR": ""}
+# What the workers' limit of a body follows.
+ASKED_OF_NGINX = {"NGINX_CLIENT_MAX_BODY_SIZE"}
 # The stack's workers write JSON; a server that somebody starts by hand does not.
 OTHER_THAN_THE_SERVER_S = {"BASCULE_ACCESS_LOGFORMAT"}
 # Compose asks the stack for it.
@@ -89,6 +94,7 @@ def homes() -> dict[str, dict[str, str]]:
         "stack": of_the_stack(),
         "nginx": of_nginx(),
         "compose": of_compose(),
+        "local mode": OF_LOCAL_MODE,
     }
 
 
@@ -174,7 +180,7 @@ def test_nginx_knows_the_server_s_deadline_where_nobody_says_it() -> None:
 @pytest.mark.parametrize(
     ("block", "names"),
     [
-        ("x-server", {*of_the_server(), *of_the_stack()}),
+        ("x-server", {*of_the_server(), *of_the_stack(), *ASKED_OF_NGINX}),
         ("x-nginx-environment", {*of_nginx(), "HEALTH_PATH"}),
     ],
 )

@@ -21,7 +21,7 @@ STYLE = "body { color: red }\n" * 100
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory that a server would have filled."""
-    directory = tmp_path_factory.mktemp("site")
+    directory = tmp_path_factory.mktemp("site") / "of its own"
     static = directory / "static"
     (static / "img").mkdir(parents=True)
     (static / "style.css").write_text(STYLE)

@@ -458,11 +458,26 @@ def test_what_is_not_in_the_project_is_no_data_of_it(path: str, tmp_path: Path, 
     assert not (tmp_path / "Dockerfile").exists()
 
 
+def test_nginx_serves_djangos_media(tmp_path: Path, init: Init) -> None:
+    settings = {"mysite/settings.py": f'{SQLITE}\nMEDIA_URL = "media/"\n'}
+    _, said, _ = init(SITE | settings)
+    assert "\nData: db.sqlite3 (in containers they are in the volume data)\n" in said
+    assert (
+        "\nMedia: var/media/ (nginx serves it under /media/; in containers it is a volume)\n"
+        in said
+    )
+    assert tomllib.loads((tmp_path / "chain.toml").read_text())["media"] == "var/media"
+    dockerfile = (tmp_path / "Dockerfile").read_text()
+    assert "ln -s /var/lib/bascule/media var/media " in dockerfile
+    assert "/data/var" not in dockerfile
+    assert "/var/media" in (tmp_path / ".dockerignore").read_text().splitlines()
+
+
 def test_what_writes_nothing_has_no_volume(tmp_path: Path, init: Init) -> None:
     _, said, _ = init({"shop/__init__.py": FACTORY})
     assert "Data:" not in said
     assert "/data" not in (tmp_path / "Dockerfile").read_text()
-    assert "data:" not in (tmp_path / "compose.yaml").read_text()
+    assert "\n  data:" not in (tmp_path / "compose.yaml").read_text()
 
 
 def test_of_djangos_settings_those_are_served_that_the_module_for_servers_names(

@@ -166,21 +166,37 @@ def test_it_answers_after_two_commands(
     assert made.basculectl("status").startswith("healthy: nginx and 2 of 2 workers answer\n")
 
 
+def make_django_with_media(root: Path) -> None:
+    """As Django's own command makes it, with the two settings of its tutorial."""
+    repositories.django(root)
+    settings = root / "mysite" / "settings.py"
+    more = 'MEDIA_URL = "media/"\nMEDIA_ROOT = BASE_DIR / "media"\n'
+    settings.write_text(settings.read_text() + more)
+
+
 def test_what_the_application_writes_outlives_its_containers(
     repository: Callable[..., Repository],
 ) -> None:
-    made = repository(repositories.django)
+    made = repository(make_django_with_media)
     manage = ("python3", "manage.py")
     made.compose("run", "--rm", "-T", "--entrypoint", manage[0], "server", manage[1], "migrate")
     made.compose("up", "--detach", "--wait")
     words = ("createsuperuser", "--noinput", "--username=alice", "--email=alice@localhost")
     password = ("--env", "DJANGO_SUPERUSER_PASSWORD=secret")
     made.compose("exec", "-T", *password, "server", *manage, *words)
+    save = (
+        "from django.core.files.base import ContentFile as C; "
+        "from django.core.files.storage import default_storage as s; "
+        "s.save('2026/a.html', C(b'<p>'))"
+    )
+    made.compose("exec", "-T", "server", *manage, "shell", "--command", save)
     made.compose("down", "--timeout=5")
     made.compose("up", "--detach", "--wait")
     ask = "from django.contrib.auth.models import User; print(User.objects.get().username)"
     told = made.compose("exec", "-T", "server", *manage, "shell", "--command", ask)
     assert told.splitlines()[-1] == "alice"
+    reply = made.get("/media/2026/a.html")
+    assert (reply.text, reply.field("Content-Type")) == ("<p>", "application/octet-stream")
 
 
 def test_a_change_of_the_code_installs_nothing_again(

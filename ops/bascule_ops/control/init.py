@@ -93,7 +93,10 @@ def run(options: argparse.Namespace, project: Project) -> int:
     named_data = [*options.data, *data.linked(root / there.our_dockerfile)]
     written = data.find(sources, chosen, named_data)
     names_contexts = there.has_dockerfile and compose_version.names_contexts()
-    findings = Findings(chosen, needs, static, written, sources.is_src, wheel, names_contexts)
+    media = data.media(sources, chosen, named_data)
+    findings = Findings(
+        *(chosen, needs, static, written, media, sources.is_src, wheel, names_contexts)
+    )
     planned = plan.make(there, findings)
     if options.upgrade:
         _upgrade(planned)
@@ -107,6 +110,8 @@ def run(options: argparse.Namespace, project: Project) -> int:
         say(f"Static files: {static.told} (nginx serves them under /static/)")
     if written:
         say(f"Data: {', '.join(written)} (in containers they are in the volume data)")
+    if media:
+        say(f"Media: {media} (nginx serves it under /media/; in containers it is a volume)")
     _tell_written(planned, there, new, kept)
     _tell_next(root)
     _tell_compose_files(root, there)

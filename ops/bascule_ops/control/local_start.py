@@ -235,8 +235,10 @@ def _take_files(slot: Path) -> None:
     if number:
         say(f"Static files: {number}, which nginx serves under /static/")
     elif number is not None:
-        static, _ = source.named(os.environ)
+        static = source.named(os.environ)
         warn(f'Static files: there are none, though the chain names them: static is "{static}"')
+    if media := os.environ.get("MEDIA_DIR"):
+        Path(media).mkdir(parents=True, exist_ok=True)
 
 
 def _supervise(local: LocalStack, root: Path) -> subprocess.Popen[bytes]:

@@ -16,6 +16,7 @@ from bascule_ops import files
 from bascule_ops.errors import CommandError, Refused
 from bascule_ops.settings import variables
 from bascule_ops.settings.directories import check_owner
+from bascule_ops.static import source
 
 TLS: Final = ("NGINX_TLS_CERTIFICATE", "NGINX_TLS_CERTIFICATE_KEY")
 
@@ -70,6 +71,8 @@ class Project:
             "PYTHON": sys.executable,
             "OPS_PYTHON": sys.executable,
         }
+        if media := os.environ.get("MEDIA_DIR") or source.media(os.environ):
+            os.environ["MEDIA_DIR"] = str(self.root / media)
         # Seen from the project, as compose sees them.
         for name in TLS:
             if path := os.environ.get(name):

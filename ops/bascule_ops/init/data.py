@@ -13,12 +13,14 @@ from bascule_ops.init.applications import Candidate
 from bascule_ops.init.sources import Module, Sources
 
 PLACE = "/data"  # where the volume is mounted
+MEDIA = "/var/lib/bascule/media"  # and the one that nginx serves
 
 
 def find(sources: Sources, candidate: Candidate, named: Sequence[str]) -> list[str]:
     """Paths in the project, beside those `named`; a directory's ends in a slash.
 
-    Raises `Refused` where one that is named is not in the project.
+    What `media` has is none of them. Raises `Refused` where one that is named is not in the
+    project.
     """
     for each in named:
         if not _is_inside(each):
@@ -27,7 +29,20 @@ def find(sources: Sources, candidate: Candidate, named: Sequence[str]) -> list[s
         found = _of_django(project.modules)
     else:
         found = _of_flask(sources, candidate)
-    return sorted({*named, *(each for each in found if _is_inside(each))})
+    inside = {each for each in found if _is_inside(each)}
+    return sorted({*named, *(inside - {media(sources, candidate, named)})})
+
+
+def media(sources: Sources, candidate: Candidate, named: Sequence[str]) -> str:
+    """Where the application puts what nginx is to serve under /media/.
+
+    A path as those of `find`; empty where there is none, or where it is data by name.
+    """
+    project = django_project.find(sources) if candidate.framework == "Django" else None
+    if project and project.media_url.strip("/") == "media":
+        found = next(filter(_is_inside, _media_roots(project.modules)), "")
+        return "" if found in named else found
+    return ""
 
 
 def linked(dockerfile: Path) -> list[str]:
@@ -52,6 +67,11 @@ def _of_django(modules: tuple[Module, ...]) -> Iterator[str]:
                 }
                 if _text(values.get("ENGINE")).endswith(".sqlite3"):
                     yield _text(values.get("NAME"))
+    yield from _media_roots(modules)
+
+
+def _media_roots(modules: tuple[Module, ...]) -> Iterator[str]:
+    for module in modules:
         for bound in module.bindings.get("MEDIA_ROOT", []):
             if isinstance(bound, ast.expr) and (path := _text(bound).rstrip("/")):
                 yield f"{path}/"

@@ -20,7 +20,7 @@ class DjangoProject:
         settings: the module that the module for servers names, else manage.py.
         wsgi_module, wsgi_callable: what WSGI_APPLICATION names.
         collects_static: whether `collectstatic` is one of its commands.
-        static_url: what STATIC_URL says; empty where that is not written out.
+        static_url, media_url: what the settings say; empty where that is not written out.
         modules: all that the settings are in.
     """
 
@@ -29,6 +29,7 @@ class DjangoProject:
     wsgi_callable: str
     collects_static: bool
     static_url: str
+    media_url: str
     modules: tuple[Module, ...]
 
 
@@ -58,6 +59,7 @@ def find(sources: Sources) -> DjangoProject | None:
         *(settings, module, name),
         collects_static="django.contrib.staticfiles" in installed,
         static_url=_constant(modules, "STATIC_URL"),
+        media_url=_constant(modules, "MEDIA_URL"),
         modules=tuple(modules),
     )
 

@@ -49,7 +49,7 @@ class Findings:
     Attributes:
         candidate: the application.
         requirements, static_files: what belongs to it.
-        data: what it writes, as `data.find` has it.
+        data, media: what it writes, as `data` has it.
         is_src: its packages are in ``src/``.
         wheel: Bascule's own, instead of the package index's.
         names_contexts: whether this machine's compose builds one image on another by a named
@@ -60,6 +60,7 @@ class Findings:
     requirements: Requirements
     static_files: StaticFiles
     data: Sequence[str]
+    media: str
     is_src: bool
     wheel: Path | None
     names_contexts: bool
@@ -139,7 +140,8 @@ def make(repository: Repository, findings: Findings) -> Plan:
     if repository.has_dockerfile:  # .dockerignore is for theirs
         plan.add(f"{repository.our_dockerfile}.dockerignore", _filled("dockerignore.bascule"))
     else:
-        kept = "\n".join(f"/{each.rstrip('/')}" for each in findings.data)
+        written = filter(None, (*findings.data, findings.media))
+        kept = "\n".join(f"/{each.rstrip('/')}" for each in written)
         plan.add(".dockerignore", _filled("dockerignore", DATA=kept))
     settings = findings.static_files.settings
     django = (
@@ -159,8 +161,10 @@ def make(repository: Repository, findings: Findings) -> Plan:
 def _chain(findings: Findings) -> str:
     target, static = findings.candidate.target, findings.static_files
     quoted = f"'{target}'" if '"' in target and "'" not in target else json.dumps(target)
-    named = f"static = {json.dumps(static.named)}" if static.named else '# static = "static"'
-    return _filled("chain.toml", TARGET=quoted, STATIC=named)
+    words = {"TARGET": quoted}
+    for key, value in (("static", static.named), ("media", findings.media.rstrip("/"))):
+        words[key.upper()] = f"{key} = {json.dumps(value)}" if value else f'# {key} = "{key}"'
+    return _filled("chain.toml", **words)
 
 
 def _compose(repository: Repository, findings: Findings) -> str:
@@ -207,7 +211,7 @@ def _dockerfile(repository: Repository, findings: Findings) -> str:
         "NGINX_FILES": _filled("nginx_files"),
         "SERVER": _filled("server"),
         "STATIC": _static(static.settings),
-        "DATA": _data(findings.data),
+        "DATA": _data(findings.data, findings.media),
     }
     if static.settings:
         words["COPY_STATIC"] = f"COPY --from=project {IN_IMAGE} {IN_IMAGE}"
@@ -230,19 +234,21 @@ ARG DJANGO_SETTINGS_MODULE={settings}
 RUN python3 -m bascule_ops.static.collect {IN_IMAGE} && chmod -R a+rX {IN_IMAGE}"""
 
 
-def _data(paths: Sequence[str]) -> str:
-    """What has the application's own files lead to the volume."""
-    if not paths:
-        return ""
+def _data(paths: Sequence[str], media: str) -> str:
+    """What has the application's own files lead to the volumes."""
     links = {each.rstrip("/"): f"{data.PLACE}/{each.rstrip('/')}" for each in paths}
     made = {f"{data.PLACE}/{each}" if each.endswith("/") else data.PLACE for each in paths}
+    if media:
+        links[media.rstrip("/")] = data.MEDIA
+    if not links:
+        return ""
     for name, there in links.items():
         made |= {str(Path(name).parent), str(Path(there).parent)}
     commands = [
         f"rm -rf {shlex.join(links)}",
         f"mkdir -p {shlex.join(sorted(made - {'.'}))}",
         *(f"ln -s {shlex.join((there, name))}" for name, there in links.items()),
-        f"chown -R 10001:10001 {data.PLACE}",
+        *([f"chown -R 10001:10001 {data.PLACE}"] if paths else []),
     ]
     return "# What the application writes is in a volume.\nRUN " + " \\\n    && ".join(commands)
 

@@ -141,12 +141,17 @@ def values(environ: Mapping[str, str]) -> dict[str, str]:
 def set_defaults(environ: MutableMapping[str, str]) -> None:
     """Give what is not set its default; what has several names has one afterwards.
 
+    The largest body is one setting, nginx's, which the workers' follows unless it has its own.
+
     For the environment of a process that hands it on to all others, so that they read the same.
     """
     found = values(environ)
     for name in WORKERS_NAMES:
         environ.pop(name, None)
     environ.update(found)
+    size = _bytes(environ.get("NGINX_CLIENT_MAX_BODY_SIZE", ""))
+    if size and not environ.get("BASCULE_LIMIT_REQUEST_BODY"):
+        environ["BASCULE_LIMIT_REQUEST_BODY"] = size
 
 
 def drain_seconds(environ: Mapping[str, str]) -> int:
@@ -156,6 +161,14 @@ def drain_seconds(environ: Mapping[str, str]) -> int:
         environ: with the defaults in it.
     """
     return int(float(environ["BASCULE_GRACEFUL_TIMEOUT"])) + 5
+
+
+def _bytes(size: str) -> str:
+    """A size of nginx's in bytes; empty where it is none, which nginx says."""
+    found = re.fullmatch("([0-9]+)([kKmMgG]?)", size, re.ASCII)
+    return (
+        str(int(found[1]) << {"": 0, "k": 10, "m": 20, "g": 30}[found[2].lower()]) if found else ""
+    )
 
 
 def _with_defaults(environ: Mapping[str, str]) -> dict[str, str]:

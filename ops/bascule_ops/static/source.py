@@ -1,4 +1,4 @@
-"""Where the static files of a generation are, by what its chain file names as `static`."""
+"""Where a project's files for nginx are, by what its chain file names as `static` and `media`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from bascule_middleware import chain
-from bascule_middleware.chain import ChainError
+from bascule_middleware.chain import Chain, ChainError
 
 from bascule_ops.static import collect
 
@@ -17,17 +17,25 @@ IN_IMAGE: Final = Path("/opt/bascule/static")
 _COLLECTED: Final = "collected"
 
 
-def named(environ: Mapping[str, str]) -> tuple[str, Path]:
-    """What the chain file of the project says, and the directory that it is in.
+def media(environ: Mapping[str, str]) -> Path | None:
+    """The directory that the chain file names as `media`, if any."""
+    found = _chain(environ)
+    return found.source.directory / found.media if found and found.media else None
 
-    Empty where there is none. What is wrong with one, the workers say.
-    """
-    root = Path(environ.get("PROJECT_DIR", ""))
+
+def named(environ: Mapping[str, str]) -> str:
+    """What the chain file names as `static`; empty where it names none."""
+    found = _chain(environ)
+    return found.static if found else ""
+
+
+def _chain(environ: Mapping[str, str]) -> Chain | None:
+    """The chain of the project, if any. What is wrong with one, the workers say."""
+    path = chain.find(Path(environ.get("PROJECT_DIR", "")), environ.get("BASCULE_CHAIN", ""))
     try:
-        path = chain.find(root, environ.get("BASCULE_CHAIN", ""))
-        return (chain.load(path).static if path else "", path.parent if path else root)
+        return chain.load(path) if path else None
     except ChainError:
-        return "", root
+        return None
 
 
 def make(environ: Mapping[str, str], slot: Path) -> int | None:
@@ -35,7 +43,7 @@ def make(environ: Mapping[str, str], slot: Path) -> int | None:
 
     None where no chain file names any. Raises `CommandError`.
     """
-    static, _ = named(environ)
+    static = named(environ)
     if static == COLLECTSTATIC:
         (slot / _COLLECTED).mkdir()
         collect.run(slot / _COLLECTED, environ)
@@ -44,13 +52,13 @@ def make(environ: Mapping[str, str], slot: Path) -> int | None:
 
 def files(environ: Mapping[str, str], supervisor_dir: Path) -> dict[str, Path]:
     """The files by their names under /static/; those that are hidden are none."""
-    static, directory = named(environ)
-    if not static:
+    found = _chain(environ)
+    if found is None or not found.static:
         return {}
-    top = directory / static
-    if static == COLLECTSTATIC:
+    top = found.source.directory / found.static
+    if found.static == COLLECTSTATIC:
         own = supervisor_dir / _COLLECTED
         top = own if own.is_dir() else IN_IMAGE
-    found = (path for path in top.rglob("*") if path.is_file())
-    by_name = {path.relative_to(top).as_posix(): path for path in found}
+    paths = (path for path in top.rglob("*") if path.is_file())
+    by_name = {path.relative_to(top).as_posix(): path for path in paths}
     return {name: path for name, path in by_name.items() if "/." not in f"/{name}"}
