@@ -52,7 +52,8 @@ def test_commands_are_basculectls() -> None:
         "basculectl logs shows why; basculectl restart starts it"
     )
     assert program.spelled("ops/downloads, shops/up") == "ops/downloads, shops/up"
-    assert set(program.COMMANDS) == COMMANDS.keys() - {"completion", "dev", "init"}
+    others = {"completion", "dev", "init", "run", "shell"}
+    assert set(program.COMMANDS) == COMMANDS.keys() - others
 
 
 @pytest.mark.usefixtures("without_checkout")

@@ -30,6 +30,7 @@ from bascule_ops.control import (
 )
 from bascule_ops.control.interrupts import Interrupted
 from bascule_ops.control.observing import RunningCommand, StatusCommand, TopCommand
+from bascule_ops.control.one_off import RunCommand, ShellCommand
 from bascule_ops.control.output import finish, warn
 from bascule_ops.control.project import Project
 from bascule_ops.control.reading import LogsCommand, ReportCommand, RequestsCommand, SlowCommand
@@ -73,6 +74,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "deploy": _of(DeployCommand),
     "rollback": _of(RollbackCommand),
     "scale": _of(ScaleCommand),
+    "run": _of(RunCommand),
+    "shell": _of(ShellCommand),
     "status": _of(StatusCommand),
     "running": _of(RunningCommand),
     "logs": _of(LogsCommand),

@@ -262,6 +262,33 @@ class Containers:
         program_words = (IMAGE_PYTHON, "-P", "-m", "bascule_ops", command, *words)
         os.execvp("docker", [*prefix, *program_words])  # noqa: S606 (no shell is wanted)
 
+    def become_one_off(self, words: Sequence[str]) -> NoReturn:
+        """Become a command in a container of its own, of the image that serves."""
+        listed = self.read("config", "--format", "json")
+        if listed is None:
+            raise CommandError(
+                "docker compose finds no stack here, or refuses its files: docker compose config "
+                "says why"
+            )
+        configuration = json.loads(listed)
+        if SERVICE not in configuration["services"]:
+            raise CommandError(f"no service of this project is called {SERVICE}")
+        options = ["--rm"]
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            options.append("-T")
+        if server := self.server():
+            image = _asked(("docker", "inspect", "--format", "{{.Image}}", server))
+            configuration["services"][SERVICE]["image"] = image
+            options.append("--no-deps")
+        # Standard input is the command's, so the configuration is in memory of this process, which
+        # docker goes on to be. It may have secrets in it.
+        file = os.memfd_create("compose.json", 0)
+        os.write(file, json.dumps(configuration).encode())
+        place = f"/proc/{os.getpid()}/fd/{file}"
+        prefix = ("docker", "compose", "--project-directory", str(self._root), "--file", place)
+        sys.stdout.flush()
+        os.execvp("docker", [*prefix, "run", *options, SERVICE, *words])  # noqa: S606 (no shell)
+
     def ended(self) -> str:
         """What the engine knows of all of them, as `bascule_ops.observe.absent` reads it."""
         ids = [each["ID"] for each in self._own("ps", "--all")]

@@ -30,13 +30,13 @@ from bascule_ops.settings import variables
 from bascule_ops.settings.directories import check_owner
 from bascule_ops.static import publish, source
 from bascule_ops.supervision import log_writing, tries
+from bascule_ops.supervision.command import become
 from bascule_ops.supervision.foreground import supervise
 from bascule_ops.supervision.log_rotation import reopen_output
 from bascule_ops.supervision.process_events import REASON_FILE, REPLACE_ALL
 from bascule_ops.supervision.slots import LOG_ROUTE, SITE
 from bascule_ops.supervision.trial import HOLD_FILE, is_served, write_numbers
 
-NOT_RUN, NOT_FOUND = 126, 127
 STOPS = (signal.SIGTERM, signal.SIGQUIT)  # stopsignal of the programs
 
 
@@ -160,18 +160,6 @@ def _make(directory: str) -> None:
         ) from error
     if not os.access(directory, os.W_OK):
         raise Refused(f"user {os.getuid()} may not write to {directory}: change its owner")
-
-
-def become(command: list[str]) -> int:
-    """Become a command, as `docker compose run server COMMAND` asks; else return the exit status.
-
-    The statuses are those of shells: it is not there, or cannot be run.
-    """
-    try:
-        os.execvp(command[0], command)  # noqa: S606 (no shell is wanted)
-    except OSError as error:
-        print(f"cannot run {command[0]}: {error.strerror}", file=sys.stderr)
-        return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUN
 
 
 def run() -> int:
