@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from types import FrameType
 from typing import Final, NoReturn, TypedDict
 
 from bascule_ops import address, program
 from bascule_ops.address import Address
 from bascule_ops.errors import CommandError
+from bascule_ops.supervision.command import ENDED_BY_SIGNAL, PASSED_ON
 from bascule_ops.supervision.trial import HOLD_FILE, TAKEN_FILE
 
 # What runs Bascule's own programs in the server's image (server/Dockerfile).
@@ -262,8 +266,11 @@ class Containers:
         program_words = (IMAGE_PYTHON, "-P", "-m", "bascule_ops", command, *words)
         os.execvp("docker", [*prefix, *program_words])  # noqa: S606 (no shell is wanted)
 
-    def become_one_off(self, words: Sequence[str]) -> NoReturn:
-        """Become a command in a container of its own, of the image that serves."""
+    def run_one_off(self, words: Sequence[str]) -> int:
+        """Run a command in a container of its own, of the image that serves; return its status.
+
+        docker compose would leave the container alone where a signal ends it.
+        """
         listed = self.read("config", "--format", "json")
         if listed is None:
             raise CommandError(
@@ -280,14 +287,29 @@ class Containers:
             image = _asked(("docker", "inspect", "--format", "{{.Image}}", server))
             configuration["services"][SERVICE]["image"] = image
             options.append("--no-deps")
-        # Standard input is the command's, so the configuration is in memory of this process, which
-        # docker goes on to be. It may have secrets in it.
-        file = os.memfd_create("compose.json", 0)
+        name = f"{configuration['name']}-{SERVICE}-run-{secrets.token_hex(4)}"
+        # Standard input is the command's, so the configuration is in memory, which leaves no trace
+        # of secrets.
+        file = os.memfd_create("compose.json")
         os.write(file, json.dumps(configuration).encode())
         place = f"/proc/{os.getpid()}/fd/{file}"
         prefix = ("docker", "compose", "--project-directory", str(self._root), "--file", place)
         sys.stdout.flush()
-        os.execvp("docker", [*prefix, "run", *options, SERVICE, *words])  # noqa: S606 (no shell)
+        process = subprocess.Popen(
+            (*prefix, "run", "--name", name, *options, SERVICE, *words),
+            start_new_session=True,  # Ctrl-C is for the command
+        )
+
+        def pass_on(number: int, _frame: FrameType | None) -> None:
+            words = ("docker", "kill", "--signal", str(number), name)
+            if subprocess.run(words, capture_output=True, check=False).returncode:
+                process.send_signal(number)  # it has not begun
+
+        for number in PASSED_ON:
+            signal.signal(number, pass_on)
+        signal.signal(signal.SIGWINCH, lambda number, _: process.send_signal(number))
+        status = process.wait()
+        return status if status >= 0 else ENDED_BY_SIGNAL - status
 
     def ended(self) -> str:
         """What the engine knows of all of them, as `bascule_ops.observe.absent` reads it."""

@@ -1,7 +1,4 @@
-"""``basculectl run`` and ``shell``: a command of one's own where the application's processes are.
-
-Both end as what they become: nothing of ours stands between the terminal and the command.
-"""
+"""``basculectl run`` and ``shell``: a command of one's own where the application's processes are."""
 
 from __future__ import annotations
 
@@ -30,13 +27,13 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _run(project: Project, words: Sequence[str], mode: str | None) -> int:
-    """Become a command, here or in a container."""
+    """Become a command here, or run it in a container."""
     stack = find(project)
     mode = mode or stack.mode
     if mode == "none":
         mode = "docker" if stack.containers.are_possible() else "local"
     if mode == "docker":
-        stack.containers.become_one_off(words)
+        return stack.containers.run_one_off(words)
     os.environ.update(environment(os.environ))
     os.chdir(project.root)
     return become(words)
