@@ -115,6 +115,9 @@ class Model:
         self.part("prepare", 0)
         return ""
 
+    def release(self) -> None:
+        self.part("release", 0)
+
     def start(self) -> str:
         self.part("start", 0)
         self.world.alive.add("new")
@@ -132,7 +135,7 @@ class Model:
         self.part("abandon", 0)
         self.undone += 1
         if self.old in self.world.held:
-            self.release(self.old, "abandon")
+            self.give(self.old, "abandon")
         assert set(self.world.owners) == {self.old}
         self.world.alive.discard(self.new)
         self.part("abandon", self.world.workers + 2)
@@ -141,9 +144,9 @@ class Model:
     def take_over(self) -> None:
         self.part("take_over", 0)
         self.world.held.add(self.old)
-        self.release(self.new, "take_over")
+        self.give(self.new, "take_over")
 
-    def release(self, taker: str, step: str) -> None:
+    def give(self, taker: str, step: str) -> None:
         self.part(step, 1)
         self.world.taken.add(taker)
         self.world.held.discard(taker)

@@ -21,6 +21,8 @@ IN_CI = {
     "the run directory's disk is full": 1,
     "nginx is ended by hand": 1,
     "the counters are broken": 1,
+    "a process of the Procfile keeps ending": 1,
+    "a process of the Procfile is ended by hand": 1,
 }
 
 

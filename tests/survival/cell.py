@@ -30,7 +30,7 @@ GIVEN_UP: Final = 60.0  # seconds after which nothing more is expected of the st
 WELL: Final = 120.0  # seconds until the stack must be well after the remedy
 # What a remedy says to do, as far as it is a command that ends.
 COMMAND: Final = re.compile(
-    r"ops/(?!runbooks)(?:[a-z]+)(?: (?:--[a-z-]+|reload))*|kill -CONT \d+|docker compose [^;,]+"
+    r"ops/(?!runbooks)(?:[a-z]+)(?: (?:--[a-z-]+|reload|worker))*|kill -CONT \d+|docker compose [^;,]+"
 )
 MEND_FIRST: Final = "mend that, then"
 FOLLOWS: Final = "--follow"

@@ -18,6 +18,7 @@ from tests.harness.waiting import wait_until
 from tests.survival.stacks import Breakable
 
 HANGING: Final = 20  # calls at the same time that never end
+WORKS: Final = "sleep 86400"  # a process of the Procfile
 TIMEOUT: Final = 5  # seconds, of the workers: so that what hangs is seen to
 
 LOCAL: Final = ("local",)
@@ -168,6 +169,22 @@ def ended(program: str) -> Injection:
     return inject
 
 
+def procfile(command: str) -> Injection:
+    """Have a process of the Procfile, which ends again and again, or is ended by hand."""
+
+    @contextmanager
+    def inject(stack: Breakable) -> Iterator[None]:
+        file = stack.root / "Procfile"
+        file.write_text(f"worker: {command}\n")
+        stack.must("ops/restart", "worker")
+        if command == WORKS:
+            stack.end("worker.1")
+        yield
+        file.write_text(f"worker: {WORKS}\n")
+
+    return inject
+
+
 @contextmanager
 def interpreter_held(stack: Breakable) -> Iterator[None]:
     """Call what never gives the interpreter back."""
@@ -292,6 +309,20 @@ ALL: Final = (
 )
 # What else a check can be about, by what it says is to be done.
 REMEDIES: Final = (
+    Fault(
+        "a process of the Procfile keeps ending",
+        procfile("exit 3"),
+        r"worker\.1 ended \d+ times",
+        remedy="last words; mend that, then ops/restart ",
+        modes=LOCAL,
+    ),
+    Fault(
+        "a process of the Procfile is ended by hand",
+        procfile(WORKS),
+        r"worker\.1 is STOPPED",
+        remedy="^ops/restart ",
+        modes=LOCAL,
+    ),
     Fault(
         "the code is wrong",
         import_that("wrong"),

@@ -123,7 +123,8 @@ class Local(drill_local.Local, Breakable):
 
     def end(self, program: str) -> None:
         """See `Breakable`."""
-        where = "" if program == "nginx" else "serving/"
+        is_of_site = program == "nginx" or "." in program
+        where = "" if is_of_site else "serving/"
         url = f"unix://{self.run_dir}/{where}supervisor.sock"
         self.must(".venv-run/bin/supervisorctl", "--serverurl", url, "stop", program)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from xmlrpc.client import Fault
 
-from bascule_ops import address, proc
+from bascule_ops import address, proc, procfile
 from bascule_ops.control.output import warn
 from bascule_ops.errors import CommandError
 from bascule_ops.program import spelled
@@ -123,6 +123,7 @@ class LocalStack:
             with suppress(OSError, Fault):  # it has ended itself, or somebody was quicker
                 for each in supervisor.processes():
                     is_ours = each["name"] in BESIDE or each["name"] == "nginx"
+                    is_ours = is_ours or procfile.is_process(each["name"])
                     if is_ours and each["state"] in ENDED:
                         supervisor.start(each["name"])
                         found = True
@@ -167,6 +168,7 @@ class LocalStack:
             _terminate(generation)
             self._wait_for_end(generation)
         nginx = os.environ["NGINX_RUN_DIR"]
+        self._stop_all(lambda process, _: self._is_of_procfile(process))
         places = (f"unix:{self.run_dir}/worker-", f"unix:{self.run_dir}/observer.sock")
         signs = [os.fsencode(sign) for sign in (*places, f"-p {nginx}/")]
         self._stop_all(
@@ -187,6 +189,14 @@ class LocalStack:
         for pid in list(_meant(is_meant)):
             self._wait_for_end(pid)
 
+    def _is_of_procfile(self, process: Path) -> bool:
+        """Whether it is a process of the Procfile, or one that such a process has started."""
+        variables = (process / "environ").read_bytes().split(b"\0")
+        is_here = os.fsencode(f"RUN_DIR={self.run_dir}") in variables
+        return is_here and any(
+            each.startswith(os.fsencode(f"{procfile.MARK}=")) for each in variables
+        )
+
     def _is_orphaned_nginx(self, process: Path, words: bytes) -> bool:
         """Whether it is nginx's worker and its master was killed: it serves on, and holds the port.
 
@@ -200,7 +210,7 @@ class LocalStack:
         return _name(Path("/proc", parent)) != "nginx"
 
     def _wait_for_end(self, pid: int) -> None:
-        limit = 2 * variables.drain_seconds(os.environ) + 10
+        limit = 2 * variables.drain_seconds(os.environ) + procfile.grace(os.environ) + 10
         began = time.monotonic()
         deadline = began + limit
         is_told = False
@@ -217,7 +227,7 @@ class LocalStack:
 
 def _is_recalled(name: str) -> bool:
     """Whether commands go by a setting of the stack that runs."""
-    names = ("HEALTH_PATH", "BASCULE_GRACEFUL_TIMEOUT", *variables.WORKERS_NAMES)
+    names = ("HEALTH_PATH", "BASCULE_GRACEFUL_TIMEOUT", procfile.GRACE, *variables.WORKERS_NAMES)
     return name in names or name.startswith("NGINX_")
 
 

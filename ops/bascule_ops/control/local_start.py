@@ -25,6 +25,7 @@ from bascule_ops.control.output import say, warn
 from bascule_ops.control.project import has_tls
 from bascule_ops.control.stack import Stack
 from bascule_ops.errors import CommandError, Refused
+from bascule_ops.generations import processes
 from bascule_ops.settings import variables
 from bascule_ops.settings.directories import check_owner
 from bascule_ops.static import source
@@ -49,8 +50,10 @@ def start(stack: Stack) -> tuple[str, int]:
         with interrupts.held():
             _claim(local, stack.project.root)
             is_claimed = True
-        took = _check_application(stack.project.root)
+        processes.configure(local.run_dir, *processes.of_project(os.environ))
         _check(stack)
+        processes.release(os.environ)
+        took = _check_application(stack.project.root)
         url = address.of_site(os.environ).url(os.environ["HEALTH_PATH"])
         _tell()
         slots.prepare(local.run_dir, slots.FIRST, os.environ, is_held=False)

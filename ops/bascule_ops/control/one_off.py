@@ -1,4 +1,4 @@
-"""``basculectl run`` and ``shell``: a command of one's own where the application's processes are."""
+"""``basculectl run`` and ``shell``: a command of one's own where the application's are."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -12,7 +13,7 @@ from typing import Final
 from bascule import env_file
 from bascule.config import ConfigError
 
-from bascule_ops import files
+from bascule_ops import files, procfile
 from bascule_ops.errors import CommandError, Refused
 from bascule_ops.settings import variables
 from bascule_ops.settings.directories import check_owner
@@ -48,6 +49,17 @@ class Project:
             raise Refused(str(error)) from error
         for name, value in found.items():
             os.environ.setdefault(name, value)
+        self._ask_procfile()
+
+    def _ask_procfile(self) -> None:
+        """Take the application from the Procfile's web, where nothing else names one."""
+        named = ("BASCULE_APP", "BASCULE_CHAIN")
+        chains = ("chain.toml", "app/chain.toml")
+        if any(map(os.environ.get, named)) or any((self.root / each).exists() for each in chains):
+            return
+        with suppress(CommandError):  # what is wrong there, who starts its processes says
+            if target := procfile.target(procfile.read(self.root), self.root):
+                os.environ["BASCULE_APP"] = target
 
     def load(self) -> Path:
         """Put all settings of local mode into the environment; return the run directory.

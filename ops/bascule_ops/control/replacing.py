@@ -10,9 +10,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from bascule_ops import program
+from bascule_ops import procfile, program
 from bascule_ops.arguments import checked
-from bascule_ops.control import journal
+from bascule_ops.control import dotenv, journal, processes
 from bascule_ops.control.interrupts import Interrupts
 from bascule_ops.control.journal import Entry, Journal, Order
 from bascule_ops.control.output import say
@@ -100,16 +100,17 @@ class _Work:
     def _prove(self, entry: Entry, entries: Journal) -> None:
         """Keep that the new workers serve; the next start is to know how many were asked for."""
         if entry.order.workers:
-            file = self._stack.project.root / ".env"
-            before = file.read_bytes() if file.exists() else b""
-            _write(file, _with_workers(before, entry.order.workers))
+            dotenv.keep(self._stack.project.root, "WORKERS", str(entry.order.workers))
         entries.write(entry.proven())
 
     def _site(self, order: Order) -> Site:
         is_restart, is_rollback = order.command == "restart", order.command == "rollback"
         if self._stack.mode == "local":
             environ = None if is_restart else {**os.environ, **order.settings}
-            return LocalSite(self._stack.local, environ, is_rollback=is_rollback)
+            has_release = order.command in ("deploy", "rollback")
+            return LocalSite(
+                self._stack.local, environ, is_rollback=is_rollback, has_release=has_release
+            )
         return ContainerSite(
             self._stack.project.root,
             {**self._stack.project.environ, **order.settings},
@@ -184,7 +185,10 @@ Puts new workers in the place of those that serve, with the settings that those 
 a request. The new ones start beside the old ones with the code and the chain.toml that are there
 now (with containers those of the image that runs). When every one of them answers HEALTH_PATH they
 take the sockets over, and the old ones finish what they have and end. If they do not answer in
-time they are removed, and the old ones go on as if nothing had been."""
+time they are removed, and the old ones go on as if nothing had been. Then the Procfile's processes
+are replaced; with a NAME of the Procfile its processes alone are.
+
+A process of the Procfile is stopped, is given PROCFILE_GRACE seconds to end, and is started anew."""
     EPILOG: Final = f"""\
 Settings (the environment, .env) and, with containers, new code are for deploy.
 
@@ -193,11 +197,17 @@ Settings (the environment, .env) and, with containers, new code are for deploy.
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         """Add what the command takes."""
+        parser.add_argument(
+            *("process",), nargs="?", metavar="NAME",
+            help="of the Procfile: replace its processes alone, such as worker",
+        )  # fmt: skip
         _add_timeout(parser)
 
     @staticmethod
     def run(options: argparse.Namespace, project: Project) -> int:
         """Restart; return the exit status."""
+        if options.process:
+            return processes.restart(project, options.process)
         return _Work(project).do(Order("restart", options.timeout))
 
 
@@ -211,6 +221,9 @@ without losing a request. The new workers start beside the old ones. When every 
 answers HEALTH_PATH they take the sockets over, nginx learns how many they are, and the old
 ones finish what they have and end. If they do not answer in time, they are removed, their last
 lines are shown, and the old ones go on as if nothing had been.
+
+The Procfile's release is run first; where it fails nothing has changed. Its other processes are
+replaced once the new workers serve.
 
 With containers the code is the image's: without --build or --image it is the one that has the
 tag of docker-compose.yml, and the deployment is for new settings. The image before it keeps
@@ -301,18 +314,30 @@ class ScaleCommand:
 Changes the number of worker processes, 1 to 99, while they serve: it deploys, and
 once that many serve it writes WORKERS into .env, so that the next start knows it as well. Where it
 fails, .env is as it was and the workers that there are go on. nginx has to reload for it, and one
-before 1.27.4 waits first until idle clients have come back or have gone, at most 65 s."""
+before 1.27.4 waits first until idle clients have come back or have gone, at most 65 s.
+
+With NAME=N it starts or stops processes of the Procfile, and writes SCALE_NAME=N into .env."""
     EPILOG: Final = f"{_EXIT}."
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         """Add what the command takes."""
-        parser.add_argument("workers", type=checked(_number), metavar="WORKERS", help="1 to 99")
+        parser.add_argument(
+            *("numbers",), type=checked(_scaled), nargs="+", metavar="WORKERS | NAME=N",
+            help="1 to 99 workers; or 0 to 99 of a name of the Procfile, such as worker=2",
+        )  # fmt: skip
         _add_timeout(parser)
 
     @staticmethod
     def run(options: argparse.Namespace, project: Project) -> int:
         """Scale; return the exit status."""
+        numbers = dict(options.numbers)
+        if len(numbers) < len(options.numbers):
+            raise Refused("give each number once")
+        workers = numbers.pop(procfile.WEB, None)
+        status = processes.scale(project, numbers) if numbers else 0
+        if status or workers is None:
+            return status
         project.load_env()
         for name in variables.WORKERS_NAMES:
             if name != "WORKERS" and os.environ.get(name):
@@ -320,28 +345,14 @@ before 1.27.4 waits first until idle clients have come back or have gone, at mos
                     f"{name} is set, in the environment or in .env, and goes before WORKERS, which "
                     f"this writes: change {name} there, then {program.named('deploy')}"
                 )
-        return _Work(project).do(Order("scale", options.timeout, workers=options.workers))
+        return _Work(project).do(Order("scale", options.timeout, workers=workers))
 
 
-def _number(text: str) -> int:
-    if not re.fullmatch("[1-9][0-9]?", text, re.ASCII):
-        raise ValueError(f'it is "{text}": give it, 1 to 99')
-    return int(text)
-
-
-def _with_workers(env: bytes, workers: int) -> bytes:
-    """A file .env with another number of workers."""
-    lines = env.splitlines(keepends=True)
-    kept = [each for each in lines if not re.match(rb"\s*(export\s+)?WORKERS=", each)]
-    end = b"" if not kept or kept[-1].endswith(b"\n") else b"\n"
-    return b"".join(kept) + end + b"WORKERS=%d\n" % workers
-
-
-def _write(file: Path, content: bytes) -> None:
-    """Replace a file in one step; it keeps its mode, for it may have secrets in it."""
-    new = file.with_name(f".env.{os.getpid()}")
-    new.touch(mode=0o600)
-    if file.exists():
-        new.chmod(file.stat().st_mode)
-    new.write_bytes(content)
-    new.replace(file)
+def _scaled(text: str) -> tuple[str, int]:
+    name, is_named, number = text.rpartition("=")
+    if not is_named:
+        name = procfile.WEB
+    least = name == procfile.WEB
+    if not re.fullmatch("[1-9]?[0-9]", number, re.ASCII) or int(number) < least:
+        raise ValueError(f'it is "{text}": give it, {int(least)} to 99')
+    return name, int(number)

@@ -132,6 +132,9 @@ class ContainerSite:
             found["services"][SERVICE]["image"] = image
         return found
 
+    def release(self) -> None:
+        """See `replacement.Site`."""
+
     def start(self) -> str:
         """See `replacement.Site`."""
         if self._is_restart:

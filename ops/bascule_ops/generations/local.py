@@ -15,6 +15,7 @@ from xmlrpc.client import Fault
 from bascule_ops.control.local import LocalStack
 from bascule_ops.control.output import warn
 from bascule_ops.errors import CommandError
+from bascule_ops.generations import processes
 from bascule_ops.generations.replacement import Left
 from bascule_ops.program import named
 from bascule_ops.settings import variables
@@ -48,6 +49,7 @@ class LocalSite:
         local: the stack, whose site's supervisord runs.
         environ: what the new workers are to get; None: what the old ones have.
         is_rollback: it is what served before the last deployment.
+        has_release: the Procfile's release is run first.
     """
 
     what = "the settings"
@@ -59,6 +61,7 @@ class LocalSite:
         environ: Mapping[str, str] | None = None,
         *,
         is_rollback: bool = False,
+        has_release: bool = False,
     ) -> None:
         local.check_run_dir()
         self._local = local
@@ -68,6 +71,7 @@ class LocalSite:
         self._alone = ExitStack()
         self._wanted = environ
         self._is_rollback = is_rollback
+        self._has_release = has_release
         try:
             self._take_sides()
         except OSError as error:
@@ -96,6 +100,7 @@ class LocalSite:
         tell = self._alone.enter_context(alone(self._run_dir / self._old, waits=False))
         tell(Operation(kind="deployment", process="", number=0, of=0))
         environ = self._environ = self._new_environment()
+        processes.of_project(environ)
         # Of as many letters as the directory that nginx runs in: paths of sockets are short.
         directory = self._run_dir / "check"
         done = self._ask_nginx("check", {**environ, "NGINX_RUN_DIR": str(directory)})
@@ -129,6 +134,11 @@ class LocalSite:
             return self._old_environ
         others = {name: value for name, value in wanted.items() if name not in KEPT}
         return others | {n: self._old_environ[n] for n in KEPT if n in self._old_environ}
+
+    def release(self) -> None:
+        """See `replacement.Site`."""
+        if self._has_release:
+            processes.release(self._environ)
 
     def start(self) -> str:
         """See `replacement.Site`."""
@@ -176,6 +186,7 @@ class LocalSite:
         if self._hold(self._old).exists():
             self._release(self._old)
         self._end(self._new)
+        slots.clear(self._run_dir, self._new)
         self._alone.close()
         return "the workers that were there serve"
 
@@ -219,8 +230,12 @@ class LocalSite:
         proven()
         slots.let_serve(self._run_dir, self._new)
         self._end(self._old)
+        with _refusals():
+            replaced = processes.replace(self._run_dir, self._environ)
+        # Last: by it an operation that was killed is known, and finished.
+        slots.clear(self._run_dir, self._old)
         self._alone.close()
-        return ""
+        return f"{', '.join(replaced)} replaced" if replaced else ""
 
     def _hold(self, slot: str) -> Path:
         return self._run_dir / slot / HOLD_FILE
@@ -230,14 +245,13 @@ class LocalSite:
             return self._site.process(_process(slot))["state"] in ENDED
 
     def _end(self, slot: str) -> None:
-        """Stop a generation, wait for its end, and clear up."""
+        """Stop a generation, and wait for its end."""
         if not self._has_ended(slot):
             with _refusals():
                 self._site.stop(_process(slot))
             limit = 2 * variables.drain_seconds(self._old_environ) + STOP_MARGIN
             _wait_for(lambda: self._has_ended(slot), limit, f"{slots.program(slot)} did not end")
         self._local.stop_orphans_of(slot)
-        slots.clear(self._run_dir, slot)
 
 
 def left_over(local: LocalStack) -> Left | None:

@@ -57,6 +57,12 @@ class Site(Protocol):
     def prepare(self) -> str:
         """See that there is something to start, and that its settings are right."""
 
+    def release(self) -> None:
+        """Run what the Procfile has to be done before a version is put into service, if anything.
+
+        Raises `CommandError` where it fails; it has said why.
+        """
+
     def start(self) -> str:
         """Start the new generation, held back."""
 
@@ -98,6 +104,7 @@ def replace(
     try:
         with steps.step(site.what):
             steps.result = site.prepare()
+        site.release()
         with steps.step("new workers beside the old ones"):
             steps.result = site.start()
         with steps.step("they answer"):

@@ -22,6 +22,7 @@ from bascule_ops.observe.findings import (
     noted,
     serving,
 )
+from bascule_ops.procfile import is_process
 from bascule_ops.supervision.client import WORKER
 from bascule_ops.text.units import duration
 
@@ -240,8 +241,38 @@ def crash_loop(document: Document) -> Iterator[Check]:
             yield bad(
                 "crash-loop",
                 words + (f": {each['last_error']}" if each["last_error"] else ""),
-                "ops/logs shows its last words; mend that, or go back to the version before",
+                _remedy_of_loop(each["name"]),
             )
+
+
+def _remedy_of_loop(name: str) -> str:
+    if is_process(name):
+        return f"ops/logs shows its last words; mend that, then ops/restart {_kind(name)}"
+    return "ops/logs shows its last words; mend that, or go back to the version before"
+
+
+def _kind(name: str) -> str:
+    """What the Procfile calls a process."""
+    return name.partition(".")[0]
+
+
+def of_procfile(document: Document) -> Iterator[Check]:
+    """What the Procfile has beside web runs."""
+    for process in document["processes"]:
+        name, state = process["name"], process["state"]
+        if not is_process(name) or process["recent_failures"] >= CRASH_LOOP:
+            continue  # that is told already
+        if state in ("RUNNING", "STARTING"):
+            yield good(name, f"{name} runs")
+        elif state == "BACKOFF":
+            why = process["last_error"]
+            yield noted(
+                name, f"{name} has ended, and is started again" + (f": {why}" if why else "")
+            )
+        elif document["operation"] or state == "STOPPING":
+            yield noted(name, f"{name} is being replaced")
+        else:
+            yield bad(name, f"{name} is {state}", f"ops/restart {_kind(name)} starts it")
 
 
 def observer(document: Document) -> Iterator[Check]:

@@ -10,6 +10,7 @@ from bascule_ops.errors import NotRunning
 from bascule_ops.observe import snapshot
 from bascule_ops.observe.findings import answering, count
 from bascule_ops.observe.settings import from_environ
+from bascule_ops.procfile import is_process
 from bascule_ops.program import spelled
 from bascule_ops.text.colour import Paint, paint
 from bascule_ops.text.escape import visible
@@ -65,9 +66,19 @@ def others(document: dict[str, Any]) -> str:
     names = [
         f"{each['name']} {each['state'].lower()}"
         for each in document["processes"]
-        if not each["name"].startswith("bascule:")
+        if not (each["name"].startswith("bascule:") or is_process(each["name"]))
     ]
     return f"besides  {', '.join(names) or 'unknown: supervisord does not answer'}"
+
+
+def processes(document: dict[str, Any]) -> list[str]:
+    """Those of the Procfile, a line each."""
+    return [
+        f"process  {each['name']} {each['state'].lower()}"
+        + (f" (process {each['pid']}, for {duration(each['uptime_s'])})" if each["pid"] else "")
+        for each in document["processes"]
+        if is_process(each["name"])
+    ]
 
 
 def _totals(document: dict[str, Any]) -> tuple[int, float]:
@@ -150,7 +161,7 @@ def screen(document: dict[str, Any], colour: Paint) -> str:
     """Everything, for reading."""
     lines = [verdict(document, colour)]
     lines += findings(document, colour)
-    lines += ["", nginx(document), others(document), *rooms(document), ""]
+    lines += ["", nginx(document), others(document), *processes(document), *rooms(document), ""]
     head, *rows = table(
         [HEADINGS, *(_worker(document, worker) for worker in document["workers"])], NUMBERS
     )

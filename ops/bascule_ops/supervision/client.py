@@ -127,6 +127,18 @@ class Supervisor:
         """Ask a process to stop; return at once."""
         self._proxy.supervisor.stopProcess(name, False)
 
+    def reread(self) -> None:
+        """Have it read its configuration; its processes stay as they are."""
+        self._proxy.supervisor.reloadConfig()
+
+    def add(self, group: str) -> None:
+        """Have it look after a group that its configuration has."""
+        self._proxy.supervisor.addProcessGroup(group)
+
+    def remove(self, group: str) -> None:
+        """Have it forget a group, all of which has ended."""
+        self._proxy.supervisor.removeProcessGroup(group)
+
     def signal(self, name: str, signal: str) -> None:
         """Send a process a signal, by its name such as ``HUP``."""
         self._proxy.supervisor.signalProcess(name, signal)

@@ -117,6 +117,15 @@ class Tally:
 TALLY: Final = Tally()
 
 
+def _spoken(text: bytes, speaker: str) -> bytes:
+    """A line of the log for what somebody printed; what is one already stays."""
+    if text.startswith(b"{"):
+        with contextlib.suppress(ValueError):
+            if {"time", "event"} <= set(json.loads(text)):
+                return text + b"\n"
+    return line("info", "output", text.decode("utf-8", "replace"), worker=speaker).encode()
+
+
 def _lost_by_others(text: bytes) -> tuple[int, str] | None:
     """How many lines somebody has lost who says so, and why."""
     if found := _NGINX_LOST.search(text):
@@ -151,7 +160,12 @@ class LogFile(loggers.Handler):  # type: ignore[misc]  # it has no types
     """In the place of supervisor's FileHandler; it takes the same arguments.
 
     Raises `OSError` where the file cannot be opened at first, and nothing later.
+
+    Attributes:
+        speaker: whose lines these are, where they are to become the log's.
     """
+
+    speaker = ""
 
     def __init__(self, filename: str, mode: str = "ab") -> None:
         self.closed = True
@@ -177,7 +191,10 @@ class LogFile(loggers.Handler):  # type: ignore[misc]  # it has no types
             end = len(data)
         self._begun = data[end:]
         if end:
-            TALLY.write(self._descriptor, data[:end])
+            lines = data[:end]
+            if self.speaker:
+                lines = b"".join(_spoken(each, self.speaker) for each in lines.splitlines())
+            TALLY.write(self._descriptor, lines)
 
     def flush(self) -> None:
         """Nothing waits to be written."""

@@ -32,6 +32,7 @@ from bascule_ops import atomic
 from bascule_ops.blocking.blocks import Blocks
 from bascule_ops.blocking.markers import written
 from bascule_ops.json_log import line
+from bascule_ops.procfile import is_process
 from bascule_ops.supervision import failures, slots, starts
 from bascule_ops.supervision.client import (
     BESIDE,
@@ -62,7 +63,7 @@ def tokens(text: str) -> dict[str, str]:
 def serves_no_more(failed: str, processes: Iterable[ProcessInfo]) -> bool:
     """Whether the failure of `failed` (``group:name``) leaves nothing that could serve."""
     group, _, name = failed.partition(":")
-    if name in BESIDE:
+    if name in BESIDE or is_process(name):
         return False
     if group != WORKERS:
         return True

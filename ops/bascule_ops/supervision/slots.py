@@ -8,8 +8,10 @@ environment of what serves.
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -27,6 +29,12 @@ SERVING: Final = "serving"
 # which the workers, and local mode's nginx, write to the log themselves (`bascule.told.log_route`).
 LOG_ROUTE: Final = "fd"
 ENVIRONMENT: Final = "environment"
+PROCESSES: Final = "processes.conf"  # of the Procfile, for the supervisord of the site
+
+
+def pattern(path: Path) -> str:
+    """What supervisord's [include] finds a file by: spaces separate patterns there."""
+    return re.sub(r"\s", "?", glob.escape(str(path)))
 
 
 def program(slot: str) -> str:
@@ -99,7 +107,7 @@ def become(what: str) -> NoReturn:
     """Become the supervisord of a slot; or, with the environment of what serves, another program.
 
     ``nginx`` is that, ``reload`` has it read its configuration, and ``nginx-follower`` sees to that
-    where the number of workers changes.
+    where the number of workers changes; ``worker.1`` and the like are of the Procfile.
     """
     run_dir = Path(os.environ["RUN_DIR"])
     environ = read_environment(run_dir / (what if what in SLOTS else SERVING) / ENVIRONMENT)
@@ -112,8 +120,11 @@ def become(what: str) -> NoReturn:
         case "nginx-follower":
             reload = [*python, "bascule_ops.supervision.slots", "reload"]
             command = ["bash", f"{source}/follow.sh", *reload]
-        case _:
+        case _ if what in SLOTS:
             command = [*python, "bascule_ops.supervision.supervised"]
+        case _:
+            command = [*python, "bascule_ops.procfile", what]
+            os.chdir(environ["PROJECT_DIR"])
     os.execvpe(command[0], command, environ)  # noqa: S606 (no shell is wanted)
 
 

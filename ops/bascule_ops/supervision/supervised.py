@@ -26,10 +26,11 @@ from supervisor import events, supervisord  # type: ignore[import-untyped]
 from bascule_ops import files
 from bascule_ops.errors import Refused
 from bascule_ops.json_log import line
+from bascule_ops.procfile import is_process
 from bascule_ops.settings import variables
 from bascule_ops.settings.directories import check_owner
 from bascule_ops.static import publish, source
-from bascule_ops.supervision import log_writing, tries
+from bascule_ops.supervision import log_writing, slots, tries
 from bascule_ops.supervision.command import become
 from bascule_ops.supervision.foreground import supervise
 from bascule_ops.supervision.log_rotation import reopen_output
@@ -98,6 +99,11 @@ class Options(supervisord.ServerOptions):  # type: ignore[misc]  # it has no typ
     def get_signal(self) -> int | None:
         """Return what came, but SIGHUP: at supervisord's own reload nobody serves for a while."""
         number: int | None = super().get_signal()
+        if number == signal.SIGTERM:
+            # All at the same time; supervisord would end one group after another.
+            for process in list(self.pidhistory.values()):
+                if is_process(process.config.name):
+                    process.stop()
         if number != signal.SIGHUP:
             return number
         events.notify(events.RemoteCommunicationEvent(REPLACE_ALL, ""))
@@ -141,6 +147,7 @@ def prepare() -> None:
         "SUPERVISOR_DIR": "/run/supervisor",
     }.items():
         environ.setdefault(name, default)
+    environ["PROCESSES_CONF"] = slots.pattern(Path(environ["RUN_DIR"]) / slots.PROCESSES)
     environ.setdefault("LOG_ROUTE", f"{environ['SUPERVISOR_DIR']}/{LOG_ROUTE}")
     variables.read(environ)
     variables.set_defaults(environ)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from supervisor import process, states  # type: ignore[import-untyped]
 from supervisor.options import decode_wait_status  # type: ignore[import-untyped]
 
+from bascule_ops.procfile import is_process
 from bascule_ops.supervision.client import WORKERS
+from bascule_ops.supervision.log_writing import LogFile
 from bascule_ops.supervision.starts import AGAIN, CANNOT_LOAD, CANNOT_LOAD_YET, WRONG_SETTING
 
 FINAL = (WRONG_SETTING, CANNOT_LOAD)  # another try would end as this one did
@@ -29,6 +35,16 @@ class Process(process.Subprocess):  # type: ignore[misc]  # it has no types
     backoff: int
     _tried_since = 0.0
 
+    def spawn(self) -> Any:
+        """See `supervisor.process.Subprocess`; a Procfile's process is named in the log."""
+        pid = super().spawn()
+        if is_process(self.config.name):
+            for dispatcher in self.dispatchers.values():
+                for handler in getattr(getattr(dispatcher, "normallog", None), "handlers", ()):
+                    if isinstance(handler, LogFile):
+                        handler.speaker = self.config.name
+        return pid
+
     def finish(self, pid: int, sts: int) -> None:
         """See `supervisor.process.Subprocess`."""
         status, _ = decode_wait_status(sts)
@@ -36,6 +52,9 @@ class Process(process.Subprocess):  # type: ignore[misc]  # it has no types
         if not is_of_ours or status not in (*FINAL, CANNOT_LOAD_YET):
             self._tried_since = 0.0
             super().finish(pid, sts)
+            if is_process(self.config.name):  # what its shell has left running ends with it
+                with suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGTERM)
             return
         now = time.time()
         self._tried_since = self._tried_since or self.laststart
