@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 
 
@@ -17,3 +18,12 @@ def line(level: str, event: str, message: str, **more: object) -> str:
         "message": message,
     }
     return json.dumps(record | more, ensure_ascii=False) + "\n"
+
+
+def spoken(text: bytes, speaker: str) -> bytes:
+    """A line of the log for what somebody printed; what is one already stays."""
+    if text.startswith(b"{"):
+        with suppress(ValueError):
+            if {"time", "event"} <= set(json.loads(text)):
+                return text + b"\n"
+    return line("info", "output", text.decode("utf-8", "replace"), worker=speaker).encode()

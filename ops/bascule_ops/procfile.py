@@ -17,7 +17,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
@@ -96,7 +96,7 @@ def read(root: Path) -> dict[str, Entry]:
         raise Refused(f"{FILE}, line {line}: it is not UTF-8") from None
 
 
-def processes(entries: Mapping[str, Entry]) -> list[str]:
+def processes(entries: Iterable[str]) -> list[str]:
     """The names of what is run beside the web server."""
     return [name for name in entries if name not in (WEB, RELEASE)]
 
@@ -197,7 +197,8 @@ def main(name: str) -> int:
         return 0 if kind == RELEASE else 1
     entry = entries[kind]
     os.environ.update(environment(entry, int(number or 1), os.environ))
-    return become(command(entry))
+    # In a container of its own nobody else says whose lines these are.
+    return become(command(entry), "" if kind == RELEASE else kind)
 
 
 if __name__ == "__main__":

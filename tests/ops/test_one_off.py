@@ -82,7 +82,7 @@ def test_run_is_of_the_project_that_is_named(tmp_path: Path) -> None:
         (("--local", "--"), 2, "name a command"),
         (("--", "nowhere"), 127, "cannot run nowhere: No such file or directory"),
         (("--", "/tmp"), 126, "cannot run /tmp: Permission denied"),
-        (("--docker", "--", "true"), 1, "docker compose finds no stack here"),
+        (("--docker", "--", "true"), 1, "docker compose config fails here"),
     ],
 )
 def test_what_cannot_be_run_is_said(

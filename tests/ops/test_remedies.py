@@ -19,6 +19,7 @@ ELSEWHERE = {
     "ops/restart makes an end of it until then": "the failure's count is of the process before",
     "ops/logs shows why; ops/restart starts it": "supervisord does, before anybody has read that",
     "where a part runs another version": "a check that breaks: tests/ops/test_faults.py",
+    "mend that, then ops/deploy --build": "a process that ends again and again needs another image",
     "mend that, then ops/up": "a container that ends again and again needs another image",
     "or ops/runbooks/memory.md; ops/up starts it": "a container killed for want of memory ended",
     "where they do not, ops/restart has them do it": "they do: see that supervisord is killed",

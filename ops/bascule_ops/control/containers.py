@@ -12,12 +12,13 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
 from types import FrameType
-from typing import Final, NoReturn, TypedDict
+from typing import Any, Final, NoReturn, TypedDict
 
-from bascule_ops import address, program
+from bascule_ops import address, procfile, program
 from bascule_ops.address import Address
 from bascule_ops.errors import CommandError
 from bascule_ops.supervision.command import ENDED_BY_SIGNAL, PASSED_ON
@@ -36,7 +37,10 @@ TAKEN: Final = f"/run/supervisor/{TAKEN_FILE}"
 # Asks docker compose for the containers of the server; with JSON, as `listed` reads it.
 SERVERS: Final = ("ps", "--all", SERVICE)
 JSON: Final = ("--format", "json")
+PROCESS: Final = "bascule.process"  # label of services that are the Procfile's: the name there
 BESIDE: Final = f"-{SERVICE}-next"  # how the name of a container beside docker compose's ends
+# The engine's states as supervisord has them.
+_STATES: Final = {"restarting": "BACKOFF", "created": "STOPPED"}
 LIMIT: Final = 3.0  # seconds for the engine to answer a question
 
 
@@ -83,6 +87,22 @@ def servers(found: Sequence[Listed]) -> list[Server]:
         if not is_beside or each["Name"].endswith(BESIDE):
             made.append(Server(each["ID"], each["State"] == "running", is_beside))
     return made
+
+
+def of_procfile(configuration: Mapping[str, Any]) -> dict[str, str]:
+    """The services that are the Procfile's, by their names there; release is one of them."""
+    found = {}
+    for service, each in configuration["services"].items():
+        if name := (each.get("labels") or {}).get(PROCESS):
+            found[name] = service
+    return found
+
+
+def served_by(configuration: dict[str, Any], image: str) -> dict[str, Any]:
+    """What compose makes of the project's files, with another image of the server's code."""
+    for service in (SERVICE, *of_procfile(configuration).values()):
+        configuration["services"][service]["image"] = image
+    return configuration
 
 
 class EngineSilentError(CommandError):
@@ -197,12 +217,16 @@ class Containers:
         separator = os.environ.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
         return (self._root / files.split(separator)[0]).parent if files else self._root
 
-    def name(self) -> str:
-        """The name of docker compose's project. Raises `CommandError` where its file is wrong."""
+    def configuration(self) -> dict[str, Any]:
+        """What compose makes of the project's files. Raises `CommandError` where they are wrong."""
         found = self.read("config", "--format", "json")
         if found is None:
             raise CommandError("docker compose config fails here: its message says why")
-        return str(json.loads(found)["name"])
+        return dict(json.loads(found))
+
+    def name(self) -> str:
+        """The name of docker compose's project. Raises `CommandError` where its file is wrong."""
+        return str(self.configuration()["name"])
 
     def server(self) -> str:
         """The id of the server's container whose workers serve; empty where none runs."""
@@ -271,21 +295,15 @@ class Containers:
 
         docker compose would leave the container alone where a signal ends it.
         """
-        listed = self.read("config", "--format", "json")
-        if listed is None:
-            raise CommandError(
-                "docker compose finds no stack here, or refuses its files: docker compose config "
-                "says why"
-            )
-        configuration = json.loads(listed)
+        configuration = self.configuration()
         if SERVICE not in configuration["services"]:
             raise CommandError(f"no service of this project is called {SERVICE}")
         options = ["--rm"]
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
             options.append("-T")
         if server := self.server():
-            image = _asked(("docker", "inspect", "--format", "{{.Image}}", server))
-            configuration["services"][SERVICE]["image"] = image
+            image = asked(("docker", "inspect", "--format", "{{.Image}}", server))
+            served_by(configuration, str(image))
             options.append("--no-deps")
         name = f"{configuration['name']}-{SERVICE}-run-{secrets.token_hex(4)}"
         # Standard input is the command's, so the configuration is in memory, which leaves no trace
@@ -311,6 +329,17 @@ class Containers:
         status = process.wait()
         return status if status >= 0 else ENDED_BY_SIGNAL - status
 
+    def processes(self) -> list[dict[str, Any]]:
+        """The containers of what the Procfile has, as the snapshot tells of processes."""
+        mine = (f"label={LABEL}={self.name()}", f"label={PROCESS}")
+        filters = [word for each in mine for word in ("--filter", each)]
+        ids = (asked(("docker", "ps", "--all", "--quiet", *filters)) or "").split()
+        if not ids:
+            return []
+        listed = json.loads(asked(("docker", "inspect", *ids)) or "[]")
+        found = (process(each["Config"]["Labels"], each) for each in listed)
+        return sorted(filter(None, found), key=lambda each: each["name"])
+
     def ended(self) -> str:
         """What the engine knows of all of them, as `bascule_ops.observe.absent` reads it."""
         ids = [each["ID"] for each in self._own("ps", "--all")]
@@ -322,6 +351,29 @@ class Containers:
             *("{{.State.OOMKilled}}", "{{.State.FinishedAt}}"),
         )
         return asked(("docker", "inspect", "--format", " ".join(facts), *ids)) or ""
+
+
+def process(labels: Mapping[str, str], inspected: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A process of the Procfile, by what the engine tells of its container; None for others."""
+    if labels.get("com.docker.compose.oneoff") == "True" or labels[PROCESS] == procfile.RELEASE:
+        return None
+    state = inspected["State"]
+    runs = state["Status"] == "running"
+    since = state["StartedAt" if runs else "FinishedAt"][:19] + "Z"
+    ago = (datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds()
+    ended = state["Status"] in ("exited", "dead")
+    return {
+        "name": f"{labels[PROCESS]}.{labels['com.docker.compose.container-number']}",
+        "state": _STATES.get(state["Status"], state["Status"].upper()),
+        "pid": None,
+        "since": since,
+        "uptime_s": max(0, int(ago)) if runs else 0,
+        "exit_status": state["ExitCode"] if ended else None,
+        "last_error": None,
+        "recent_failures": 0,
+        "recent_ends": [],
+        "restarts": inspected["RestartCount"],
+    }
 
 
 def are_inside() -> bool:

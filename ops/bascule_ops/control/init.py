@@ -7,12 +7,15 @@ import os
 import re
 import shlex
 import tomllib
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from bascule import env_file
 from bascule.config import ConfigError
 
+from bascule_ops import procfile
 from bascule_ops.control.output import say
 from bascule_ops.control.project import Project
 from bascule_ops.errors import CommandError, Refused
@@ -94,8 +97,9 @@ def run(options: argparse.Namespace, project: Project) -> int:
     written = data.find(sources, chosen, named_data)
     names_contexts = there.has_dockerfile and compose_version.names_contexts()
     media = data.media(sources, chosen, named_data)
+    names, left = repository.of_procfile(there)
     findings = Findings(
-        *(chosen, needs, static, written, media, sources.is_src, wheel, names_contexts)
+        *(chosen, needs, static, written, media, sources.is_src, wheel, names_contexts, names)
     )
     planned = plan.make(there, findings)
     if options.upgrade:
@@ -112,6 +116,7 @@ def run(options: argparse.Namespace, project: Project) -> int:
         say(f"Data: {', '.join(written)} (in containers they are in the volume data)")
     if media:
         say(f"Media: {media} (nginx serves it under /media/; in containers it is a volume)")
+    _tell_processes(there, names, left)
     _tell_written(planned, there, new, kept)
     _tell_next(root)
     _tell_compose_files(root, there)
@@ -173,7 +178,19 @@ def _chosen(root: Path, sources: Sources, found: list[Candidate], target: str | 
         return named(sources, "--app", target, found)
     if target := _served(root):
         return named(sources, "the application of chain.toml", target, found)
+    if candidate := _of_web(root, sources, found):
+        return candidate
     return best(root, sources, found)
+
+
+def _of_web(root: Path, sources: Sources, found: list[Candidate]) -> Candidate | None:
+    """What the Procfile's web serves, where that can be told."""
+    target = procfile.target(procfile.read(root), root)
+    if target and ":" not in target:
+        return next((each for each in found if each.target.partition(":")[0] == target), None)
+    with suppress(Refused):
+        return named(sources, "web of the Procfile", target, found) if target else None
+    return None
 
 
 def best(root: Path, sources: Sources, found: list[Candidate]) -> Candidate:
@@ -223,6 +240,18 @@ def _tell_requirements(needs: Requirements) -> None:
         say(f"Requirements: {needs.told}, which needs the whole project: each build installs them")
     else:
         say(f"Requirements: {needs.told}")
+
+
+def _tell_processes(
+    there: repository.Repository, names: Sequence[str], left: Sequence[str]
+) -> None:
+    if names:
+        say(f"Procfile: {', '.join(names)} (a service each)")
+    for name in left:
+        say(
+            f"Procfile: {name} is not taken, since {there.compose_file} has a service of that "
+            "name; give it another one there, and call init --upgrade"
+        )
 
 
 def _tell_written(

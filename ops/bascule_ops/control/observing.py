@@ -171,6 +171,8 @@ def _observe(
     stack.local.check_run_dir()
     if command == "status":
         os.environ[snapshot.CUT_OFF] = json.dumps(cut_off(stack))
+        if stack.mode == "docker":
+            os.environ[snapshot.PROCESSES] = json.dumps(stack.containers.processes())
     if stack.local.marker.exists():
         stack.check_place()
         stack.local.recall_settings()
@@ -178,7 +180,7 @@ def _observe(
     if not (stack.containers.server() or (command != "status" and stack.containers.run())):
         return nobody(stack)
     words = list(options.words)
-    terminal: tuple[str, ...] = ("--env", snapshot.CUT_OFF)
+    terminal: tuple[str, ...] = ("--env", snapshot.CUT_OFF, "--env", snapshot.PROCESSES)
     if needs_terminal and sys.stdin.isatty() and sys.stdout.isatty():
         names = {"TERM": "xterm", "NO_COLOR": ""}
         pairs = [f"{name}={os.environ.get(name, other)}" for name, other in names.items()]

@@ -8,6 +8,7 @@ from xmlrpc.client import Fault
 
 from bascule_ops import procfile
 from bascule_ops.control import dotenv
+from bascule_ops.control.containers import of_procfile
 from bascule_ops.control.interrupts import Interrupts
 from bascule_ops.control.journal import alone
 from bascule_ops.control.output import say
@@ -24,8 +25,12 @@ def restart(project: Project, name: str) -> int:
     with alone(stack.journal()):
         Interrupts.ignore()  # a process that has been stopped is to be started again
         _check(stack, (name,))
-        started = _replace_here(stack, (name,), {})
-        say(f"Done: {', '.join(started) or f'there is to be no {name}'}.")
+        if stack.mode == "docker":
+            _compose(stack, "restart", (name,))
+            say(f"Done: {name}.")
+        else:
+            started = _replace_here(stack, (name,), {})
+            say(f"Done: {', '.join(started) or f'there is to be no {name}'}.")
     return 0
 
 
@@ -39,7 +44,11 @@ def scale(project: Project, numbers: Mapping[str, int]) -> int:
     with alone(stack.journal()):
         Interrupts.ignore()
         _check(stack, numbers)
-        _replace_here(stack, numbers, settings)
+        if stack.mode == "docker":
+            os.environ.update(settings)
+            _compose(stack, "up --detach --no-build --no-deps --no-recreate", numbers)
+        else:
+            _replace_here(stack, numbers, settings)
         for name, value in settings.items():
             dotenv.keep(project.root, name, value)
         say(f"Done: {', '.join(f'{name}={number}' for name, number in numbers.items())}.")
@@ -55,11 +64,20 @@ def _running(project: Project) -> Stack:
 
 def _check(stack: Stack, names: Iterable[str]) -> None:
     """Raise `Refused` for a name that there is no process of."""
-    known = procfile.processes(procfile.read(stack.project.root))
+    if stack.mode == "docker":
+        known = procfile.processes(of_procfile(stack.containers.configuration()))
+    else:
+        known = procfile.processes(procfile.read(stack.project.root))
     for name in names:
         if name not in known:
             there = f"its processes are {', '.join(known)}" if known else "there are none"
             raise Refused(f"no process of the {procfile.FILE} is called {name}: {there}")
+
+
+def _compose(stack: Stack, command: str, names: Iterable[str]) -> None:
+    services = of_procfile(stack.containers.configuration())
+    if stack.containers.compose(*command.split(), *(services[name] for name in names)):
+        raise CommandError("docker compose does not do it; its message is above")
 
 
 def _replace_here(stack: Stack, names: Iterable[str], settings: Mapping[str, str]) -> list[str]:

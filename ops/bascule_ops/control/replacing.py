@@ -105,9 +105,9 @@ class _Work:
 
     def _site(self, order: Order) -> Site:
         is_restart, is_rollback = order.command == "restart", order.command == "rollback"
+        has_release = order.command in ("deploy", "rollback")
         if self._stack.mode == "local":
             environ = None if is_restart else {**os.environ, **order.settings}
-            has_release = order.command in ("deploy", "rollback")
             return LocalSite(
                 self._stack.local, environ, is_rollback=is_rollback, has_release=has_release
             )
@@ -118,6 +118,7 @@ class _Work:
             build=order.build,
             tag=order.tag,
             is_rollback=is_rollback,
+            has_release=has_release,
         )
 
     def _check(self, order: Order) -> None:
@@ -188,7 +189,7 @@ take the sockets over, and the old ones finish what they have and end. If they d
 time they are removed, and the old ones go on as if nothing had been. Then the Procfile's processes
 are replaced; with a NAME of the Procfile its processes alone are.
 
-A process of the Procfile is stopped, is given PROCFILE_GRACE seconds to end, and is started anew."""
+A process of the Procfile is stopped, has PROCFILE_GRACE seconds to end, and is started anew."""
     EPILOG: Final = f"""\
 Settings (the environment, .env) and, with containers, new code are for deploy.
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,11 +27,14 @@ from bascule_ops.control.containers import (
     TAKEN,
     Server,
     listed,
+    of_procfile,
+    served_by,
     servers,
 )
-from bascule_ops.control.output import warn
+from bascule_ops.control.output import say, warn
 from bascule_ops.errors import CommandError
 from bascule_ops.generations.replacement import Left
+from bascule_ops.procfile import RELEASE
 from bascule_ops.program import named
 
 KEPT: Final = 3  # images that are kept for going back to, by name
@@ -48,6 +52,7 @@ class ContainerSite:
         build: make the image first.
         tag: of the image, where it is not the one that compose names.
         is_rollback: the image before the last deployment.
+        has_release: the Procfile's release is run first.
     """
 
     what = "the image"
@@ -62,6 +67,7 @@ class ContainerSite:
         build: bool = False,
         tag: str = "",
         is_rollback: bool = False,
+        has_release: bool = False,
     ) -> None:
         self._root = root
         self._environ = environ
@@ -69,6 +75,7 @@ class ContainerSite:
         self._build = build
         self._tag = tag
         self._is_rollback = is_rollback
+        self._has_release = has_release
         self._name = ""  # the image's that compose starts
         self._old = self._new = self._chosen = ""
 
@@ -126,14 +133,30 @@ class ContainerSite:
         return self._name
 
     def _configuration(self, image: str = "") -> dict[str, Any]:
-        """What compose makes of the project's files; `image`: another one for the server."""
+        """What compose makes of the project's files; `image`: another one of the server's code."""
         found: dict[str, Any] = json.loads(self._compose("config", "--format", "json"))
-        if image:
-            found["services"][SERVICE]["image"] = image
-        return found
+        return served_by(found, image) if image else found
 
     def release(self) -> None:
         """See `replacement.Site`."""
+        configuration = self._configuration(self._chosen)
+        service = of_procfile(configuration).get(RELEASE)
+        if not (self._has_release and service):
+            return
+        say("release:")
+        sys.stdout.flush()
+        done = subprocess.run(
+            self._command(("run", "--rm", "-T", "--no-deps", service)),
+            cwd=self._root,
+            env=self._environ,
+            input=json.dumps(configuration).encode(),
+            check=False,
+            close_fds=False,
+        )
+        if done.returncode:
+            raise CommandError(
+                f"the Procfile's release ended with status {done.returncode}, as told above"
+            )
 
     def start(self) -> str:
         """See `replacement.Site`."""
@@ -255,6 +278,7 @@ class ContainerSite:
                 f"{_named(self._new)} serves, and the one that docker compose has made of the same "
                 f"image does not: {error}. {named('deploy')} --resume tries it again"
             ) from error
+        self._replace_processes()
         cut_short.append(self._end(self._new))
         if not self._is_restart:
             self.note = self._note_on_nginx()
@@ -263,15 +287,28 @@ class ContainerSite:
     def _make_compose_s_own(self) -> str:
         """Have docker compose make the service's container of what serves; return its id."""
         self._keep_settings(self._new)
-        words = ("up", "--no-start", "--no-build", "--no-deps", SERVICE)
-        if self._chosen == _image_id(self._image_name()):
-            self._compose(*words)
-        else:  # another image has been built since this one began to serve
-            self._compose_with(self._configuration(self._chosen), *words)
+        self._bring_up("--no-start", SERVICE)
         made = self._serving()
         if not made:
             raise CommandError("docker compose made no container")
         return made
+
+    def _bring_up(self, *words: str) -> None:
+        """Have docker compose make services' containers of what serves."""
+        words = ("up", "--no-build", "--no-deps", *words)
+        if self._chosen == _image_id(self._image_name()):
+            self._compose(*words)
+        else:  # another image has been built since this one began to serve
+            self._compose_with(self._configuration(self._chosen), *words)
+
+    def _replace_processes(self) -> None:
+        """Have what the Procfile has beside web run the code and the settings that serve."""
+        found = of_procfile(self._configuration())
+        found.pop(RELEASE, None)
+        if found and self._is_restart:
+            self._compose("restart", *found.values())
+        elif found:
+            self._bring_up("--detach", *found.values())
 
     @staticmethod
     def _end(container: str) -> str:
@@ -305,13 +342,17 @@ class ContainerSite:
 
     def _compose_with(self, configuration: Mapping[str, Any], *words: str) -> str:
         """Do it with a configuration that stands in no file."""
-        where = ("--project-directory", str(self._root), "--file", "-")
         return _docker(
-            *("compose", *where, *words),
+            *self._command(words)[1:],
             directory=self._root,
             environ=self._environ,
             given=json.dumps(configuration),
         )
+
+    def _command(self, words: Sequence[str]) -> list[str]:
+        """One of docker compose's, which is given its configuration."""
+        where = ("--project-directory", str(self._root), "--file", "-")
+        return ["docker", "compose", *where, *words]
 
 
 def _named(container: str) -> str:

@@ -19,6 +19,7 @@ from bascule_ops.init.applications import Candidate
 from bascule_ops.init.repository import MARK, Repository
 from bascule_ops.init.requirements import Requirements
 from bascule_ops.init.static_files import StaticFiles
+from bascule_ops.procfile import RELEASE, setting
 from bascule_ops.static.source import IN_IMAGE
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -54,6 +55,7 @@ class Findings:
         wheel: Bascule's own, instead of the package index's.
         names_contexts: whether this machine's compose builds one image on another by a named
             context; older ones go by the order of the services.
+        procfile: the names that a service is to be for.
     """
 
     candidate: Candidate
@@ -64,6 +66,7 @@ class Findings:
     is_src: bool
     wheel: Path | None
     names_contexts: bool
+    procfile: Sequence[str]
 
 
 @dataclass(slots=True)
@@ -179,13 +182,19 @@ def _compose(repository: Repository, findings: Findings) -> str:
         if not repository.has_dockerfile:
             words["DATA_VOLUME"] += "\n  dev-data:"
     if repository.has_dockerfile:
-        words |= {"DEPENDS": "    depends_on: [server-base]", "SERVER_BASE": _SERVER_BASE}
+        words["SERVER_BASE"] = _SERVER_BASE
         words["BASE"] = f"APPLICATION: {_APPLICATION}"
         if findings.names_contexts:
             words["BASE"] = "APPLICATION: application"
             words["CONTEXTS"] = "  additional_contexts:\n    application: service:server-base"
     else:
         words |= {"DEV": _dev(findings, words), "DEV_USER": "    DEV_UID:\n    DEV_GID:"}
+    depends = ["server-base: {condition: service_started}"] if repository.has_dockerfile else []
+    if findings.procfile:
+        words |= _of_procfile(findings, words, depends)
+    if RELEASE in findings.procfile:
+        depends.append("release: {condition: service_completed_successfully}")
+    words["DEPENDS"] = _depending(depends)
     return _filled("compose.yaml", **words)
 
 
@@ -200,6 +209,33 @@ def _dev(findings: Findings, words: Mapping[str, str]) -> str:
     if findings.data:
         own["DATA"] = f"    volumes:\n      - dev-data:{data.PLACE}"
     return _filled("dev", **own)
+
+
+def _depending(conditions: Sequence[str]) -> str:
+    return "\n".join(
+        ["    depends_on:", *(f"      {each}" for each in conditions)] if conditions else []
+    )
+
+
+def _of_procfile(
+    findings: Findings, words: Mapping[str, str], depends: Sequence[str]
+) -> dict[str, str]:
+    """The services of what the Procfile has beside web."""
+    indented = {
+        "DJANGO_PROCESS": words.get("DJANGO_SERVER", "")[2:],
+        "DATA_PROCESS": words.get("DATA", "").replace("      ", "    "),
+    }
+    texts = [
+        _filled("release.yaml", DEPENDS=_depending(depends))
+        if name == RELEASE
+        else _filled("process.yaml", NAME=name, SETTING=setting(name))
+        for name in findings.procfile
+    ]
+    # Each begins with an empty line.
+    return {
+        "PROCESS_BASE": _filled("processes.yaml", **indented),
+        "PROCESSES": "".join(texts),
+    }
 
 
 def _dockerfile(repository: Repository, findings: Findings) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bascule_ops import procfile
 from bascule_ops.errors import Refused
 
 # In the order in which compose looks for them.
@@ -86,6 +87,27 @@ def _check_compose(root: Path, name: str, overrides: list[str]) -> None:
             f"{name} has a service called {taken[0]}, as one of Bascule's is: give it another "
             "name, and call this again"
         )
+
+
+def of_procfile(repository: Repository) -> tuple[list[str], list[str]]:
+    """The names in its Procfile that ours get services for, and those that theirs has already.
+
+    Raises `CommandError` for a file with an error, and `Refused` for a name that ours have.
+    """
+    entries = procfile.read(repository.root)
+    names = [name for name in entries if name != procfile.WEB]
+    for name in names:
+        if name in SERVICES:
+            raise Refused(
+                f"{procfile.FILE}: {name} is what one of Bascule's own services is called: give it "
+                "another name, and call this again"
+            )
+    text = ""
+    if repository.compose_file:
+        path = repository.root / repository.compose_file
+        text = path.read_text(encoding="utf-8", errors="replace")
+    theirs = services(text)
+    return [n for n in names if n not in theirs], [n for n in names if n in theirs]
 
 
 def services(text: str) -> list[str]:

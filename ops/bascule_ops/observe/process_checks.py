@@ -241,11 +241,13 @@ def crash_loop(document: Document) -> Iterator[Check]:
             yield bad(
                 "crash-loop",
                 words + (f": {each['last_error']}" if each["last_error"] else ""),
-                _remedy_of_loop(each["name"]),
+                _remedy_of_loop(document, each["name"]),
             )
 
 
-def _remedy_of_loop(name: str) -> str:
+def _remedy_of_loop(document: Document, name: str) -> str:
+    if is_process(name) and document["mode"] == "docker":
+        return "ops/logs shows its last words; mend that, then ops/deploy --build"
     if is_process(name):
         return f"ops/logs shows its last words; mend that, then ops/restart {_kind(name)}"
     return "ops/logs shows its last words; mend that, or go back to the version before"
@@ -262,7 +264,11 @@ def of_procfile(document: Document) -> Iterator[Check]:
         name, state = process["name"], process["state"]
         if not is_process(name) or process["recent_failures"] >= CRASH_LOOP:
             continue  # that is told already
-        if state in ("RUNNING", "STARTING"):
+        restarts = process.get("restarts", 0)
+        if restarts >= CRASH_LOOP and process["uptime_s"] < BACK:
+            words = f"{name} has ended {restarts} times, and is started again each time"
+            yield bad(name, words, _remedy_of_loop(document, name))
+        elif state in ("RUNNING", "STARTING"):
             yield good(name, f"{name} runs")
         elif state == "BACKOFF":
             why = process["last_error"]

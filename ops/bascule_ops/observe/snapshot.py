@@ -25,6 +25,8 @@ from bascule_ops.supervision import operation
 
 # In the environment, from who can see it: what was cut off, as `process_checks.cut_off` reads it.
 CUT_OFF: Final = "BASCULECTL_CUT_OFF"
+# The same of the Procfile's processes, which with containers have containers of their own.
+PROCESSES: Final = "BASCULECTL_PROCESSES"
 LIMIT: Final = 1.7  # seconds for all parts together: the whole must be there within 2
 # For who asks once, and would rather wait than miss a worker whose interpreter is busy: within 5 s.
 PATIENT_LIMIT: Final = 3.0
@@ -72,7 +74,7 @@ def _document(settings: Settings, answers: dict[str, Any]) -> dict[str, Any]:
         "checks": [],
         "nginx": got("nginx", dict.fromkeys((*sources.NGINX_COUNTERS, "workers")))
         | {"up": not errors["nginx"] if settings.nginx else None},
-        "processes": processes,
+        "processes": processes + json.loads(os.environ.get(PROCESSES) or "[]"),
         "stopped": got("stopped", []),
         "operation": got("operation", None),
         "cut_off": json.loads(os.environ.get(CUT_OFF) or "null"),

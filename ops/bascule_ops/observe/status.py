@@ -75,7 +75,7 @@ def processes(document: dict[str, Any]) -> list[str]:
     """Those of the Procfile, a line each."""
     return [
         f"process  {each['name']} {each['state'].lower()}"
-        + (f" (process {each['pid']}, for {duration(each['uptime_s'])})" if each["pid"] else "")
+        + (f" (for {duration(each['uptime_s'])})" if each["uptime_s"] else "")
         for each in document["processes"]
         if is_process(each["name"])
     ]

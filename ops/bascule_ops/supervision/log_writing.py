@@ -24,7 +24,7 @@ from typing import Any, Final, TypedDict
 
 from supervisor import loggers  # type: ignore[import-untyped]
 
-from bascule_ops.json_log import line
+from bascule_ops.json_log import line, spoken
 
 MODE: Final = 0o600
 LONGEST_BEGUN: Final = 1 << 16  # bytes of a line that wait for its end
@@ -117,15 +117,6 @@ class Tally:
 TALLY: Final = Tally()
 
 
-def _spoken(text: bytes, speaker: str) -> bytes:
-    """A line of the log for what somebody printed; what is one already stays."""
-    if text.startswith(b"{"):
-        with contextlib.suppress(ValueError):
-            if {"time", "event"} <= set(json.loads(text)):
-                return text + b"\n"
-    return line("info", "output", text.decode("utf-8", "replace"), worker=speaker).encode()
-
-
 def _lost_by_others(text: bytes) -> tuple[int, str] | None:
     """How many lines somebody has lost who says so, and why."""
     if found := _NGINX_LOST.search(text):
@@ -193,7 +184,7 @@ class LogFile(loggers.Handler):  # type: ignore[misc]  # it has no types
         if end:
             lines = data[:end]
             if self.speaker:
-                lines = b"".join(_spoken(each, self.speaker) for each in lines.splitlines())
+                lines = b"".join(spoken(each, self.speaker) for each in lines.splitlines())
             TALLY.write(self._descriptor, lines)
 
     def flush(self) -> None:
