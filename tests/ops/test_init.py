@@ -686,7 +686,7 @@ def test_beside_their_dockerfile_goes_one_that_is_built_on_its_image(
     assert (tmp_path / "Dockerfile").read_text() == "FROM scratch\n"
     override = (tmp_path / "docker-compose.override.yml").read_text()
     assert "dockerfile: Dockerfile.bascule\n" in override
-    assert "depends_on: [server-base]\n" in override
+    assert "    depends_on:\n      server-base: {condition: service_started}\n" in override
     assert init({})[2].startswith(
         "basculectl init: it has been done here: docker-compose.override.yml and "
     )
