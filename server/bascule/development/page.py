@@ -37,7 +37,8 @@ pre { margin: .4rem 0; padding: .5rem; overflow-x: auto; border: 1px solid #8886
   overflow-wrap: normal; }
 mark { background: #d332; color: inherit;
   font-weight: bold; }
-th { text-align: left; vertical-align: top; padding-right: 1rem; font-weight: normal; }
+th { text-align: left; vertical-align: top; padding-right: 1rem; font-weight: normal;
+  white-space: nowrap; }
 .folded { color: #777; }
 """
 _DIGEST: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -88,16 +89,17 @@ def _html(environ: WSGIEnvironment, title: str, errors: Sequence[Raised]) -> str
         "<p>The terminal says the same. Save what mends it, and load this page again.</p>",
     ]
     for raised in errors:
-        parts += _raised(raised, is_titled=raised.summary == title)
+        is_said = len(errors) == 1 and raised.summary == title
+        parts += _raised(raised, "" if is_said else raised.summary)
     parts += ["<h2>Request</h2>", *_request(environ), "</html>", ""]
     return "\n".join(parts)
 
 
-def _raised(raised: Raised, *, is_titled: bool) -> Iterator[str]:
+def _raised(raised: Raised, heading: str) -> Iterator[str]:
     if raised.relation:
         yield f"<p>{escape(raised.relation)}</p>"
-    if not is_titled:
-        yield f"<h2>{escape(raised.summary)}</h2>"
+    if heading:
+        yield f"<h2>{escape(heading)}</h2>"
     for is_own, group in groupby(raised.calls, key=lambda call: call.is_own):
         calls = list(group)
         if is_own:
