@@ -83,27 +83,29 @@ def told_of(root: Path, *ports: int) -> str:
 
 def local() -> Iterator[Found]:
     """Those in local mode: by the site's supervisord, or by one of the server that outlived it."""
-    found: dict[str, tuple[bool, Path]] = {}
+    supervisords = {True: list[Path](), False: list[Path]()}
     for process in Path("/proc").iterdir():
         if process.name.isdigit():
             with suppress(OSError):  # it has ended
                 words = (process / "cmdline").read_bytes().split(b"\0")
-                is_site = words[-3:] == _SITE
-                if is_site or words[-2:] == _SERVER:
-                    key = _run_dir(process, is_site)
-                    if key and (is_site or key not in found):
-                        found[key] = (is_site, process)
-    for is_site, process in found.values():
-        with suppress(OSError):
-            yield _local(process, is_site)
+                if words[-3:] == _SITE or words[-2:] == _SERVER:
+                    supervisords[words[-3:] == _SITE].append(process)
+    seen = {""}
+    for is_site, processes in supervisords.items():
+        for process in processes:
+            run_dir = _run_dir(process)
+            if is_site or run_dir not in seen:
+                seen.add(run_dir)
+                with suppress(OSError):
+                    yield _local(process, is_site)
 
 
-def _run_dir(process: Path, is_site: bool) -> str:
-    """What tells a stack from others; empty where the process is of none in local mode."""
+def _run_dir(process: Path) -> str:
+    """Where the stack has its sockets; empty where it is none in local mode, or not to be seen."""
     try:
         environ = _environ(process)
-    except PermissionError:
-        return process.name if is_site else ""
+    except OSError:
+        return ""
     return environ.get("RUN_DIR", "") if environ.get("NGINX_RUN_DIR") else ""
 
 
@@ -123,7 +125,7 @@ def _local(process: Path, is_site: bool) -> Found:
     there, run_dir = environ.get("PROJECT_DIR", here), Path(environ.get("RUN_DIR", ""))
     state = remedy = ""
     if not Path(here).exists():
-        state = "moved"
+        state = "lost directory"
         remedy = f"it is there no more; kill {process.name} ends its stack"
     elif not (Path(there).exists() and Path(there).samefile(here)):
         state = "moved"
