@@ -154,6 +154,31 @@ def test_what_a_killed_deployment_left_behind_is_cleared_up_by_the_next(tree: Tr
     assert not set(before.values()) & set(tree.worker_pids().values())
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "# mine\nexport WORKERS = 2 # two\r\nPOOL=${WORKERS}",
+            "# mine\nWORKERS=1\r\nPOOL=${WORKERS}",
+        ),
+        ("POOL=${WORKERS:-2}\n", "WORKERS=1\nPOOL=${WORKERS:-2}\n"),
+        ("WORKERS=3\nWORKERS: 2\n", "WORKERS=3\nWORKERS=1\n"),
+        ("\ufeffX=1\n", "\ufeffWORKERS=1\nX=1\n"),
+    ],
+)
+def test_a_change_of_scale_leaves_a_file_that_can_be_read(
+    tree: Tree, before: str, after: str
+) -> None:
+    file = tree.root / ".env"
+    file.write_bytes(before.encode())
+    assert tree.up().returncode == 0
+    done = tree.run("ops/scale", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert file.read_bytes().decode() == after
+    assert list(tree.worker_pids()) == ["worker-0"]
+    assert tree.run("ops/deploy").returncode == 0
+
+
 def test_a_change_of_scale_that_fails_puts_the_file_back(tree: Tree) -> None:
     settings = "# mine\nWORKERS=2\nBASCULE_THREADS=4"
     (tree.root / ".env").write_text(settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from pathlib import Path
@@ -15,11 +16,16 @@ def keep(root: Path, name: str, value: str) -> None:
 
 
 def _with(env: bytes, name: bytes, value: bytes) -> bytes:
-    lines = env.splitlines(keepends=True)
-    old = re.compile(rb"\s*(export\s+)?%b\s*[=:]" % re.escape(name))
-    kept = [each for each in lines if not old.match(each)]
-    end = b"" if not kept or kept[-1].endswith(b"\n") else b"\n"
-    return b"".join(kept) + end + b"%b=%b\n" % (name, value)
+    """The file with another value where the setting stands; else with it at its top.
+
+    What names the setting stands below it, and goes on to do so.
+    """
+    line = b"%b=%b" % (name, value)
+    written = rb"^[^\S\n]*(?:export[^\S\n]+)?%b[^\S\n]*[=:][^\r\n]*" % re.escape(name)
+    if found := list(re.finditer(written, env, re.MULTILINE)):
+        return env[: found[-1].start()] + line + env[found[-1].end() :]
+    mark = codecs.BOM_UTF8 if env.startswith(codecs.BOM_UTF8) else b""
+    return mark + line + b"\n" + env.removeprefix(mark)
 
 
 def _write(file: Path, content: bytes) -> None:
