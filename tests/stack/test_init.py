@@ -62,6 +62,11 @@ def make_theirs(root: Path) -> None:
     repositories.write(root, repositories.BARE | files)
 
 
+def make_incomplete(root: Path) -> None:
+    """One that names no requirement, and has one."""
+    repositories.write(root, repositories.FLASK | {"requirements.txt": ""})
+
+
 @dataclass(frozen=True, slots=True)
 class Repository:
     """A repository whose compose project has a name of its own."""
@@ -172,6 +177,13 @@ def make_django_with_media(root: Path) -> None:
     settings = root / "mysite" / "settings.py"
     more = 'MEDIA_URL = "media/"\nMEDIA_ROOT = BASE_DIR / "media"\n'
     settings.write_text(settings.read_text() + more)
+
+
+def test_a_start_that_fails_says_why(repository: Callable[..., Repository]) -> None:
+    made = repository(make_incomplete)
+    why = r"could not start the stack: .* No module named 'flask'; see basculectl logs\n$"
+    with pytest.raises(AssertionError, match=why):
+        made.basculectl("up", "--docker")
 
 
 def test_what_the_application_writes_outlives_its_containers(

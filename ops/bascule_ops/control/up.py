@@ -19,11 +19,14 @@ from bascule_ops.control.project import Project, has_tls
 from bascule_ops.control.replacing import cut_off
 from bascule_ops.control.stack import Stack, find
 from bascule_ops.errors import CommandError, Refused
+from bascule_ops.logs import record
+from bascule_ops.logs.source import Compose
 from bascule_ops.settings import variables
 from bascule_ops.settings.directories import check_run_dir
 
 BROKEN: Final = 500  # and above: not what a stack answers that was just started either
 _PAUSE: Final = 0.2
+_LOOKED_AT: Final = 200  # lines of each container's log, where it does not start
 HELP: Final = "start the stack and wait until it answers"
 DESCRIPTION: Final = """\
 Starts what is missing of the stack, waits until it answers, and prints its address. Doing it again
@@ -125,6 +128,15 @@ def _announce(url: str, status: int, status_port: str, tls: Address | None) -> N
     say("    ".join(commands))
 
 
+def _last_words(stack: Stack) -> str:
+    """What a process in the containers wrote last before it failed; empty where none has."""
+    found: list[str] = []
+    with suppress(OSError):  # whose message stands there
+        for line in Compose(stack.project.root, stack.project.environ).lines("", _LOOKED_AT):
+            found = record.parsed(line).get("last_words") or found
+    return found[-1] if found else ""
+
+
 def _up_docker(stack: Stack, build: tuple[str, ...]) -> None:
     if not engine_answers():
         raise CommandError(
@@ -148,8 +160,10 @@ def _up_docker(stack: Stack, build: tuple[str, ...]) -> None:
             "taken for this project's, which has moved."
         )
     if containers.compose("up", "--detach", "--wait", *build):
+        words = _last_words(stack)
         raise CommandError(
-            f"docker compose could not start the stack; see {program.named('logs')}"
+            f"docker compose could not start the stack{words and f': {words}'}; "
+            f"see {program.named('logs')}"
             f"{machine.told_of(stack.project.root, *containers.wanted_ports())}"
         )
     at = containers.published(8080)
