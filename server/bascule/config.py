@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, NamedTuple, dataclass_transform
 
+from bascule import systemd
+
 GIBIBYTE: Final = 1024 * 1024 * 1024
 
 # What serves a chain file. By its name only: PEP 3333 is all that the server knows of the chain.
@@ -203,7 +205,7 @@ class Config(_Frozen):
         "ADDRESS",
         "HOST:PORT, :PORT (every IPv4 address), PORT (127.0.0.1), unix:PATH, unix:@NAME (an "
         "abstract socket) or fd://N (an inherited listening socket); may be repeated; where "
-        "nothing says it, :$PORT if there is one",
+        "nothing says it, systemd's sockets, else :$PORT, if there are any",
         "-b",
     )
     hold: str = _setting(
@@ -417,6 +419,8 @@ def build(
             given, source = environment[variable(name)], variable(name)
         elif any(file.get(name, ())):
             given, source = _joined(setting, file[name]), sources[name]
+        elif name == "bind" and (inherited := systemd.addresses(environment)):
+            given, source = inherited, "LISTEN_FDS"
         elif name == "bind" and environment.get("PORT"):
             given, source = f":{environment['PORT']}", "PORT"
         else:

@@ -14,7 +14,7 @@ import time
 from _thread import start_new_thread
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from bascule import guard, streams
+from bascule import guard, streams, systemd
 from bascule.config import Config
 from bascule.engine.accept import Acceptor
 from bascule.engine.call import Call
@@ -410,6 +410,8 @@ class Worker:
                 threads=self._config.threads,
             )
         self._held = held
+        if not held:
+            systemd.tell_ready()
 
     def _tell_status(self) -> None:
         """Answer, from now on, who asks what the process is doing."""

@@ -24,7 +24,7 @@ ROOMS = {
     "bascule_middleware": ("exchange", "links"),
 }
 BELOW = {
-    "bascule": {"version", "errors", "config", "guard", "streams"},
+    "bascule": {"version", "errors", "config", "guard", "streams", "systemd"},
     "bascule_middleware": {"__init__", "settings", "renamed", "imports"},
 }
 

@@ -94,6 +94,17 @@ def test_sighup_brings_the_new_code_in_and_refuses_nobody() -> None:
         assert {asked(server)[0] for _ in range(20)} == {"another"}
 
 
+def test_a_sighup_while_they_are_restarted_brings_in_what_came_since() -> None:
+    with several() as server:
+        (server.directory / "site_.py").write_text(SITE.format("another"))
+        server.signal(signal.SIGHUP)
+        wait_until(lambda: server.err.count("Serving ") == NUMBER + 1, "one anew", limit=60)
+        (server.directory / "site_.py").write_text(SITE.format("the last"))
+        server.signal(signal.SIGHUP)
+        wait_until(lambda: server.err.count("Serving ") == 3 * NUMBER, "all twice", limit=90)
+        assert {asked(server)[0] for _ in range(20)} == {"the"}
+
+
 def test_at_sighup_code_that_does_not_load_leaves_the_others_serving() -> None:
     with several() as server:
         (server.directory / "site_.py").write_text("raise ValueError('not yet')\n")

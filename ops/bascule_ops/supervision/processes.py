@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Final
 from xmlrpc.client import Fault
 
+from bascule import systemd
 from bascule.config import Config, build
 from bascule.engine.listen import Listener, open_listener
 from bascule.errors import StartError
@@ -171,6 +172,7 @@ class Process(process.Subprocess):  # type: ignore[misc]  # it has no types
 
 
 _restarting: Final = threading.Lock()
+_asked: Final = threading.Semaphore(2)  # one that is at it, and one that begins after that
 
 
 def restart_each(path: str) -> None:
@@ -179,21 +181,25 @@ def restart_each(path: str) -> None:
     Args:
         path: of supervisord's socket.
     """
-    if not _restarting.acquire(blocking=False):
+    if not _asked.acquire(blocking=False):
         return
     try:
-        supervisor = Supervisor(path)
-        for name in _names(supervisor):
-            supervisor.stop(name)
-            _wait(supervisor, name, ENDED)
-            supervisor.start(name)
-            if _wait(supervisor, name, {*ENDED, State.RUNNING}) != State.RUNNING:
-                _tell(f"{name} does not start again, so the others go on with what they have")
-                return
+        with _restarting:
+            _restart_each(Supervisor(path))
     except (OSError, Fault) as error:  # it ends
         _tell(f"the servers are not restarted: {error}")
     finally:
-        _restarting.release()
+        _asked.release()
+
+
+def _restart_each(supervisor: Supervisor) -> None:
+    for name in _names(supervisor):
+        supervisor.stop(name)
+        _wait(supervisor, name, ENDED)
+        supervisor.start(name)
+        if _wait(supervisor, name, {*ENDED, State.RUNNING}) != State.RUNNING:
+            _tell(f"{name} does not start again, so the others go on with what they have")
+            return
 
 
 def _names(supervisor: Supervisor) -> Iterator[str]:
@@ -284,8 +290,10 @@ def _supervise(config: Config, number: int) -> int:
     with _directory() as directory:
         file = directory / "supervisord.conf"
         file.write_text(configuration(config, number, directory), encoding="utf-8")
-        # They have the address as a descriptor, and this process has the other file.
+        # They have the address as a descriptor; the file and systemd are this process's.
         os.environ |= {"BASCULE_BIND": "", "BASCULE_PID": ""}
+        systemd.tell_ready()
+        os.environ.pop("NOTIFY_SOCKET", None)
         Options.socket_path = str(directory / SOCKET)
         if complaint := supervise(Options, file):
             raise StartError(complaint)
