@@ -25,6 +25,8 @@ EXIT_CANNOT_LOAD: Final = 4
 EXIT_CANNOT_LOAD_YET: Final = 75  # EX_TEMPFAIL (sysexits.h): whoever starts it may try again
 EXIT_INTERRUPTED: Final = 130  # as a shell has it
 
+_THEIRS: Final = "GUNICORN_CMD_ARGS"
+
 
 def _read_config(arguments: cli.Arguments) -> tuple[Config, int]:
     """Return the settings, and how many processes are to have them."""
@@ -38,13 +40,19 @@ def _read_config(arguments: cli.Arguments) -> tuple[Config, int]:
 
         found = SettingsFile(file)
         for note in found.notes:
-            print(f"bascule: {note}", file=sys.stderr)  # noqa: T201
+            _tell(note)
         given, sources = found.flags, found.sources
         if not arguments.last("chdir"):
             _enter(found.last("chdir"), sources.get("chdir", ""))
         _set_variables(given)
+    if os.environ.get(_THEIRS) and "SUPERVISOR_ENABLED" not in os.environ:
+        _tell(f"{_THEIRS} is not read: give {os.environ.pop(_THEIRS)!r} on the command line")
     config = build(_application(arguments, given), arguments.flags, os.environ, given, sources)
     return config, _workers(arguments.last("workers"), given.get("workers", [""])[-1], sources)
+
+
+def _tell(text: str) -> None:
+    print(f"bascule: {text}", file=sys.stderr)  # noqa: T201
 
 
 def _workers(given: str, of_file: str, sources: Mapping[str, str]) -> int:
@@ -171,8 +179,8 @@ def _check(config: Config, *, shows: bool) -> int:
         print(f"bascule: the configuration is good; {config.application} loads")  # noqa: T201
     chain = os.environ.get("BASCULE_CHAIN")
     if chain and config.application == os.environ.get("BASCULE_APP") != CHAIN_ENTRY:
-        text = "bascule: BASCULE_APP goes before BASCULE_CHAIN, so it is served without "
-        print(f"{text}the chain {chain}", file=sys.stderr)  # noqa: T201
+        text = "BASCULE_APP goes before BASCULE_CHAIN, so it is served without "
+        _tell(f"{text}the chain {chain}")
     return 0
 
 
@@ -242,8 +250,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         elif isinstance(error, LoadError):
             print(explain(error), end="", file=sys.stderr)  # noqa: T201
-        print(f"bascule: {error}", file=sys.stderr)  # noqa: T201
+        _tell(str(error))
         return _leave(_status(error, arguments))
     except KeyboardInterrupt:  # before it serves; after that the server hears of it
-        print("bascule: interrupted while the application was loaded", file=sys.stderr)  # noqa: T201
+        _tell("interrupted while the application was loaded")
         return EXIT_INTERRUPTED

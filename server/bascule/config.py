@@ -107,6 +107,8 @@ def _address(address: str) -> str:
     address = address.removeprefix("tcp://")
     if address.isascii() and address.isdigit():
         address = f"127.0.0.1:{address}"
+    elif address and not address.strip("0123456789."):
+        address = f"{address}:8000"
     elif address.startswith(":"):
         address = f"0.0.0.0{address}"  # noqa: S104 - as it is asked for
     host, colon, port = address.rpartition(":")
@@ -203,9 +205,9 @@ class Config(_Frozen):
         _addresses,
         _SOCKETS,
         "ADDRESS",
-        "HOST:PORT, :PORT (every IPv4 address), PORT (127.0.0.1), unix:PATH, unix:@NAME (an "
-        "abstract socket) or fd://N (an inherited listening socket); may be repeated; where "
-        "nothing says it, systemd's sockets, else :$PORT, if there are any",
+        "HOST:PORT, :PORT (every IPv4 address), PORT (127.0.0.1), an IPv4 address (port 8000), "
+        "unix:PATH, unix:@NAME (an abstract socket) or fd://N (an inherited listening socket); may "
+        "be repeated; where nothing says it, systemd's sockets, else :$PORT, if there are any",
         "-b",
     )
     hold: str = _setting(

@@ -202,6 +202,20 @@ def test_a_name_that_is_nearly_right_is_corrected(name: str, said: str, here: Pa
 
 
 @pytest.mark.parametrize(
+    "source",
+    [
+        "async def app(scope, receive, send): ...",
+        "class App:\n    async def __call__(self, scope, receive, send): ...\napp = App()",
+    ],
+)
+def test_an_application_for_asgi_is_said_to_be_one(source: str, here: Path) -> None:
+    (here / "asgi_.py").write_text(source)
+    assert str(refused("asgi_")) == (
+        "cannot load asgi_: it is an application for ASGI, and WSGI is served"
+    )
+
+
+@pytest.mark.parametrize(
     ("name", "said"),
     [
         ("site_.py", "it is a path; name the module: site_"),

@@ -232,6 +232,14 @@ def test_standard_error_may_lead_to_a_file(modules: Path) -> None:
     )
 
 
+def test_what_gunicorn_reads_from_the_environment_is_said_not_to_be_read(modules: Path) -> None:
+    done = run(modules, "--check-config", "good", GUNICORN_CMD_ARGS="-w 4")
+    assert done.returncode == 0
+    assert done.stderr == (
+        "bascule: GUNICORN_CMD_ARGS is not read: give '-w 4' on the command line\n"
+    )
+
+
 def test_the_application_may_be_named_in_the_environment(modules: Path) -> None:
     assert run(modules, "--check-config", BASCULE_APP="good:application").returncode == 0
 

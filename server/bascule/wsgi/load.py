@@ -12,7 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
-from types import FrameType, ModuleType, TracebackType
+from types import CodeType, FrameType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from bascule.errors import LoadError
@@ -32,6 +32,8 @@ _REPLACERS: Final = {
 }
 # Those that the server's threads and its event loop have to have as they are.
 _NEEDED: Final = ("thread", "threading", "select", "socket", "time", "os", "signal")
+
+_COROUTINE: Final = 0x80  # inspect.CO_COROUTINE, without all that inspect imports
 
 # What a module that is named alone is asked for: applications first, then what makes one.
 _APPLICATIONS: Final = ("application", "app")
@@ -95,6 +97,8 @@ def load_application(name: str, directories: Sequence[str] = ()) -> WSGIApplicat
     if not callable(found):
         given = f"{path} gave no callable" if path.endswith(")") else "it is not callable"
         raise LoadError(f"cannot load {name}: {given} but {_a_kind_of(found)}")
+    if any(_is_coroutine_function(each) for each in (found, type(found).__call__)):
+        raise LoadError(f"cannot load {name}: it is an application for ASGI, and WSGI is served")
     return cast("WSGIApplication", found)
 
 
@@ -180,6 +184,11 @@ def _called(
         raise _NamingError(
             f"{error}; write its arguments, such as {name}('prod', debug=False)"
         ) from None
+
+
+def _is_coroutine_function(found: object) -> bool:
+    code = getattr(found, "__code__", None)
+    return isinstance(code, CodeType) and bool(code.co_flags & _COROUTINE)
 
 
 def _a_kind_of(found: object) -> str:
