@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from bascule_ops.errors import CommandError, Refused
+from bascule_ops.settings.variables import DEFAULTS
 from bascule_ops.supervision.command import become
 
 FILE: Final = "Procfile"
@@ -31,7 +32,6 @@ LONGEST_NAME: Final = 63  # bytes; a host's name in DNS, as a container has it
 FIRST_PORT: Final = 5000
 PORTS: Final = 100  # for each name, by its place in the file
 GRACE: Final = "PROCFILE_GRACE"
-DEFAULT_GRACE: Final = "30"
 # In the environment of a process and of all that it starts, by which they are found.
 MARK: Final = "BASCULE_PROCESS"
 _LINE: Final = re.compile(r"([A-Za-z0-9_-]+)[ \t]*:[ \t]*(.*)")
@@ -125,9 +125,9 @@ def wanted(entries: Mapping[str, Entry], environ: Mapping[str, str]) -> list[str
 
 def grace(environ: Mapping[str, str]) -> int:
     """Seconds that a process has to end, once asked to. Raises `Refused`."""
-    value = environ.get(GRACE) or DEFAULT_GRACE
+    value = environ.get(GRACE) or DEFAULTS[GRACE]
     if not re.fullmatch("[1-9][0-9]*", value, re.ASCII):
-        raise Refused(f'{GRACE} is "{value}": set it to whole seconds, such as {DEFAULT_GRACE}')
+        raise Refused(f'{GRACE} is "{value}": set it to whole seconds, such as {DEFAULTS[GRACE]}')
     return int(value)
 
 

@@ -34,6 +34,8 @@ OF_ONE_NGINX = {
 # In containers compose says where the volume is.
 OF_LOCAL_MODE = {"MEDIA_DIR": ""}
 # What the workers' limit of a body follows.
+# Of services that init writes, and of local mode.
+OF_PROCESSES = {"PROCFILE_GRACE"}
 ASKED_OF_NGINX = {"NGINX_CLIENT_MAX_BODY_SIZE"}
 # The stack's workers write JSON; a server that somebody starts by hand does not.
 OTHER_THAN_THE_SERVER_S = {"BASCULE_ACCESS_LOGFORMAT"}
@@ -180,7 +182,7 @@ def test_nginx_knows_the_server_s_deadline_where_nobody_says_it() -> None:
 @pytest.mark.parametrize(
     ("block", "names"),
     [
-        ("x-server", {*of_the_server(), *of_the_stack(), *ASKED_OF_NGINX}),
+        ("x-server", {*of_the_server(), *of_the_stack(), *ASKED_OF_NGINX} - OF_PROCESSES),
         ("x-nginx-environment", {*of_nginx(), "HEALTH_PATH"}),
     ],
 )

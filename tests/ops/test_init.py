@@ -840,3 +840,66 @@ def test_beside_a_dockerfile_of_theirs_no_service_for_development_is_written(
     for name in ("compose.yaml", "Dockerfile.bascule", ".env.example"):
         assert "dev" not in (tmp_path / name).read_text().replace("/dev/", "").lower().split()
         assert "DEV_" not in (tmp_path / name).read_text()
+
+
+WITH_PROCFILE = {
+    "shop.py": CALLABLE,
+    "other.py": CALLABLE,
+    "Procfile": "release: true\nweb: gunicorn -w 4 other:application\nworker: a\nbeat-it: b\n",
+}
+
+
+def services_of(root: Path) -> list[str]:
+    """The services of the compose file that was written."""
+    text = (root / "compose.yaml").read_text()
+    block = text.partition("\nservices:\n")[2].partition("\nsecrets:")[0]
+    return re.findall(r"^  ([\w-]+):$", block, re.MULTILINE)
+
+
+def test_a_procfile_names_the_application_and_services(tmp_path: Path, init: Init) -> None:
+    status, said, _ = init(WITH_PROCFILE)
+    assert status == 0
+    assert "Procfile: release, worker, beat-it (a service each)" in said
+    assert application(tmp_path) == "other:application"
+    assert services_of(tmp_path) == ["nginx", "server", "release", "worker", "beat-it", "dev"]
+    text = (tmp_path / "compose.yaml").read_text()
+    assert "scale: ${SCALE_BEAT_IT:-1}" in text
+    assert "release: {condition: service_completed_successfully}" in text
+
+
+def test_another_procfile_is_another_version_of_the_compose_file(
+    tmp_path: Path, init: Init
+) -> None:
+    init(WITH_PROCFILE)
+    status, said, _ = init({"Procfile": "worker: a\nclock: c\n"}, "--upgrade")
+    assert status == 0
+    assert "+  clock:" in said
+    assert "-  beat-it:" in said
+    assert "Written: compose.yaml" in said
+    assert services_of(tmp_path) == ["nginx", "server", "worker", "clock", "dev"]
+
+
+@pytest.mark.parametrize(
+    ("procfile", "said"),
+    [
+        ("web: a\nworker b\n", "Procfile, line 2: 'worker b' is not NAME: COMMAND"),
+        ("nginx: a\n", "Procfile: nginx is what one of Bascule's own services is called"),
+    ],
+)
+def test_a_procfile_with_an_error_is_refused_and_nothing_is_written(
+    procfile: str, said: str, tmp_path: Path, init: Init
+) -> None:
+    status, _, errors = init({"shop.py": CALLABLE, "Procfile": procfile})
+    assert status == 2
+    assert said in errors
+    assert not (tmp_path / "compose.yaml").exists()
+
+
+def test_a_process_whose_name_a_service_of_theirs_has_is_left_out_and_told_of(
+    tmp_path: Path, init: Init
+) -> None:
+    files = {"docker-compose.yml": compose("worker"), **WITH_PROCFILE}
+    status, said, _ = init(files)
+    assert status == 0
+    assert "Procfile: worker is not taken, since docker-compose.yml has a service of that" in said
+    assert "  worker:" not in (tmp_path / "docker-compose.override.yml").read_text()

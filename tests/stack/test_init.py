@@ -73,6 +73,7 @@ class Repository:
 
     root: Path
     name: str
+    program: tuple[str, ...] = (sys.executable, "-P", "-m", "bascule_ops")
 
     def run(self, *command: str, **settings: str) -> str:
         """Run a command that succeeds; return what it prints, to either stream."""
@@ -95,7 +96,7 @@ class Repository:
 
     def basculectl(self, *words: str, **settings: str) -> str:
         """Run a command of Bascule's."""
-        return self.run(sys.executable, "-P", "-m", "bascule_ops", *words, **settings)
+        return self.run(*self.program, *words, **settings)
 
     def compose(self, *words: str) -> str:
         """Run a command of docker compose."""

@@ -246,11 +246,14 @@ class Containers:
         """The server's containers, as they were when first asked for; none where none is told."""
         return servers(self._own(*SERVERS)) if self._may_be_there() else []
 
-    def compose(self, *words: str) -> int:
-        """Run docker compose, which speaks for itself; return its exit status."""
+    def compose(self, *words: str, settings: Mapping[str, str] | None = None) -> int:
+        """Run docker compose, which speaks for itself; return its exit status.
+
+        `settings` go before all others.
+        """
         sys.stdout.flush()
-        command = ["docker", "compose", *words]
-        done = subprocess.run(command, cwd=self._root, env=self._environ, check=False)
+        command, environ = ["docker", "compose", *words], {**self._environ, **(settings or {})}
+        done = subprocess.run(command, cwd=self._root, env=environ, check=False)
         return done.returncode
 
     def read(self, *words: str) -> str | None:
@@ -315,6 +318,7 @@ class Containers:
         sys.stdout.flush()
         process = subprocess.Popen(
             (*prefix, "run", "--name", name, *options, SERVICE, *words),
+            env=self._environ,
             start_new_session=True,  # Ctrl-C is for the command
         )
 

@@ -26,7 +26,7 @@ def restart(project: Project, name: str) -> int:
         Interrupts.ignore()  # a process that has been stopped is to be started again
         _check(stack, (name,))
         if stack.mode == "docker":
-            _compose(stack, "restart", (name,))
+            _compose(stack, "restart", (name,), {})
             say(f"Done: {name}.")
         else:
             started = _replace_here(stack, (name,), {})
@@ -45,8 +45,8 @@ def scale(project: Project, numbers: Mapping[str, int]) -> int:
         Interrupts.ignore()
         _check(stack, numbers)
         if stack.mode == "docker":
-            os.environ.update(settings)
-            _compose(stack, "up --detach --no-build --no-deps --no-recreate", numbers)
+            command = "up --detach --no-build --no-deps --no-recreate"
+            _compose(stack, command, numbers, settings)
         else:
             _replace_here(stack, numbers, settings)
         for name, value in settings.items():
@@ -74,9 +74,10 @@ def _check(stack: Stack, names: Iterable[str]) -> None:
             raise Refused(f"no process of the {procfile.FILE} is called {name}: {there}")
 
 
-def _compose(stack: Stack, command: str, names: Iterable[str]) -> None:
+def _compose(stack: Stack, command: str, names: Iterable[str], settings: Mapping[str, str]) -> None:
     services = of_procfile(stack.containers.configuration())
-    if stack.containers.compose(*command.split(), *(services[name] for name in names)):
+    words = (*command.split(), *(services[name] for name in names))
+    if stack.containers.compose(*words, settings=settings):
         raise CommandError("docker compose does not do it; its message is above")
 
 

@@ -38,7 +38,9 @@ none of. New code in the project is for `deploy --build`, which loses no request
 serves, for `up --build`.
 
 Elsewhere it runs the same nginx configuration and the same workers right here (local mode), as the
-user who calls it, with the code that is there."""
+user who calls it, with the code that is there.
+
+The Procfile's release is run before anything starts; its other processes run beside the workers."""
 EPILOG: Final = """\
 Settings come from the environment and from the project's file .env.
 

@@ -97,7 +97,7 @@ def of_procfile(repository: Repository) -> tuple[list[str], list[str]]:
     entries = procfile.read(repository.root)
     names = [name for name in entries if name != procfile.WEB]
     for name in names:
-        if name in SERVICES:
+        if name in (*SERVICES, "dev"):
             raise Refused(
                 f"{procfile.FILE}: {name} is what one of Bascule's own services is called: give it "
                 "another name, and call this again"

@@ -36,6 +36,7 @@ DEFAULTS: Final[Mapping[str, str]] = {
     },
     "BASCULE_ACCESS_LOGFORMAT": "json",
     "HEALTH_PATH": "/",
+    "PROCFILE_GRACE": "30",  # seconds
     # docker-compose.yml has it once more, for its health checks.
     "START_TIMEOUT": "120",
 }
