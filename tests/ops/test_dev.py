@@ -92,14 +92,16 @@ def test_an_application_that_fails_at_the_very_start_is_mended(tmp_path: Path) -
 
 def test_the_chain_file_is_what_is_served_and_its_static_files_are(tmp_path: Path) -> None:
     failing = CALLABLE.replace("environ[", "absent[")
-    files = {"shop.py": failing, "other.py": CALLABLE, "chain.toml": CHAIN, "static/a.css": "one"}
+    chain = f'static = "assets"\nmedia = "media"\n{CHAIN}'
+    files = {"shop.py": failing, "chain.toml": chain, "assets/a.css": "one", "media/b.txt": "sent"}
     with developed(tmp_path, files) as server:
         wait_until(lambda: "Application: shop:application (chain.toml)" in server.out, "it says")
         # The link has caught it.
         assert "<mark>" in server.get(accept="text/html").body.decode()
         assert server.get("/static/a.css").body == b"one"
-        (tmp_path / "static" / "a.css").write_text("two")
+        (tmp_path / "assets" / "a.css").write_text("two")
         assert server.get("/static/a.css").body == b"two"
+        assert server.get("/media/b.txt").body == b"sent"
 
 
 def test_variables_and_the_file_env_say_what_is_served_and_where(tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import tomllib
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from bascule.config import CHAIN_ENTRY, ConfigError, build
 from bascule.errors import StartError
+from bascule_middleware import chain
+from bascule_middleware.chain import ChainError
 
 from bascule_ops import front
 from bascule_ops.control import init
@@ -18,12 +20,12 @@ from bascule_ops.control.project import Project
 from bascule_ops.errors import CommandError, Refused
 from bascule_ops.init import applications
 from bascule_ops.init.sources import Sources
+from bascule_ops.static import source
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
 PORT: Final = 8000
-CHAINS: Final = ("chain.toml", "app/chain.toml")
 HELP: Final = "serve the project while you write it"
 DESCRIPTION: Final = """\
 Serves the project's application right here: no nginx, no supervisor, one process. What is saved is
@@ -65,7 +67,7 @@ def run(options: argparse.Namespace, project: Project) -> int:
 
     project.load_env()
     os.chdir(project.root)
-    application, chain = _application(project.root, options.app)
+    application = _application(project.root, options.app)
     flags = {"bind": [options.bind or os.environ.get("PORT") or str(PORT)]}
     if options.threads:
         flags["threads"] = [options.threads]
@@ -74,7 +76,7 @@ def run(options: argparse.Namespace, project: Project) -> int:
         lead_logs(config)
     except ConfigError as error:
         raise Refused(str(error)) from error
-    places = _places(project.root, chain)
+    places = _places(project.root)
 
     def dressed(given: WSGIApplication) -> WSGIApplication:
         found = front.of_django(given)
@@ -88,34 +90,27 @@ def run(options: argparse.Namespace, project: Project) -> int:
         raise CommandError(f"{error}; --bind PORT takes another port") from error
 
 
-def _application(root: Path, given: str | None) -> tuple[str, str]:
-    """What is to be served, and by which chain file; that is empty where there is none."""
+def _application(root: Path, given: str | None) -> str:
+    """What is to be served."""
     if application := given or os.environ.get("BASCULE_APP"):
-        return application, ""
-    named = os.environ.get("BASCULE_CHAIN")
-    if chain := named or next((each for each in CHAINS if (root / each).exists()), ""):
-        os.environ["BASCULE_CHAIN"] = chain
-        say(f"Application: {_document(root / chain).get('application', '')} ({chain})")
-        return CHAIN_ENTRY, chain
+        return application
+    if path := chain.find(root, os.environ.get("BASCULE_CHAIN", "")):
+        os.environ["BASCULE_CHAIN"] = str(path)
+        with suppress(ChainError):  # for the server to say
+            say(f"Application: {chain.load(path).application} ({os.path.relpath(path, root)})")
+        return CHAIN_ENTRY
     sources = Sources(root)
     found = init.best(root, sources, applications.find(sources))
     if sources.is_src:
         os.environ["BASCULE_PYTHONPATH"] = str(root / "src")
     say(f"Application: {found.target} ({found.path}, without a chain file)")
-    return found.target, ""
+    return found.target
 
 
-def _document(chain: Path) -> dict[str, Any]:
-    """A chain file as it is written; what is wrong with it, the server says."""
-    try:
-        return tomllib.loads(chain.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-
-
-def _places(root: Path, chain: str) -> dict[str, Path]:
-    """The directories of files that the chain file names."""
-    document = _document(root / chain) if chain else {}
-    names = {key: document.get(key) for key in ("static", "media")}
-    top = (root / chain).parent
-    return {key: top / name for key, name in names.items() if isinstance(name, str)}
+def _places(root: Path) -> dict[str, Path]:
+    """The directories of files that nginx would serve, by the first part of their paths."""
+    named = {
+        "static": source.static(os.environ),
+        "media": os.environ.get("MEDIA_DIR") or source.media(os.environ),
+    }
+    return {part: root / place for part, place in named.items() if place}

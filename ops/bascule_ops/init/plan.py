@@ -179,8 +179,6 @@ def _compose(repository: Repository, findings: Findings) -> str:
     if findings.data:
         words["DATA"] = f"      # What the application writes.\n      - data:{data.PLACE}"
         words["DATA_VOLUME"] = "  data:"
-        if not repository.has_dockerfile:
-            words["DATA_VOLUME"] += "\n  dev-data:"
     if repository.has_dockerfile:
         words["SERVER_BASE"] = _SERVER_BASE
         words["BASE"] = f"APPLICATION: {_APPLICATION}"
@@ -189,6 +187,7 @@ def _compose(repository: Repository, findings: Findings) -> str:
             words["CONTEXTS"] = "  additional_contexts:\n    application: service:server-base"
     else:
         words |= {"DEV": _dev(findings, words), "DEV_USER": "    DEV_UID:\n    DEV_GID:"}
+        words["DEV_VOLUME"] = "  dev-data:" if _written_in_development(findings) else ""
     depends = ["server-base: {condition: service_started}"] if repository.has_dockerfile else []
     if findings.procfile:
         words |= _of_procfile(findings, words, depends)
@@ -206,9 +205,14 @@ def _dev(findings: Findings, words: Mapping[str, str]) -> str:
     own = {"WATCHED": watched}
     if "DJANGO_SERVER" in words:
         own["DJANGO_ENVIRONMENT"] = f"    environment:\n{words['DJANGO_SERVER']}"
-    if findings.data:
+    if _written_in_development(findings):
         own["DATA"] = f"    volumes:\n      - dev-data:{data.PLACE}"
     return _filled("dev", **own)
+
+
+def _written_in_development(findings: Findings) -> list[str]:
+    """What the application writes; there is no nginx which would serve some of it."""
+    return [*findings.data, *filter(None, [findings.media])]
 
 
 def _depending(conditions: Sequence[str]) -> str:
@@ -253,8 +257,9 @@ def _dockerfile(repository: Repository, findings: Findings) -> str:
         words["COPY_STATIC"] = f"COPY --from=project {IN_IMAGE} {IN_IMAGE}"
     if not is_on_theirs:
         words |= _packages(findings)
-    place = f" {data.PLACE}" if findings.data else ""
-    words["DEV"] = _filled("dev_target", DATA=words["DATA"], DATA_PLACE=place)
+    written = _written_in_development(findings)
+    place = f" {data.PLACE}" if written else ""
+    words["DEV"] = _filled("dev_target", DATA=_data(written, ""), DATA_PLACE=place)
     words["NGINX"] = _filled("nginx", **words)
     return _filled("on_theirs.dockerfile" if is_on_theirs else "own.dockerfile", **words)
 

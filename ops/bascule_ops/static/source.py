@@ -29,6 +29,14 @@ def named(environ: Mapping[str, str]) -> str:
     return found.static if found else ""
 
 
+def static(environ: Mapping[str, str]) -> Path | None:
+    """The directory that the chain file names as `static`, if it names one."""
+    found = _chain(environ)
+    if found is None or found.static in ("", COLLECTSTATIC):
+        return None
+    return found.source.directory / found.static
+
+
 def _chain(environ: Mapping[str, str]) -> Chain | None:
     """The chain of the project, if any. What is wrong with one, the workers say."""
     path = chain.find(Path(environ.get("PROJECT_DIR", "")), environ.get("BASCULE_CHAIN", ""))
