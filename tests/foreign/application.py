@@ -26,7 +26,7 @@ class Application:
         init: the arguments of `basculectl init`.
         settings: its secrets and its hosts, and where its documentation has it look for its files.
         before: what its documentation has its users do before the first start.
-        after: and after it.
+        written: directories of the repository that its own settings have files written to.
         base_images: what its Dockerfile is built on.
     """
 
@@ -39,5 +39,5 @@ class Application:
     init: Sequence[str] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     before: Callable[[Site], None] = nothing
-    after: Callable[[Site], None] = nothing
+    written: tuple[str, ...] = ()
     base_images: Sequence[str] = ()

@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +41,6 @@ class Site:
         commands: what a user would have typed so far.
         seconds: from `basculectl init` to the first answer.
         port: that of nginx; 0 while nothing is served.
-        settings: what is exported for the application's own commands, as its .env has it.
     """
 
     root: Path
@@ -51,7 +50,6 @@ class Site:
     commands: list[str] = field(default_factory=list)
     seconds: float = 0.0
     port: int = 0
-    settings: Mapping[str, str] = field(default_factory=dict)
     name: str = field(default_factory=lambda: f"bascule-foreign-{uuid.uuid4().hex[:8]}")
 
     @property
@@ -69,7 +67,7 @@ class Site:
             "COMPOSE_PROJECT_NAME": self.name,
             "BUILDKIT_PROGRESS": "plain",
         }
-        return {**inherited(), **mine, **self.settings}
+        return inherited() | mine
 
     def shell(self, *command: str) -> str:
         """Run a command on this machine, in the repository; return what it prints.
@@ -83,7 +81,7 @@ class Site:
     def one_off(self, *command: str) -> str:
         """Run a command of the application's own: right here, or in a container."""
         if self.mode == LOCAL:
-            return self.shell(*command)
+            return self.shell("basculectl", "run", "--local", "--", *command)
         return self.shell("docker", "compose", "run", "--build", "--rm", "-T", "server", *command)
 
     def client(self, *words: str, check: bool = True) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from tests.foreign.application import Application
-from tests.foreign.site import LOCAL, Site
+from tests.foreign.site import Site
 from tests.frameworks.browser import Browser
 from tests.harness.fetch import Reply
 
@@ -27,21 +27,11 @@ def make(site: Site) -> None:
 
 
 def before(site: Site) -> None:
-    """Make the tables; in local mode, collect the static files."""
+    """Make the tables, and a user."""
     site.one_off("python", "manage.py", "migrate", "--noinput")
-    if site.mode == LOCAL:
-        site.shell("python", "manage.py", "collectstatic", "--noinput")
-
-
-def after(site: Site) -> None:
-    """Make a user."""
-    names = ("--username=alice", "--email=alice@localhost")
-    if site.mode == LOCAL:
-        env: tuple[str, ...] = ("env", f"DJANGO_SUPERUSER_PASSWORD={PASSWORD}")
-    else:
-        inside = ("docker", "compose", "exec", "-T")
-        env = (*inside, "--env", f"DJANGO_SUPERUSER_PASSWORD={PASSWORD}", "server")
-    site.shell(*env, "python", "manage.py", "createsuperuser", "--noinput", *names)
+    named = ("env", f"DJANGO_SUPERUSER_PASSWORD={PASSWORD}", "python", "manage.py")
+    words = ("createsuperuser", "--noinput", "--username=alice", "--email=alice@localhost")
+    site.one_off(*named, *words)
 
 
 def walk(site: Site) -> Sequence[str]:
@@ -49,7 +39,9 @@ def walk(site: Site) -> Sequence[str]:
     editor = site.browser()
     login = editor.get("/admin/login/")
     for path in re.findall(r'(?:href|src)="(/static/[^"]+)"', login.text):
-        assert site.get(path).status == 200, path
+        reply = site.get(path)
+        assert reply.status == 200, path
+        assert "immutable" in (reply.field("Cache-Control") or ""), path
     form = {"username": "alice", "password": PASSWORD, "next": "/admin/"}
     reply = editor.post_form("/admin/login/", form | token(login))
     assert reply.field("Location") == "/admin/", reply.text
@@ -123,7 +115,7 @@ WAGTAIL: Final = Application(
     make=make,
     settings={"DJANGO_SETTINGS_MODULE": "mysite.settings.production"},
     before=before,
-    after=after,
     walk=walk,
+    written=("static/",),
     base_images=["python:3.14-slim-bookworm"],
 )
