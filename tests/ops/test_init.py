@@ -388,6 +388,17 @@ def test_nginx_gets_the_static_files(
     assert chain["static"] == told.rstrip("/")
 
 
+def test_what_a_chain_of_theirs_lacks_is_said(tmp_path: Path, init: Init) -> None:
+    files = {
+        "app.py": CALLABLE,
+        "static/a.css": "",
+        "chain.toml": 'application = "app:application"\n',
+    }
+    _, said, _ = init(files)
+    assert '\nAdd to chain.toml, above its links: static = "static"\n' in said
+    assert (tmp_path / "chain.toml").read_text() == files["chain.toml"]
+
+
 def test_an_application_with_places_of_its_own_keeps_its_static_files(
     tmp_path: Path, init: Init
 ) -> None:

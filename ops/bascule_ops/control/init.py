@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shlex
@@ -10,7 +11,7 @@ import tomllib
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from bascule import env_file
 from bascule.config import ConfigError
@@ -118,6 +119,9 @@ def run(options: argparse.Namespace, project: Project) -> int:
         say(f"Media: {media} (nginx serves it under /media/; in containers it is a volume)")
     _tell_processes(there, names, left)
     _tell_written(planned, there, new, kept)
+    for key, value in (("static", static.named), ("media", media.rstrip("/"))):
+        if value and key not in _chain(root):
+            say(f"Add to chain.toml, above its links: {key} = {json.dumps(value)}")
     _tell_next(root)
     _tell_compose_files(root, there)
     return 0
@@ -136,13 +140,12 @@ def _check(there: repository.Repository, is_upgrade: bool) -> None:
         )
 
 
-def _served(root: Path) -> str:
-    """What a chain that is there serves; empty where none says it."""
+def _chain(root: Path) -> dict[str, Any]:
+    """What a chain that is there says; nothing where none is, or none can be read."""
     try:
-        text = (root / "chain.toml").read_text(encoding="utf-8")
-        return str(tomllib.loads(text).get("application", ""))
+        return tomllib.loads((root / "chain.toml").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return ""
+        return {}
 
 
 def _upgrade(planned: Plan) -> None:
@@ -176,7 +179,7 @@ def _chosen(root: Path, sources: Sources, found: list[Candidate], target: str | 
     """The one that is named, on the command line or in a chain that is there; else the best."""
     if target:
         return named(sources, "--app", target, found)
-    if target := _served(root):
+    if target := str(_chain(root).get("application", "")):
         return named(sources, "the application of chain.toml", target, found)
     if candidate := _of_web(root, sources, found):
         return candidate
