@@ -163,7 +163,8 @@ def test_what_a_killed_deployment_left_behind_is_cleared_up_by_the_next(tree: Tr
         ),
         ("POOL=${WORKERS:-2}\n", "WORKERS=1\nPOOL=${WORKERS:-2}\n"),
         ("WORKERS=3\nWORKERS: 2\n", "WORKERS=3\nWORKERS=1\n"),
-        ("\ufeffX=1\n", "\ufeffWORKERS=1\nX=1\n"),
+        ("\ufeffX=$WORKERS\n", "\ufeffWORKERS=1\nX=$WORKERS\n"),
+        ("# mine\nX=1", "# mine\nX=1\nWORKERS=1\n"),
     ],
 )
 def test_a_change_of_scale_leaves_a_file_that_can_be_read(

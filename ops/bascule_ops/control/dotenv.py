@@ -16,14 +16,16 @@ def keep(root: Path, name: str, value: str) -> None:
 
 
 def _with(env: bytes, name: bytes, value: bytes) -> bytes:
-    """The file with another value where the setting stands; else with it at its top.
+    """The file with another value where the setting stands; else with it at its end.
 
-    What names the setting stands below it, and goes on to do so.
+    Where a value names it already, with it at its top: a setting stands above what names it.
     """
     line = b"%b=%b" % (name, value)
     written = rb"^[^\S\n]*(?:export[^\S\n]+)?%b[^\S\n]*[=:][^\r\n]*" % re.escape(name)
     if found := list(re.finditer(written, env, re.MULTILINE)):
         return env[: found[-1].start()] + line + env[found[-1].end() :]
+    if not re.search(rb"\$\{?%b\b" % re.escape(name), env):
+        return env + (b"" if env.endswith(b"\n") or not env else b"\n") + line + b"\n"
     mark = codecs.BOM_UTF8 if env.startswith(codecs.BOM_UTF8) else b""
     return mark + line + b"\n" + env.removeprefix(mark)
 
