@@ -167,9 +167,12 @@ def _debugging(argv: Sequence[str]) -> bool:
     )
 
 
-def _check(config: Config, *, shows: bool) -> int:
+def _check(config: Config, workers: int, *, shows: bool) -> int:
+    chain = os.environ.get("BASCULE_CHAIN", "")
     if shows:
-        print(as_toml(config), end="")  # noqa: T201
+        print(as_toml(config, workers, chain), end="", flush=True)  # noqa: T201
+        # What the application prints is no setting.
+        os.dup2(streams.STDERR, streams.STDOUT)
     loading = StopWhileLoading(lambda: None, EXIT_CUT_SHORT)
     loading.watch()
     load_application(config.application, config.pythonpath)
@@ -177,7 +180,6 @@ def _check(config: Config, *, shows: bool) -> int:
     loading.end()
     if not shows:
         print(f"bascule: the configuration is good; {config.application} loads")  # noqa: T201
-    chain = os.environ.get("BASCULE_CHAIN")
     if chain and config.application == os.environ.get("BASCULE_APP") != CHAIN_ENTRY:
         text = "BASCULE_APP goes before BASCULE_CHAIN, so it is served without "
         _tell(f"{text}the chain {chain}")
@@ -220,7 +222,7 @@ def _run(arguments: cli.Arguments) -> int:
     config, workers = _read_config(arguments)
     lead_logs(config)
     if not arguments.switches.isdisjoint((cli.CHECK, cli.PRINT)):
-        return _leave(_check(config, shows=cli.PRINT in arguments.switches))
+        return _leave(_check(config, workers, shows=cli.PRINT in arguments.switches))
     if config.reload:
         from bascule import reload  # noqa: PLC0415 - most workers have no use for it
 

@@ -456,13 +456,21 @@ def default_text(setting: Setting) -> str:
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 
-def as_toml(config: Config) -> str:
-    """Return all settings as a file in TOML has them."""
+def as_toml(config: Config, workers: int, chain: str) -> str:
+    """Return all settings as a file in TOML has them.
+
+    Args:
+        config: of each process.
+        workers: how many there are to be.
+        chain: the chain file, for where that is served.
+    """
     import json  # noqa: PLC0415 - a worker has no use for it
 
-    # JSON's strings, numbers, arrays and booleans are TOML's.
+    is_chain = chain and config.application == CHAIN_ENTRY
+    served = {"chain": chain} if is_chain else {"application": config.application}
     values = {setting.name: getattr(config, setting.name) for setting in settings()}
+    # JSON's strings, numbers, arrays and booleans are TOML's.
     return "".join(
         f"{name} = {json.dumps(value, ensure_ascii=False)}\n"
-        for name, value in {"application": config.application, **values}.items()
+        for name, value in {**served, "workers": workers, **values}.items()
     )

@@ -206,6 +206,16 @@ def test_a_stack_that_has_lost_its_run_directory_is_named_and_can_be_stopped(tre
     assert tree.up().returncode == 0
 
 
+def test_two_may_stop_it_at_once(tree: Tree) -> None:
+    assert tree.up().returncode == 0
+    with (
+        Process(["ops/down"], cwd=tree.root, env=tree.environ) as one,
+        Process(["ops/down"], cwd=tree.root, env=tree.environ) as other,
+    ):
+        assert (one.wait(LIMIT), other.wait(LIMIT)) == (0, 0), one.err + other.err
+    assert not tree.run_dir.exists()
+
+
 def test_a_process_that_the_application_starts_keeps_nobody_waiting(tree: Tree) -> None:
     (tree.root / "starts.py").write_text(STARTS)
     done = tree.up(BASCULE_APP="starts:application", STARTED=str(tree.root / "started"))

@@ -144,6 +144,13 @@ def test_all_settings_are_shown_and_the_application_is_loaded(
     assert run(modules, "--print-config", "broken").returncode == 4
 
 
+def test_what_the_application_prints_is_not_among_the_settings(modules: Path) -> None:
+    (modules / "prints.py").write_text(f"print('loading')\n{OK}")
+    done = run(modules, "--print-config", "-w", "3", "prints")
+    assert tomllib.loads(done.stdout)["workers"] == 3
+    assert done.stderr == "loading\n"
+
+
 LOOKS = """
 import logging, os, sys
 print(os.getcwd(), os.environ.get("A"), os.environ.get("B"), os.environ.get("BASCULE_THREADS"))

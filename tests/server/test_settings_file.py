@@ -9,7 +9,7 @@ from typing import Any
 import gunicorn.config
 import pytest
 from bascule import gunicorn as theirs
-from bascule.config import Config, ConfigError, as_toml, build
+from bascule.config import CHAIN_ENTRY, Config, ConfigError, as_toml, build
 from bascule.settings_file import SettingsFile
 
 from tests.server.test_main import run
@@ -273,9 +273,12 @@ def test_what_is_shown_of_all_settings_may_be_a_file(tmp_path: Path) -> None:
         {"bind": ["a:1", "b:2"], "pid": ["/run/a b"], "timeout": ["0.5"], "reload": ["on"]},
         {},
     )
-    path = written(tmp_path, as_toml(config), "shown.toml")
+    path = written(tmp_path, as_toml(config, 3, "no.toml"), "shown.toml")
     assert of(path) == config
     assert SettingsFile(path).last("application") == APPLICATION
+    assert SettingsFile(path).last("workers") == "3"
+    chained = as_toml(build(CHAIN_ENTRY, {}, {}), 1, "our.toml")
+    assert SettingsFile(written(tmp_path, chained, "shown.toml")).last("chain") == "our.toml"
 
 
 LOOKS = """

@@ -160,7 +160,9 @@ class LocalStack:
             self._wait_for_end(pid)
         if self.marker.exists():
             self._stop_orphans()
-            shutil.rmtree(self.run_dir)
+            while self.run_dir.exists():
+                with suppress(FileNotFoundError):  # another one removes it as well
+                    shutil.rmtree(self.run_dir)
 
     def _stop_orphans(self) -> None:
         # Generations first, which would start their workers again.

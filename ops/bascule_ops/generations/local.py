@@ -21,7 +21,7 @@ from bascule_ops.program import named
 from bascule_ops.settings import variables
 from bascule_ops.static import publish, source
 from bascule_ops.supervision import failures, slots, starts
-from bascule_ops.supervision.client import ENDED, Supervisor
+from bascule_ops.supervision.client import ENDED, SHUTDOWN_STATE, Supervisor
 from bascule_ops.supervision.operation import Operation, alone
 from bascule_ops.supervision.trial import HOLD_FILE, Generation, NotReadyError, write_numbers
 
@@ -275,6 +275,8 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except _REFUSALS as error:
+        if isinstance(error, Fault) and error.faultCode == SHUTDOWN_STATE:
+            raise CommandError("somebody stops the stack") from error
         raise CommandError(
             f"supervisord does not do it: {error}; {named('status')} says more"
         ) from error
