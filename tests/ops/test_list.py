@@ -54,6 +54,17 @@ def test_a_stack_is_listed_from_its_start_to_its_end_and_wherever_one_asks(
     assert listed(running, tree.root) == []
 
 
+def test_commands_need_no_virtual_environment_where_containers_are_all_that_runs() -> None:
+    tree = Tree()
+    try:
+        assert listed(tree, tree.root) == []
+        done = tree.run("ops/status", **NO_ENGINE)
+        assert done.returncode == 3, done.stderr
+        assert not (tree.root / ".venv-run").exists()
+    finally:
+        tree.remove()
+
+
 def test_one_whose_supervisord_was_killed_is_still_found(tree: Tree) -> None:
     assert tree.up().returncode == 0
     os.kill(int((tree.run_dir / "supervise.pid").read_text()), signal.SIGKILL)

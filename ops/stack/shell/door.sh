@@ -6,6 +6,7 @@ set -euo pipefail
 . "${BASH_SOURCE[0]%/*}/stack.sh"
 
 venv=$root/.venv-run
+packages=$root/ops:$root/server:$root/middleware
 
 # Whether the arguments ask for local mode, or for whatever this machine can do and that is it.
 starts_here() {
@@ -23,7 +24,7 @@ starts_here() {
 # Nothing is taken from under a stack that runs, be it of 0.1 (to be removed in 0.3).
 runs_already() {
     local python
-    python=$(plain_python) && PYTHONPATH=$root/ops:$root/server PYTHONDONTWRITEBYTECODE=1 \
+    python=$(plain_python) && PYTHONPATH=$packages PYTHONDONTWRITEBYTECODE=1 \
         "$python" -P -m bascule_ops.control.runs "$root" 2>/dev/null
 }
 
@@ -63,7 +64,7 @@ PYTHON=$venv/bin/python
 python=$(plain_python) || in_container "$@"
 # A virtual environment of 0.1, or of a checkout that has moved, does not know where our packages are.
 if [[ $python != "$PYTHON" ]] || ! grep -qsxF "$root/ops" "$venv"/lib/python3*/site-packages/bascule.pth; then
-    export PYTHONPATH=$root/ops:$root/server
+    export PYTHONPATH=$packages
 fi
 export PYTHONDONTWRITEBYTECODE=1 BASCULECTL_DOOR=ops/
 exec "$python" -P -m bascule_ops --project "$root" "${program#ops/}" "$@"
