@@ -26,8 +26,8 @@ FAILS = 'raise RuntimeError("no database")\n'
 # Says on a terminal that it was interrupted, and ends with a status of its own.
 WAITS = """
 import os, sys, time
-print("terminal", os.isatty(0), os.isatty(1), flush=True)
 try:
+    print("terminal", os.isatty(0), os.isatty(1), flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     sys.exit(9)
