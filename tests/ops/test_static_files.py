@@ -107,6 +107,7 @@ def test_where_no_nginx_is_to_serve_them_nothing_is_written(tmp_path: Path) -> N
     publish.add(version, tmp_path / "nowhere")
     publish.put(version, tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
+    publish.put(version, Path("/proc/sys"))  # as a directory on a read-only file system is
 
 
 def test_links_are_followed_and_hidden_files_left(tmp_path: Path) -> None:

@@ -28,9 +28,14 @@ FILES: Final = "static"
 LEFT_OVER: Final = "left_over.json"
 
 
+def has_place(site: Path) -> bool:
+    """Whether there is a place for them; where nginx is not beside the server there is none."""
+    return site.is_dir() and os.access(site, os.W_OK)
+
+
 def add(files: Mapping[str, Path], site: Path) -> None:
     """Bring in the names that are not there yet. Raises `OSError`."""
-    if not site.is_dir():
+    if not has_place(site):
         return
     for name, path in files.items():
         if not os.path.lexists(site / FILES / name):
@@ -43,11 +48,11 @@ def put(files: Mapping[str, Path], site: Path) -> None:
 
     Args:
         files: by their names under /static/.
-        site: NGINX_STATIC_DIR; where there is no such directory, no nginx is to serve any.
+        site: NGINX_STATIC_DIR.
 
     Raises `OSError`.
     """
-    if not site.is_dir():
+    if not has_place(site):
         return
     target = site / FILES
     for name, path in files.items():

@@ -63,6 +63,9 @@ def publish_static_files(directory: Path) -> None:
     """Give nginx the static files; beside others that serve, only those that they do not have."""
     found = source.files(os.environ, directory)
     site = variables.directory("NGINX_STATIC_DIR", os.environ)
+    if found and not publish.has_place(site):
+        why = f"{site} is not there, or user {os.getuid()} may not write to it"
+        tell(line("info", "static_files", f"nginx gets no static files: {why}"))
     if (directory / HOLD_FILE).exists():
         publish.add(found, site)
         return
