@@ -4,9 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import io
+import signal
 from pathlib import Path
+from typing import Final
 
 from supervisor import supervisord  # type: ignore[import-untyped]
+
+STOPS: Final = (signal.SIGTERM, signal.SIGQUIT)  # stopsignal of the programs
+
+
+class Options(supervisord.ServerOptions):  # type: ignore[misc]  # it has no types
+    """supervisord's, whose programs hear that they are to stop, however soon after their start."""
+
+    def fork(self) -> int:
+        """Fork, and give the child no handler of this process's.
+
+        That would swallow the signal, in the moment before it is another program, which then would
+        be waited for in vain, and killed.
+        """
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+        try:
+            pid: int = super().fork()
+            if pid == 0:
+                for number in STOPS:
+                    signal.signal(number, signal.SIG_DFL)
+            return pid
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def supervise(options: type, configuration: Path) -> str:

@@ -31,10 +31,10 @@ from bascule.config import Config, build
 from bascule.engine.listen import Listener, open_listener
 from bascule.errors import StartError
 from bascule.pid_file import PidFile
-from supervisor import process, states, supervisord  # type: ignore[import-untyped]
+from supervisor import process, states  # type: ignore[import-untyped]
 
+from bascule_ops.supervision import foreground
 from bascule_ops.supervision.client import ENDED, WORKERS, State, Supervisor
-from bascule_ops.supervision.foreground import supervise
 from bascule_ops.supervision.process_events import REASON_FILE
 
 # How often it is looked whether a process has stopped or started (seconds).
@@ -114,7 +114,7 @@ def configuration(config: Config, number: int, directory: Path) -> str:
     return _CONFIGURATION.format_map({k: str(v).replace("%", "%%") for k, v in values.items()})
 
 
-class Options(supervisord.ServerOptions):  # type: ignore[misc]  # it has no types
+class Options(foreground.Options):
     """supervisord's, with other signals."""
 
     socket_path = ""
@@ -295,7 +295,7 @@ def _supervise(config: Config, number: int) -> int:
         systemd.tell_ready()
         os.environ.pop("NOTIFY_SOCKET", None)
         Options.socket_path = str(directory / SOCKET)
-        if complaint := supervise(Options, file):
+        if complaint := foreground.supervise(Options, file):
             raise StartError(complaint)
         with contextlib.suppress(FileNotFoundError):
             reason = json.loads((directory / REASON_FILE).read_text(encoding="utf-8"))

@@ -21,7 +21,7 @@ import tempfile
 from pathlib import Path
 
 from bascule.told import metrics
-from supervisor import events, supervisord  # type: ignore[import-untyped]
+from supervisor import events  # type: ignore[import-untyped]
 
 from bascule_ops import files
 from bascule_ops.errors import Refused
@@ -30,15 +30,12 @@ from bascule_ops.procfile import is_process
 from bascule_ops.settings import variables
 from bascule_ops.settings.directories import check_owner
 from bascule_ops.static import publish, source
-from bascule_ops.supervision import log_writing, slots, tries
+from bascule_ops.supervision import foreground, log_writing, slots, tries
 from bascule_ops.supervision.command import become
-from bascule_ops.supervision.foreground import supervise
 from bascule_ops.supervision.log_rotation import reopen_output
 from bascule_ops.supervision.process_events import REASON_FILE, REPLACE_ALL
 from bascule_ops.supervision.slots import LOG_ROUTE, SITE
 from bascule_ops.supervision.trial import HOLD_FILE, is_served, write_numbers
-
-STOPS = (signal.SIGTERM, signal.SIGQUIT)  # stopsignal of the programs
 
 
 def lead_to_the_log(directory: Path) -> None:
@@ -96,7 +93,7 @@ def make_way_for_counters(run_dir: Path) -> None:
         pass
 
 
-class Options(supervisord.ServerOptions):  # type: ignore[misc]  # it has no types
+class Options(foreground.Options):
     """supervisord's, which also open what this process itself writes to anew."""
 
     def get_signal(self) -> int | None:
@@ -115,7 +112,7 @@ class Options(supervisord.ServerOptions):  # type: ignore[misc]  # it has no typ
     def kill(self, pid: int, number: int) -> None:
         """Send a signal; whoever is to end goes on for that, if it is stopped (SIGSTOP)."""
         super().kill(pid, number)
-        if number in STOPS:
+        if number in foreground.STOPS:
             with contextlib.suppress(ProcessLookupError):  # it was quick
                 super().kill(pid, signal.SIGCONT)
 
@@ -200,7 +197,7 @@ def run() -> int:
     tries.take_over(variables.read(os.environ).start_timeout, directory / HOLD_FILE)
     # It asks for a place for temporary files, and needs none; a full /tmp would end the start.
     tempfile.tempdir = str(directory)
-    if complaint := supervise(Options, configuration):
+    if complaint := foreground.supervise(Options, configuration):
         tell(line("critical", "configuration", complaint))
         return 2
     if reason_file.exists():
