@@ -480,7 +480,10 @@ def test_nginx_serves_djangos_media(tmp_path: Path, init: Init) -> None:
     assert tomllib.loads((tmp_path / "chain.toml").read_text())["media"] == "var/media"
     dockerfile = (tmp_path / "Dockerfile").read_text()
     assert "ln -s /var/lib/bascule/media var/media " in dockerfile
-    assert "/data/var" not in dockerfile
+    # In development nothing else serves it: there it goes where the rest does.
+    server, _, development = dockerfile.partition("FROM project AS dev")
+    assert "/data/var" not in server
+    assert "ln -s /data/var/media var/media " in development
     assert "/var/media" in (tmp_path / ".dockerignore").read_text().splitlines()
 
 
