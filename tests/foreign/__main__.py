@@ -23,7 +23,8 @@ HEAD: Final = """\
 `tests/foreign/run` makes a repository of each by the commands of its own documentation, calls
 `basculectl init`, serves it, and uses it through a client of its own. The seconds are those from
 `basculectl init` to the first answer, migrations and images included; what pip fetches is in them
-in containers only. Nothing of an application is changed.
+in containers only. The machine had other work as well. Nothing of an application is changed. Where
+no registry answers, what Wagtail's Dockerfile is built on is a stand-in, with Debian's Python.
 
 """
 COLUMNS: Final = (

@@ -131,6 +131,12 @@ def ways(bascule: str) -> list[Way]:
     ]
 
 
+def asked(way: Way) -> tuple[int, int, int]:
+    """Files that its user writes, their lines, and commands."""
+    commands = 1 + len(way.once) + len(way.serving)
+    return len(way.files), lines(way.files.values()), commands
+
+
 def counted(way: Way, root: Path) -> tuple[str, ...]:
     """Serve the project so; return the row."""
     repositories.write(root, repositories.FLASK)
@@ -170,11 +176,10 @@ def counted(way: Way, root: Path) -> tuple[str, ...]:
         reply = fetch(port, STATIC)
         assert (reply.status, reply.text) == (200, "body {}\n"), (way.name, reply)
     made = [root / name for name in made_files(root, before) if name not in way.files]
-    commands = 1 + len(way.once) + len(way.serving)
     return (
-        *(way.name, str(len(way.files)), str(lines(way.files.values())), str(len(made))),
-        *(str(lines(each.read_text() for each in made)), str(commands)),
+        *(way.name, *map(str, asked(way))),
         *(f"{installed - began:.1f}", f"{ended - installed:.1f}"),
+        *(str(len(made)), str(lines(each.read_text() for each in made))),
     )
 
 
@@ -195,8 +200,8 @@ def lines(texts: Iterable[str]) -> int:
 
 
 HEADS: Final = (
-    *("", "files by hand", "their lines", "files written for you", "their lines"),
-    *("commands", "s to install", "s from then to the first answer"),
+    *("", "files by hand", "their lines", "commands", "s to install"),
+    *("s from then to the first answer", "files written for you", "their lines"),
 )
 
 
