@@ -10,12 +10,10 @@ from bascule_ops.control.containers import PROCESS, of_procfile, process, served
 from bascule_ops.observe import process_checks
 from bascule_ops.observe.findings import Check
 
-NOW = datetime.now(UTC)
-
 
 def inspected(status: str, seconds_ago: float = 60, restarts: int = 0) -> dict[str, Any]:
     """What the engine tells of a container."""
-    moment = f"{(NOW - timedelta(seconds=seconds_ago)).isoformat()[:23]}456789Z"
+    moment = f"{(datetime.now(UTC) - timedelta(seconds=seconds_ago)).isoformat()[:23]}456789Z"
     state = {"Status": status, "StartedAt": moment, "FinishedAt": moment, "ExitCode": 3}
     return {"State": state, "RestartCount": restarts}
 
@@ -51,23 +49,18 @@ def test_release_and_commands_of_somebody_s_own_are_none() -> None:
 @pytest.mark.parametrize(
     ("container", "is_well", "said", "remedy"),
     [
-        (inspected("running"), True, "worker.1 runs", ""),
-        (inspected("running", 600, restarts=9), True, "worker.1 runs", ""),
-        (
-            inspected("running", 1, restarts=3),
-            False,
-            "has ended 3 times",
-            "then ops/deploy --build",
-        ),
-        (inspected("restarting", 5, restarts=3), False, "has ended 3 times", "ops/logs shows"),
-        (inspected("restarting", 5, restarts=1), True, "is started again", ""),
-        (inspected("exited"), False, "worker.1 is EXITED", "ops/restart worker starts it"),
+        (("running",), True, "worker.1 runs", ""),
+        (("running", 600, 9), True, "worker.1 runs", ""),
+        (("running", 1, 3), False, "has ended 3 times", "then ops/deploy --build"),
+        (("restarting", 5, 3), False, "has ended 3 times", "ops/logs shows"),
+        (("restarting", 5, 1), True, "is started again", ""),
+        (("exited",), False, "worker.1 is EXITED", "ops/restart worker starts it"),
     ],
 )
 def test_one_that_keeps_ending_is_told_with_a_remedy(
-    container: dict[str, Any], is_well: bool, said: str, remedy: str
+    container: tuple[Any, ...], is_well: bool, said: str, remedy: str
 ) -> None:
-    check = found(container)
+    check = found(inspected(*container))
     assert check.ok is is_well
     assert said in check.message
     assert remedy in check.remedy
