@@ -182,7 +182,7 @@ def make_django_with_media(root: Path) -> None:
 
 def test_a_start_that_fails_says_why(repository: Callable[..., Repository]) -> None:
     made = repository(make_incomplete)
-    why = r"could not start the stack: .* No module named 'flask'; see basculectl logs\n$"
+    why = r"could not start the stack: .* No module named 'flask'; see basculectl logs\n"
     with pytest.raises(AssertionError, match=why):
         made.basculectl("up", "--docker")
 

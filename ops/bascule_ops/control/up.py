@@ -6,6 +6,7 @@ import argparse
 import os
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +27,6 @@ from bascule_ops.settings.directories import check_run_dir
 
 BROKEN: Final = 500  # and above: not what a stack answers that was just started either
 _PAUSE: Final = 0.2
-_LOOKED_AT: Final = 200  # lines of each container's log, where it does not start
 HELP: Final = "start the stack and wait until it answers"
 DESCRIPTION: Final = """\
 Starts what is missing of the stack, waits until it answers, and prints its address. Doing it again
@@ -130,13 +130,16 @@ def _announce(url: str, status: int, status_port: str, tls: Address | None) -> N
     say("    ".join(commands))
 
 
-def _last_words(stack: Stack) -> str:
+def _first_failure(stack: Stack, since: datetime) -> str:
     """What a process in the containers wrote last before it failed; empty where none has."""
-    found: list[str] = []
     with suppress(OSError):  # whose message stands there
-        for line in Compose(stack.project.root, stack.project.environ).lines("", _LOOKED_AT):
-            found = record.parsed(line).get("last_words") or found
-    return found[-1] if found else ""
+        # The first: what comes later may have been stopped for it.
+        for line in Compose(stack.project.root, stack.project.environ).lines(
+            since.isoformat(), None
+        ):
+            if words := record.parsed(line).get("last_words"):
+                return str(words[-1])
+    return ""
 
 
 def _up_docker(stack: Stack, build: tuple[str, ...]) -> None:
@@ -161,8 +164,9 @@ def _up_docker(stack: Stack, build: tuple[str, ...]) -> None:
             f"Note: its containers were started in {moved_from}, which is there no more; they are "
             "taken for this project's, which has moved."
         )
+    began = datetime.now(UTC)
     if containers.compose("up", "--detach", "--wait", *build):
-        words = _last_words(stack)
+        words = _first_failure(stack, began)
         raise CommandError(
             f"docker compose could not start the stack{words and f': {words}'}; "
             f"see {program.named('logs')}"
