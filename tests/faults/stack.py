@@ -59,6 +59,7 @@ class BrokenStack(Tree):
             BASCULE_GRACEFUL_TIMEOUT="30",
             BASCULE_TIMEOUT="120",  # a worker that is stopped stays so while the commands are asked
             RUN_DIR="disk/run",
+            NGINX_CLIENT_MAX_BODY_SIZE="1m",  # the disk is a small one
             HTTPS_PORT=str(self.tls_port),
             NGINX_TLS_CERTIFICATE="tls/fullchain.pem",
             NGINX_TLS_CERTIFICATE_KEY="tls/privkey.pem",
