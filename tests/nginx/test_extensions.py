@@ -74,7 +74,7 @@ def test_a_second_name_is_the_site_and_what_it_adds(extended: Nginx) -> None:
     served = extended.request("/alice", fields=other)
     assert ["Host", "staging.example.com"] in json.loads(served.body)["fields"]
     assert extended.request("/static/bascule.svg", fields=other).status == 200
-    assert extended.request("/-/metrics", fields=other).status == 404
+    assert extended.request("/-/error.html", fields=other).status == 404
     # And the first block stays the one for every other name.
     assert json.loads(extended.request("/robots.txt").body)["line"] == "GET /robots.txt HTTP/1.1"
 

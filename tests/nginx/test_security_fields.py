@@ -65,7 +65,7 @@ def test_who_may_frame_a_page_is_the_applications_to_say(
     assert answer.fields.get_all("Content-Security-Policy") == ["img-src *"]
 
 
-@pytest.mark.parametrize("target", ["/static/.none", "/-/health", "/%"])
+@pytest.mark.parametrize("target", ["/static/.none", "/-/error.html", "/%"])
 @pytest.mark.parametrize("accepted", ["text/html", "application/json"])
 def test_nginxs_own_pages_load_nothing_and_stand_in_no_frame(
     nginx: Nginx, target: str, accepted: str

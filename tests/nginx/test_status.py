@@ -63,10 +63,11 @@ def test_the_site_is_not_behind_it(observed: tuple[Nginx, int], target: str) -> 
     assert fetch(("localhost", port), target, limit=LIMIT).status == 404
 
 
-def test_what_is_behind_it_is_closed_on_the_site(observed: tuple[Nginx, int]) -> None:
+def test_what_is_behind_it_is_not_on_the_site(observed: tuple[Nginx, int]) -> None:
     nginx, _ = observed
-    for target in ("/-/metrics", "/-/status", "/-/status.json", "/-/status/a.js", "/-/none"):
-        assert nginx.request(target).status == 404
+    nginx.upstream("worker-0.sock").answer = lambda _: response(200, b"the application")
+    for target in ("/-/metrics", "/-/status", "/-/status.json", "/-/nginx", "/-/workers"):
+        assert nginx.request(target).body == b"the application"
 
 
 def test_without_an_observer_it_says_what_to_do(binary: str) -> None:

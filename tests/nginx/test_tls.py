@@ -166,15 +166,11 @@ def test_the_redirect_to_443_names_no_port(binary: str, pair: Pair) -> None:
         assert answer.field("Location") == "https://example.org/a"
 
 
-def test_the_outside_gets_no_status_page_over_tls_either(secured: Nginx, pair: Pair) -> None:
-    assert https(secured, pair, "/-/status").status == 404
-
-
 def test_hsts_is_sent_over_tls_only_and_the_applications_own_goes_first(
     secured: Nginx, pair: Pair
 ) -> None:
     name = "Strict-Transport-Security"
-    for target in ("/", "/static/bascule.svg", "/-/nothing"):
+    for target in ("/", "/static/bascule.svg", "/-/error.html"):
         answer = https(secured, pair, target)
         assert answer.fields.get_all(name) == [f"max-age={TWO_YEARS}"], target
     assert secured.request("/", fields={"User-Agent": "bascule-health"}).field(name) is None
