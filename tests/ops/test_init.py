@@ -528,6 +528,7 @@ def test_git_sees_its_files_and_nothing_else(tmp_path: Path, init: Init, wheel: 
     assert status == 0
     assert repositories.new_files(tmp_path) == OURS
     assert f"Copied: .bascule/{wheel.name}, which git passes over" in said
+    assert "  or: basculectl up --local, without containers\n" in said
     assert (tmp_path / ".bascule" / wheel.name).read_bytes() == wheel.read_bytes()
     dockerfile = (tmp_path / "Dockerfile").read_text()
     assert f"COPY .bascule/{wheel.name} /opt/" in dockerfile

@@ -274,10 +274,10 @@ def _tell_next(root: Path) -> None:
         migrate = "docker compose run --build --rm server python3 manage.py migrate"
         say(f"Next: {migrate}")
         say("      docker compose up --build --detach --wait && curl localhost")
-        say("  or: python manage.py migrate && basculectl up, without a container engine")
+        say("  or: python manage.py migrate && basculectl up --local, without containers")
         return
     say("Next: docker compose up --build --detach --wait && curl localhost")
-    say("  or: basculectl up, which needs no container engine")
+    say("  or: basculectl up --local, without containers")
 
 
 def _tell_compose_files(root: Path, there: repository.Repository) -> None:
