@@ -81,3 +81,7 @@ def test_they_are_scaled_restarted_and_replaced_with_the_image(
 
     wait_until(have_begun, "both to begin anew", limit=FACT_SECONDS)
     assert made.compose("logs", "worker").count("finishes its job") == 2
+
+    made.basculectl("down")
+    assert ended(made, "run", "--", "cat", "version.txt")[0].endswith("2")
+    assert "release" not in made.compose("ps", "--all", "--services")

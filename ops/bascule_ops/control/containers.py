@@ -105,6 +105,12 @@ def served_by(configuration: dict[str, Any], image: str) -> dict[str, Any]:
     return configuration
 
 
+def _without_release(configuration: dict[str, Any]) -> None:
+    """Have the server not wait for the Procfile's release, so that compose does not run it."""
+    release = of_procfile(configuration).get(procfile.RELEASE)
+    configuration["services"][SERVICE].get("depends_on", {}).pop(release, None)
+
+
 class EngineSilentError(CommandError):
     """The engine is there, and keeps silent."""
 
@@ -308,6 +314,8 @@ class Containers:
             image = asked(("docker", "inspect", "--format", "{{.Image}}", server))
             served_by(configuration, str(image))
             options.append("--no-deps")
+        else:
+            _without_release(configuration)
         name = f"{configuration['name']}-{SERVICE}-run-{secrets.token_hex(4)}"
         # Standard input is the command's, so the configuration is in memory, which leaves no trace
         # of secrets.
