@@ -16,9 +16,9 @@ from tests.runbooks.test_runbooks import RUNBOOKS, impatient
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
-SOCKETS = 'volumes: ["sockets:/run/bascule"'
+SOCKETS = "    - sockets:/run/bascule\n"
 # What a page mends is the checkout's code; in an image it would not be there.
-SOCKETS_AND_CODE = 'volumes: ["./app:/srv/app:ro", "sockets:/run/bascule"'
+SOCKETS_AND_CODE = "    - ./app:/srv/app:ro\n    - sockets:/run/bascule\n"
 
 
 @pytest.fixture(scope="module")
