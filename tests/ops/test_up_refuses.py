@@ -202,5 +202,6 @@ def test_an_interrupted_start_leaves_no_process_and_no_directory(
         pids = tree.pids()
         send(up, signal_number)
         assert up.wait(30) == status
+        assert up.err.endswith("Interrupted: nothing is left running.\n")
     assert [pid for pid in pids if is_alive(pid)] == []
     assert not tree.run_dir.exists()

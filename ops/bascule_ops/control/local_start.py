@@ -19,7 +19,7 @@ from typing import Final
 from bascule_ops import address, files, http_port, program, readiness
 from bascule_ops.address import Address
 from bascule_ops.control import interpreter, machine, site
-from bascule_ops.control.interrupts import Interrupts
+from bascule_ops.control.interrupts import Interrupted, Interrupts
 from bascule_ops.control.local import SUPERVISED, LocalStack
 from bascule_ops.control.output import say, warn
 from bascule_ops.control.project import has_tls
@@ -68,7 +68,7 @@ def start(stack: Stack) -> tuple[str, int]:
         with interrupts.held():
             local.tell_url(os.environ)
             is_claimed = False
-    except BaseException:
+    except BaseException as error:
         if is_claimed:
             interrupts.ignore()
             if process:
@@ -76,6 +76,8 @@ def start(stack: Stack) -> tuple[str, int]:
                 process.wait()
             else:  # what else there may be of an earlier stack, this start has not begun
                 shutil.rmtree(local.run_dir, ignore_errors=True)
+            if isinstance(error, Interrupted):
+                warn("Interrupted: nothing is left running.")
         raise
     finally:
         interrupts.restore()

@@ -68,7 +68,7 @@ def add_line_filters(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--level", choices=LEVELS, default="", help="this or graver")
     group.add_argument(
         *("--worker",), default="", metavar="NAME",
-        help="written by: nginx, supervise, or a worker's number",
+        help="written by: nginx, supervise, a worker's number, or a process of the Procfile",
     )  # fmt: skip
 
 
