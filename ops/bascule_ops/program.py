@@ -14,6 +14,8 @@ from typing import Final
 from bascule_ops.files import RUNBOOKS
 
 VARIABLE: Final = "BASCULECTL_DOOR"
+# Where a command has itself run in a container: the version of the one outside.
+CALLER: Final = "BASCULECTL_VERSION"
 DOOR: Final = "ops/"
 PROGRAM: Final = "basculectl"
 COMMANDS: Final = (

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import bascule_ops
 import pytest
+from bascule.version import __version__
 from bascule_ops import program
-from bascule_ops.control.command_line import COMMANDS
+from bascule_ops.control.command_line import COMMANDS, main
 
 PACKAGE = Path(bascule_ops.__file__).parent
 WITHOUT_CHECKOUT = f"{program.PROGRAM} "
@@ -72,3 +73,23 @@ def test_in_a_checkout_it_stays_as_it_is_written(
         monkeypatch.setenv(program.VARIABLE, door)
     for text in remedies():
         assert program.spelled(text) == text
+
+
+@pytest.mark.parametrize(
+    ("door", "remedy"),
+    [
+        ("ops/", "ops/deploy --build brings"),
+        ("basculectl ", "basculectl init --upgrade, and then basculectl deploy --build, brings"),
+    ],
+)
+def test_a_command_says_where_the_image_is_of_another_version(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], door: str, remedy: str
+) -> None:
+    monkeypatch.setenv(program.VARIABLE, door)
+    monkeypatch.setenv(program.CALLER, __version__)
+    main(["list", "--json"])
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv(program.CALLER, "0.1.9")
+    main(["list", "--json"])
+    said = capsys.readouterr().err
+    assert f"Bascule is 0.1.9 here, and {__version__} in the server's image: {remedy}" in said

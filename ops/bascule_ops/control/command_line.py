@@ -141,6 +141,7 @@ def main(words: Sequence[str] | None = None) -> int:
     streams.secure()
     os.environ.setdefault(program.VARIABLE, f"{program.PROGRAM} ")
     options = parse(sys.argv[1:] if words is None else words)
+    _compare_versions()
     if words is None and options.command not in UNDISTURBED:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads may stop, as `head` does
     name = program.named(options.command)
@@ -158,6 +159,19 @@ def main(words: Sequence[str] | None = None) -> int:
         warn(f"{name}: {_words(error)}")
         return error.status if isinstance(error, CommandError) else 1
     return status
+
+
+def _compare_versions() -> None:
+    """Say where this, in a container, is of another version than the command outside."""
+    outside = os.environ.get(program.CALLER, __version__)
+    if outside != __version__:
+        build = f"{program.named('deploy')} --build"
+        if program.prefix() != program.DOOR:
+            build = f"{program.named('init')} --upgrade, and then {build},"
+        warn(
+            f"Bascule is {outside} here, and {__version__} in the server's image: "
+            f"{build} brings the image to this version"
+        )
 
 
 def _words(error: Exception) -> str:

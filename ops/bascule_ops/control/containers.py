@@ -18,6 +18,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn, TypedDict
 
+from bascule.version import __version__
+
 from bascule_ops import address, procfile, program
 from bascule_ops.address import Address
 from bascule_ops.errors import CommandError
@@ -293,9 +295,10 @@ class Containers:
             raise CommandError(
                 f"the container of server does not run: {program.named('status')} says more"
             )
-        door = f"{program.VARIABLE}={program.prefix()}"
+        caller = {program.VARIABLE: program.prefix(), program.CALLER: __version__}
+        told = (word for name, value in caller.items() for word in ("--env", f"{name}={value}"))
         sys.stdout.flush()
-        prefix = ("docker", "exec", "--interactive", *terminal, "--env", door, server)
+        prefix = ("docker", "exec", "--interactive", *terminal, *told, server)
         program_words = (IMAGE_PYTHON, "-P", "-m", "bascule_ops", command, *words)
         os.execvp("docker", [*prefix, *program_words])  # noqa: S606 (no shell is wanted)
 
