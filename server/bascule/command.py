@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 import traceback
 from _thread import start_new_thread
 from collections.abc import Mapping, Sequence
+from time import sleep
 from typing import Final
 
 from bascule import cli, streams
@@ -203,7 +203,7 @@ def _leave(code: int) -> int:
     """
 
     def leave() -> None:
-        time.sleep(SHORTEST_EXIT)
+        sleep(SHORTEST_EXIT)  # as it was before an application could replace it
         os._exit(code)
 
     streams.flush()

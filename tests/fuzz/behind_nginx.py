@@ -261,8 +261,8 @@ def is_same_target(passed_on: str, sent: str) -> bool:
     It leaves out scheme and host of an absolute target, and gives it a path where it had none;
     there a query that is empty goes.
     """
-    _, scheme, rest = sent.partition("://")
-    if scheme and not sent.startswith("/"):
+    if is_absolute := re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", sent):
+        rest = sent[is_absolute.end() :]
         sent = rest[min(rest.find(each) % (len(rest) + 1) for each in "/?") :]
     return passed_on in (sent, f"/{sent}") or (passed_on, sent) == ("/", "?")
 

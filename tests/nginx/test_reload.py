@@ -54,9 +54,9 @@ def test_a_configuration_that_is_refused_is_put_back(nginx: Nginx) -> None:
     done = reload(nginx, NGINX_SEND_TIMEOUT="soon")
     assert done.returncode == 2
     assert "NGINX_SEND_TIMEOUT" in done.stderr
-    done = reload(nginx, NGINX_CLIENT_MAX_BODY_SIZE="99999999999999999999g")
+    done = reload(nginx, NGINX_PROXY_SEND_TIMEOUT="99999999999999999999h")
     assert done.returncode == 1
-    assert "client_max_body_size" in done.stderr
+    assert "proxy_send_timeout" in done.stderr
     assert rendered(nginx, "snippets/site.conf") == before
     answer = nginx.request("/")
     assert answer.status == 200

@@ -289,9 +289,12 @@ def _wait_until_ready(process: subprocess.Popen[bytes], url: str, limit: float) 
 
 
 def _reason(file: Path) -> str:
-    """What supervisord wrote last, if that says why it ended; to stand at the end of a message."""
-    with suppress(OSError, ValueError, LookupError, TypeError):
-        last = json.loads(file.read_text(errors="replace").splitlines()[-1])
-        if last["level"] == "critical":
-            return f": {last['message']}"
+    """Why supervisord has ended, where it said so; to stand at the end of a message."""
+    with suppress(OSError):
+        # After it may come what supervisord says of a connection that ended with it.
+        for line in reversed(file.read_text(errors="replace").splitlines()):
+            with suppress(ValueError, LookupError, TypeError):
+                said = json.loads(line)
+                if said["level"] == "critical":
+                    return f": {said['message']}"
     return ""
