@@ -141,7 +141,9 @@ def test_what_serves_alone_is_started_again_by_the_engine(stack: Stack) -> None:
     wait_until(serves, "it to serve again", limit=FACT_SECONDS)
     done = stack.run("ops/deploy", "--resume")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert list(servers(stack).values()) == [wanted]
+    after = servers(stack)
+    assert list(after.values()) == [wanted]
+    assert beside not in after
 
 
 def test_compose_up_leaves_alone_what_serves_while_a_new_image_loads(

@@ -93,7 +93,7 @@ class ContainerSite:
         # Where compose's own is there as well, that is the one to be made once more.
         beside = next((each.id for each in others if each.is_beside), others[0].id)
         self._new = beside
-        has_taken_over = _has(beside, TAKEN) and not _has(beside, HOLD)
+        has_taken_over = _has_taken_over(beside)
         serves, other = (beside, self._old) if has_taken_over else (self._old, beside)
         return Left("container", serves[:12], other[:12], has_taken_over)
 
@@ -216,10 +216,10 @@ class ContainerSite:
 
     def take_over(self) -> None:
         """See `replacement.Site`."""
-        self._pass_on(self._old, self._new)
         # Which docker compose gives to none that it runs.
         policy = self._configuration()["services"][SERVICE].get("restart", "no")
         _docker("update", f"--restart={policy}", self._new)
+        self._pass_on(self._old, self._new)
 
     def _pass_on(self, giver: str, taker: str) -> None:
         """Let one container have the sockets of another, which may be gone."""
@@ -362,6 +362,14 @@ def _named(container: str) -> str:
 def _has(container: str, file: str) -> bool:
     """Whether a container runs and has a file."""
     return not _run("docker", "exec", container, "test", "-e", file).returncode
+
+
+def _has_taken_over(container: str) -> bool:
+    """Whether it was given the sockets; where the engine has started it anew, that file is gone."""
+    policy = "{{.HostConfig.RestartPolicy.Name}}"
+    return not _has(container, HOLD) and (
+        _has(container, TAKEN) or _docker("inspect", "--format", policy, container) != "no"
+    )
 
 
 def _image(container: str) -> str:
