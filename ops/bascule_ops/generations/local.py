@@ -176,9 +176,12 @@ class LocalSite:
         return Generation(supervisor, self._run_dir, self._environ["HEALTH_PATH"], directory)
 
     def _last_words(self) -> str:
-        """What a worker said that could not be started; empty where there is none."""
-        ended = failures.read(self._run_dir / self._new).values()
-        return next((f"a worker cannot be started: {each[-1]['words']}" for each in ended), "")
+        """Who could not be started, and what it said; empty where there is none."""
+        for name, ends in failures.read(self._run_dir / self._new).items():
+            number = name.rpartition("-")[2]
+            who = f"worker-{number}" if number.isdigit() else name
+            return f"{who} cannot be started: {ends[-1]['words']}"
+        return ""
 
     def abandon(self) -> str:
         """See `replacement.Site`."""
