@@ -63,7 +63,11 @@ if [[ $program == ops/up ]] && starts_here "$@" && ! runs_already; then prepare;
 PYTHON=$venv/bin/python
 python=$(plain_python) || in_container "$@"
 # A virtual environment of 0.1, or of a checkout that has moved, does not know where our packages are.
-if [[ $python != "$PYTHON" ]] || ! grep -qsxF "$root/ops" "$venv"/lib/python3*/site-packages/bascule.pth; then
+known=
+for file in "$venv"/lib/python3*/site-packages/bascule.pth; do
+    [[ ! -f $file ]] || known=$(<"$file")
+done
+if [[ $python != "$PYTHON" || $'\n'$known$'\n' != *$'\n'"$root/ops"$'\n'* ]]; then
     export PYTHONPATH=$packages
 fi
 export PYTHONDONTWRITEBYTECODE=1 BASCULECTL_DOOR=ops/
