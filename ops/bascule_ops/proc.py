@@ -1,6 +1,6 @@
 """What the kernel tells of processes (proc(5)): no process has to answer for it.
 
-Linux only, as supervisor's stack is. Nothing here raises for a process that has gone.
+Linux only, as supervisor's stack is. Nothing here but `environ` raises for a process that has gone.
 """
 
 from __future__ import annotations
@@ -55,6 +55,16 @@ def started(pid: int) -> float | None:
     except OSError:
         return None
     return int(booted) + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def environ(process: Path) -> dict[str, str]:
+    """What a process was started with. Raises `OSError`: it has gone, or is another user's.
+
+    Args:
+        process: its directory in /proc.
+    """
+    pairs = (process / "environ").read_bytes().split(b"\0")
+    return dict(os.fsdecode(pair).partition("=")[::2] for pair in pairs)
 
 
 def runs(pid: int) -> bool:

@@ -136,6 +136,11 @@ def is_process(name: str) -> bool:
     return "." in name
 
 
+def kind(name: str) -> str:
+    """What the file calls a process: ``worker`` for ``worker.1``."""
+    return name.partition(".")[0]
+
+
 def target(entries: Mapping[str, Entry], root: Path) -> str:
     """The application that ``web`` names, as servers are told it; empty where it names none."""
     try:
@@ -186,19 +191,19 @@ def environment(entry: Entry, number: int, environ: Mapping[str, str]) -> Iterat
 
 def main(name: str) -> int:
     """Become a process of the Procfile in the working directory; else return the exit status."""
-    kind, _, number = name.partition(".")
+    called, _, number = name.partition(".")
     try:
         entries = read(Path())
     except CommandError as error:
         print(error, file=sys.stderr)
         return error.status
-    if kind not in entries:
-        print(f"the Procfile has no {kind} any more", file=sys.stderr)
-        return 0 if kind == RELEASE else 1
-    entry = entries[kind]
+    if called not in entries:
+        print(f"the Procfile has no {called} any more", file=sys.stderr)
+        return 0 if called == RELEASE else 1
+    entry = entries[called]
     os.environ.update(environment(entry, int(number or 1), os.environ))
     # In a container of its own nobody else says whose lines these are.
-    return become(command(entry), "" if kind == RELEASE else kind)
+    return become(command(entry), "" if called == RELEASE else called)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, cached_property
@@ -32,6 +33,7 @@ IMAGE_PYTHON: Final = "/opt/bascule/ops/bin/python"
 FILES: Final = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 SERVICE: Final = "server"
 LABEL: Final = "com.docker.compose.project"  # its name
+ONE_OFF: Final = "com.docker.compose.oneoff"  # True: `docker compose run` has made it
 # Where it was started; a path may have a comma.
 _STARTED: Final = re.compile(rf"(?:^|,){re.escape(LABEL)}\.working_dir=(.*?)(?=,[\w.-]+=|$)")
 HOLD: Final = f"/run/supervisor/{HOLD_FILE}"  # in a container of the server
@@ -85,7 +87,7 @@ def servers(found: Sequence[Listed]) -> list[Server]:
     """
     made = []
     for each in found:
-        is_beside = "com.docker.compose.oneoff=True" in each["Labels"].split(",")
+        is_beside = f"{ONE_OFF}=True" in each["Labels"].split(",")
         if not is_beside or each["Name"].endswith(BESIDE):
             made.append(Server(each["ID"], each["State"] == "running", is_beside))
     return made
@@ -181,6 +183,7 @@ class Containers:
         self._root = root
         self._environ = environ
         self._moved_from = ""
+        self._name = ""
 
     def has_file(self) -> bool:
         """Whether compose is told there what to run; it would look in the directories above."""
@@ -205,6 +208,7 @@ class Containers:
         found = listed(self.read(*words, *JSON) or "")
         if found:
             self._check_directory(found[0])
+            self._name = found[0]["Project"]
         return found
 
     def _check_directory(self, container: Listed) -> None:
@@ -234,7 +238,7 @@ class Containers:
 
     def name(self) -> str:
         """The name of docker compose's project. Raises `CommandError` where its file is wrong."""
-        return str(self.configuration()["name"])
+        return self._name or str(self.configuration()["name"])
 
     def server(self) -> str:
         """The id of the server's container whose workers serve; empty where none runs."""
@@ -283,9 +287,9 @@ class Containers:
 
     def wanted_ports(self) -> list[int]:
         """The ports of this machine that nginx is to have, by docker compose's files."""
-        told = self.read("config", "--format", "json")
-        services = json.loads(told)["services"] if told else {}
-        ports = services.get("nginx", {}).get("ports", [])
+        ports: list[dict[str, Any]] = []
+        with suppress(CommandError):  # docker compose has said why
+            ports = self.configuration()["services"].get("nginx", {}).get("ports", [])
         return [int(each["published"]) for each in ports if each["published"].isdecimal()]
 
     def become(self, command: str, *words: str, terminal: tuple[str, ...] = ()) -> NoReturn:
@@ -370,7 +374,7 @@ class Containers:
 
 def process(labels: Mapping[str, str], inspected: Mapping[str, Any]) -> dict[str, Any] | None:
     """A process of the Procfile, by what the engine tells of its container; None for others."""
-    if labels.get("com.docker.compose.oneoff") == "True" or labels[PROCESS] == procfile.RELEASE:
+    if labels.get(ONE_OFF) == "True" or labels[PROCESS] == procfile.RELEASE:
         return None
     state = inspected["State"]
     runs = state["Status"] == "running"

@@ -79,8 +79,7 @@ class LocalStack:
         return (
             words.endswith(os.fsencode(f"\0{SUPERVISED}\0{slots.SITE}\0"))
             and (process / "cwd").readlink() == self._root.resolve()
-            and os.fsencode(f"RUN_DIR={self.run_dir}")
-            in (process / "environ").read_bytes().split(b"\0")
+            and proc.environ(process).get("RUN_DIR") == str(self.run_dir)
         )
 
     def check_run_dir(self) -> None:
@@ -193,11 +192,8 @@ class LocalStack:
 
     def _is_of_procfile(self, process: Path) -> bool:
         """Whether it is a process of the Procfile, or one that such a process has started."""
-        variables = (process / "environ").read_bytes().split(b"\0")
-        is_here = os.fsencode(f"RUN_DIR={self.run_dir}") in variables
-        return is_here and any(
-            each.startswith(os.fsencode(f"{procfile.MARK}=")) for each in variables
-        )
+        environ = proc.environ(process)
+        return procfile.MARK in environ and environ.get("RUN_DIR") == str(self.run_dir)
 
     def _is_orphaned_nginx(self, process: Path, words: bytes) -> bool:
         """Whether it is nginx's worker and its master was killed: it serves on, and holds the port.

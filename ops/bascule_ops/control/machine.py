@@ -7,7 +7,6 @@ container that compose has of its server.
 from __future__ import annotations
 
 import json
-import os
 import pwd
 import shutil
 from collections.abc import Iterator, Mapping
@@ -20,7 +19,7 @@ from typing import Any, Final
 from bascule_ops import proc
 from bascule_ops.address import Address
 from bascule_ops.control import site
-from bascule_ops.control.containers import LABEL, SERVICE, EngineSilentError, asked
+from bascule_ops.control.containers import LABEL, ONE_OFF, SERVICE, EngineSilentError, asked
 from bascule_ops.control.local import SUPERVISED
 from bascule_ops.supervision.slots import SITE
 
@@ -30,7 +29,6 @@ _SERVICE: Final = "com.docker.compose.service"
 _SITE: Final = [SUPERVISED.encode(), SITE.encode(), b""]
 _SERVER: Final = [SUPERVISED.encode(), b""]
 _NGINX: Final = "nginx"
-_ONE_OFF: Final = "com.docker.compose.oneoff"
 _TRIES: Final = 3
 _INSIDE: Final = ("8080/tcp", "8443/tcp", "8081/tcp")  # nginx's ports in its container
 
@@ -103,21 +101,16 @@ def local() -> Iterator[Found]:
 def _run_dir(process: Path) -> str:
     """Where the stack has its sockets; empty where it is none in local mode, or not to be seen."""
     try:
-        environ = _environ(process)
+        environ = proc.environ(process)
     except OSError:
         return ""
     return environ.get("RUN_DIR", "") if environ.get("NGINX_RUN_DIR") else ""
 
 
-def _environ(process: Path) -> dict[str, str]:
-    pairs = (process / "environ").read_bytes().split(b"\0")
-    return dict(os.fsdecode(pair).partition("=")[::2] for pair in pairs)
-
-
 def _local(process: Path, is_site: bool) -> Found:
     since = proc.started(int(process.name))
     try:
-        environ = _environ(process)
+        environ = proc.environ(process)
         here = str((process / "cwd").readlink())
     except PermissionError:
         state = f"of {_user(process.stat().st_uid)}, process {process.name}"
@@ -196,7 +189,7 @@ def in_containers() -> Iterator[Found]:
 
 def _listed() -> list[str]:
     """The ids of what compose has of our servers, and of nginx before them."""
-    labels = (LABEL, _SERVICE, _ONE_OFF)
+    labels = (LABEL, _SERVICE, ONE_OFF)
     form = "\t".join(["{{.ID}}", *(f'{{{{.Label "{each}"}}}}' for each in labels), "{{.Command}}"])
     listed = ("docker", "ps", "--all", "--no-trunc", "--filter", f"label={LABEL}", "--format", form)
     rows = [row.split("\t") for row in (asked(listed) or "").splitlines()]

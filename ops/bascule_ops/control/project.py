@@ -12,6 +12,7 @@ from typing import Final
 
 from bascule import env_file
 from bascule.config import ConfigError
+from bascule_middleware import chain
 
 from bascule_ops import files, procfile
 from bascule_ops.errors import CommandError, Refused
@@ -53,9 +54,9 @@ class Project:
 
     def _ask_procfile(self) -> None:
         """Take the application from the Procfile's web, where nothing else names one."""
-        named = ("BASCULE_APP", "BASCULE_CHAIN")
-        chains = ("chain.toml", "app/chain.toml")
-        if any(map(os.environ.get, named)) or any((self.root / each).exists() for each in chains):
+        if os.environ.get("BASCULE_APP"):
+            return
+        if chain.find(self.root, os.environ.get("BASCULE_CHAIN", "")):
             return
         with suppress(CommandError):  # what is wrong there, who starts its processes says
             if target := procfile.target(procfile.read(self.root), self.root):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -139,14 +139,16 @@ class ContainerSite:
 
     def release(self) -> None:
         """See `replacement.Site`."""
+        if not self._has_release:
+            return
         configuration = self._configuration(self._chosen)
         service = of_procfile(configuration).get(RELEASE)
-        if not (self._has_release and service):
+        if not service:
             return
         say("release:")
         sys.stdout.flush()
         done = subprocess.run(
-            self._command(("run", "--rm", "-T", "--no-deps", service)),
+            ("docker", *self._given("run", "--rm", "-T", "--no-deps", service)),
             cwd=self._root,
             env=self._environ,
             input=json.dumps(configuration).encode(),
@@ -343,16 +345,15 @@ class ContainerSite:
     def _compose_with(self, configuration: Mapping[str, Any], *words: str) -> str:
         """Do it with a configuration that stands in no file."""
         return _docker(
-            *self._command(words)[1:],
+            *self._given(*words),
             directory=self._root,
             environ=self._environ,
             given=json.dumps(configuration),
         )
 
-    def _command(self, words: Sequence[str]) -> list[str]:
-        """One of docker compose's, which is given its configuration."""
-        where = ("--project-directory", str(self._root), "--file", "-")
-        return ["docker", "compose", *where, *words]
+    def _given(self, *words: str) -> tuple[str, ...]:
+        """A command of docker compose's that reads its configuration."""
+        return ("compose", "--project-directory", str(self._root), "--file", "-", *words)
 
 
 def _named(container: str) -> str:

@@ -109,7 +109,7 @@ def replace(
     meant = {
         name
         for name in (*there, *wanted)
-        if (kinds is None or name.partition(".")[0] in kinds)
+        if (kinds is None or procfile.kind(name) in kinds)
         and not (is_scale and name in there and name in wanted)
     }
     ended = [name for name in there if name in meant]

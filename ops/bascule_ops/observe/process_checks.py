@@ -22,7 +22,7 @@ from bascule_ops.observe.findings import (
     noted,
     serving,
 )
-from bascule_ops.procfile import is_process
+from bascule_ops.procfile import is_process, kind
 from bascule_ops.supervision.client import WORKER
 from bascule_ops.text.units import duration
 
@@ -249,13 +249,8 @@ def _remedy_of_loop(document: Document, name: str) -> str:
     if is_process(name) and document["mode"] == "docker":
         return "ops/logs shows its last words; mend that, then ops/deploy --build"
     if is_process(name):
-        return f"ops/logs shows its last words; mend that, then ops/restart {_kind(name)}"
+        return f"ops/logs shows its last words; mend that, then ops/restart {kind(name)}"
     return "ops/logs shows its last words; mend that, or go back to the version before"
-
-
-def _kind(name: str) -> str:
-    """What the Procfile calls a process."""
-    return name.partition(".")[0]
 
 
 def of_procfile(document: Document) -> Iterator[Check]:
@@ -278,7 +273,7 @@ def of_procfile(document: Document) -> Iterator[Check]:
         elif document["operation"] or state == "STOPPING":
             yield noted(name, f"{name} is being replaced")
         else:
-            yield bad(name, f"{name} is {state}", f"ops/restart {_kind(name)} starts it")
+            yield bad(name, f"{name} is {state}", f"ops/restart {kind(name)} starts it")
 
 
 def observer(document: Document) -> Iterator[Check]:
